@@ -1,0 +1,166 @@
+"""`python -m app <command>`: one image, several commands. Each imports only what it runs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Literal
+from uuid import UUID
+
+import typer
+
+from app.contract import QueueClass
+from app.errors import MillraceError
+
+app = typer.Typer(
+    name="millrace", help="Millrace: accept, queue, execute once.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+
+
+@app.command()
+def gateway() -> None:
+    """Serve the HTTP API over TLS."""
+    from app.gateway.server import serve  # noqa: PLC0415
+
+    serve()
+
+
+@app.command()
+def relay() -> None:
+    """Take messages from the outbox to the broker."""
+    from app.relay.main import run  # noqa: PLC0415
+
+    run()
+
+
+@app.command()
+def worker(
+    queue: Annotated[
+        QueueClass | None, typer.Option(help="The queue to work on; default MILLRACE_WORKER_QUEUE.")
+    ] = None,
+) -> None:
+    """Execute the tasks of one queue."""
+    import os  # noqa: PLC0415
+
+    if queue is not None:
+        os.environ["MILLRACE_WORKER_QUEUE"] = queue.value  # before the settings are read, and for the children
+    from app.worker.main import run  # noqa: PLC0415
+
+    run()
+
+
+@app.command()
+def archiver() -> None:
+    """Take dead letters from the broker into PostgreSQL."""
+    from app.deadletters.archiver import run  # noqa: PLC0415
+
+    run()
+
+
+@app.command()
+def beat() -> None:
+    """Send what is due: a canary to each queue, again and again."""
+    from app.beat.main import run  # noqa: PLC0415
+
+    run()
+
+
+@app.command()
+def topology() -> None:
+    """Declare exchanges and queues; run it before anything else, as often as you like."""
+    from app.brokers.celery_app import celery_app  # noqa: PLC0415
+    from app.brokers.topology import declare  # noqa: PLC0415
+    from app.telemetry import logging  # noqa: PLC0415
+
+    logging.configure("topology")
+    with celery_app.connection_for_write() as connection:
+        connection.ensure_connection(max_retries=10, interval_start=1, interval_step=1, interval_max=5)
+        declare(connection)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the schema of PostgreSQL to the newest version."""
+    from app.storage.migrate import migrate as run  # noqa: PLC0415
+    from app.telemetry import logging  # noqa: PLC0415
+
+    logging.configure("migrate")
+    run()
+
+
+@app.command()
+def wait(
+    migrations: Annotated[bool, typer.Option("--migrations", help="For the schema that this image needs.")] = False,
+    topology: Annotated[bool, typer.Option("--topology", help="For the exchanges and queues of this role.")] = False,
+    timeout_seconds: Annotated[float, typer.Option(min=0, help="Then give up, with exit code 2.")] = 300,
+) -> None:
+    """Wait for what other commands prepare; for init containers."""
+    from app.telemetry import logging  # noqa: PLC0415
+    from app.wait import wait as run  # noqa: PLC0415
+
+    logging.configure("wait")
+    run(migrations=migrations, topology=topology, timeout_seconds=timeout_seconds)
+
+
+@app.command()
+def retention(
+    every_hours: Annotated[float, typer.Option(min=0, help="Run again and again; 0: once.")] = 0,
+) -> None:
+    """Make the next days' partitions and drop what is past its time."""
+    from app.retention import run  # noqa: PLC0415
+
+    run(every_hours=every_hours)
+
+
+@app.command()
+def flower() -> None:
+    """Show the workers in a browser, read-only."""
+    from app.brokers.flower import run  # noqa: PLC0415
+    from app.telemetry import logging  # noqa: PLC0415
+
+    logging.configure("flower")
+    run()
+
+
+@app.command()
+def drill(
+    fault: Annotated[Literal["raise", "eat-memory", "overrun", "die"], typer.Option(help="How it misbehaves.")],
+    queue: Annotated[QueueClass, typer.Option(help="Whose workers it befalls.")] = QueueClass.EXTERNAL,
+) -> None:
+    """Send a task that misbehaves until mended; prints its ids. Workers must have MILLRACE_DRILLS_ENABLED."""
+    import json  # noqa: PLC0415
+    from dataclasses import asdict  # noqa: PLC0415
+
+    from app.tasks.drill_command import send  # noqa: PLC0415
+
+    typer.echo(json.dumps(asdict(send(fault, queue))))
+
+
+@app.command()
+def drill_mend(switch: UUID) -> None:
+    """Take the fault of this switch out; needs the worker's role, because it writes the inbox."""
+    from app.tasks.drill_command import mend  # noqa: PLC0415
+
+    mend(switch)
+
+
+def _add_groups() -> None:
+    from app.deadletters.command import dead_letters  # noqa: PLC0415
+    from app.gateway.api_keys_command import api_keys  # noqa: PLC0415
+
+    app.add_typer(dead_letters, name="dead-letters")
+    app.add_typer(api_keys, name="api-keys")
+
+
+def main() -> None:
+    """Run a command; a failure of ours is one line that says what to do, and exit code 2."""
+    if any(name in sys.argv[1:2] for name in ("dead-letters", "api-keys", "--help", "-h")) or not sys.argv[1:]:
+        _add_groups()
+    try:
+        app()
+    except MillraceError as error:
+        typer.echo(f"{type(error).__name__}: {error}", err=True)
+        raise SystemExit(2) from error
+
+
+if __name__ == "__main__":
+    main()

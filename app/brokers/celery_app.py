@@ -1,0 +1,143 @@
+"""The Celery app: the only place that sets Celery's options, each with its reason.
+
+Numbers and findings refer to ../shared/research/celery.md, where each was measured or read in the source.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery
+from celery.app.control import Control
+from kombu import Exchange, Queue
+from kombu.pidbox import Mailbox
+from kombu.utils.uuid import uuid
+
+from app import contract
+from app.brokers.transactional import TransactionalTasks
+from app.settings import Settings, load
+
+#: The topology command declares; everyone else only uses. So a typo becomes an error and not a new queue, and a role
+#: needs no permission to configure.
+_TASKS_EXCHANGE = Exchange(contract.TASKS_EXCHANGE, type="topic", durable=True, no_declare=True)
+
+
+class FreshMailbox(Mailbox):
+    """A control queue named afresh at each connection.
+
+    With the fixed name, a worker whose broker node is killed loops on 405 RESOURCE_LOCKED for as long as the node stays
+    dead, because the exclusive queue still belongs to it (RabbitMQ 4.3, measured: 0 of 24,004 messages in 120 s).
+    """
+
+    def get_queue(self, hostname: str) -> Queue:
+        """The queue of this connection; broadcasts find it through the exchange, not through its name."""
+        queue = super().get_queue(hostname)
+        queue.name = f"{queue.name}.{uuid()[:8]}"
+        return queue
+
+
+class FreshControl(Control):
+    """Remote control over `FreshMailbox`."""
+
+    Mailbox = FreshMailbox
+
+
+class MillraceCelery(TransactionalTasks, Celery):
+    """Celery whose publishes are confirmed, refused when no queue would take them, and transactional where asked."""
+
+    def send_task(self, name: str, *args: Any, **options: Any) -> Any:
+        """Every publish path of Celery goes through here."""
+        # An unroutable message is confirmed and dropped unless it is mandatory (finding 10). Not set in the producer
+        # pool: broadcasts use it too and may rightly have no route.
+        options.setdefault("mandatory", True)
+        options.setdefault("confirm_timeout", 5)
+        # Celery would put the beginning of the arguments into a header, for logs and monitors: somebody's payload.
+        options.setdefault("argsrepr", "(hidden)")
+        options.setdefault("kwargsrepr", "(hidden)")
+        # 0 < countdown < 1 raises on quorum queues (finding 5); whole seconds are what the delay ladder knows.
+        if (countdown := options.get("countdown")) is not None and countdown > 0:
+            options["countdown"] = max(1, round(countdown))
+        return super().send_task(name, *args, **options)
+
+
+def work_queue(queue: contract.QueueClass) -> Queue:
+    """A work queue as workers see it. Only the immutable argument is in code: limits are policies and change live."""
+    return Queue(
+        queue.value,
+        _TASKS_EXCHANGE,
+        routing_key=queue.value,
+        queue_arguments={"x-queue-type": "quorum"},
+        no_declare=True,
+    )
+
+
+def celery_options(settings: Settings) -> dict[str, Any]:
+    """Every option that differs from Celery's default, or whose default we rely on."""
+    return {
+        # --- Broker connection
+        "broker_url": settings.rabbitmq_url,  # ONE url: with a list each reconnect redeclares on every host (finding 6)
+        "broker_use_ssl": settings.rabbitmq_tls,
+        "broker_transport_options": {
+            "confirm_publish": True,
+            # confirm_timeout alone does not bound a publish: the close after it waits for ever (finding 1).
+            "read_timeout": settings.rabbitmq_socket_timeout_seconds,
+            "write_timeout": settings.rabbitmq_socket_timeout_seconds,
+        },
+        "broker_heartbeat": settings.rabbitmq_heartbeat_seconds,
+        "broker_connection_timeout": 4,
+        "broker_connection_retry": True,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,  # 100 by default, then it gives up; the liveness probe decides instead
+        "broker_channel_error_retry": True,  # 405 and 406 close a channel; without this the process exits (finding 3)
+        "broker_pool_limit": 10,
+        "broker_pool_acquire_timeout": 5,  # by default it waits for ever
+        # --- Queues
+        "task_queues": [work_queue(queue) for queue in contract.QueueClass],
+        "task_default_queue": contract.QueueClass.INTERACTIVE.value,
+        "task_default_exchange": contract.TASKS_EXCHANGE,
+        "task_default_exchange_type": "topic",  # native delayed delivery needs it
+        "task_default_routing_key": contract.QueueClass.INTERACTIVE.value,
+        "task_create_missing_queues": False,  # a typo must not become a queue
+        "worker_detect_quorum_queues": True,  # switches global QoS off, which quorum queues refuse
+        # --- Publishing
+        "task_publish_retry": True,
+        "task_publish_retry_policy": {"max_retries": 2, "interval_start": 0.2, "interval_step": 0.3, "interval_max": 1},
+        "task_default_delivery_mode": 2,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        # --- Execution
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,  # a killed child's message goes back to the queue, and is counted
+        "task_acks_on_failure": False,  # a failure is rejected, and so dead-lettered (finding 7)
+        "task_acks_on_timeout": False,  # and so is a hard time limit, after the delivery limit
+        "task_time_limit": settings.task_time_limit_seconds,
+        "task_soft_time_limit": settings.task_soft_time_limit_seconds,
+        "task_ignore_result": True,  # storing costs half the throughput; a lost backend, a success (finding 8)
+        "task_track_started": False,  # state is derived from our own tables
+        "result_chord_retry_interval": 1,
+        # --- Worker
+        "worker_concurrency": settings.worker_concurrency,
+        "worker_prefetch_multiplier": settings.worker_prefetch_multiplier,
+        "worker_max_memory_per_child": settings.worker_max_memory_per_child_kib,
+        # Running tasks of a lost connection go on: they may run twice, which the inbox absorbs. Cancelling them kills
+        # children, and a second loss of the connection then ended the whole worker ("file descriptor is None", seen in
+        # a test that killed a node soon after an outage).
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_enable_prefetch_count_reduction": False,  # needs global QoS, which quorum queues do not have
+        "worker_send_task_events": False,  # -61 % throughput; counters come from the worker itself
+        "control_queue_exclusive": True,  # RabbitMQ 4.3 refuses transient queues that are not
+        "event_queue_exclusive": True,
+        "worker_hijack_root_logger": False,
+        "enable_utc": True,
+        "worker_consumer": "app.worker.consumer:MillraceConsumer",
+    }
+
+
+def create(settings: Settings) -> MillraceCelery:
+    """Build the app; no connection is made."""
+    app = MillraceCelery("millrace", set_as_current=False, control=FreshControl)
+    app.conf.update(celery_options(settings))
+    return app
+
+
+celery_app = create(load())

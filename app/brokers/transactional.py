@@ -1,0 +1,126 @@
+"""`apply_async` inside a database transaction writes the outbox instead of talking to the broker.
+
+    with engine.begin() as connection, in_transaction(connection):
+        some_task.delay(42)          # published by a relay, if and only if this transaction commits
+
+The message is built by Celery itself (signals included) and only its last step, the publish, is replaced: so it is the
+message that a direct call would have sent, which a test compares byte by byte. Celery silently drops a misbuilt one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
+from types import SimpleNamespace
+from typing import Any, Self
+from uuid import UUID
+
+from kombu import serialization
+from sqlalchemy.engine import Connection
+
+from app import contract
+from app.storage import outbox
+from app.storage.outbox import OutboxMessage
+
+#: What Celery hands to `publish` beside the AMQP properties: it steers the publish, or stands in the headers already.
+_NOT_ON_THE_WIRE = (
+    *("retry", "retry_policy", "declare", "compression", "mandatory", "timeout", "confirm_timeout"),
+    *("argsrepr", "kwargsrepr"),
+)
+
+_captured: ContextVar[list[OutboxMessage] | None] = ContextVar("captured_messages", default=None)
+
+
+@contextmanager
+def captured() -> Iterator[list[OutboxMessage]]:
+    """Collect what is sent in this block instead of publishing it; the caller writes it to the outbox."""
+    messages: list[OutboxMessage] = []
+    token = _captured.set(messages)
+    try:
+        yield messages
+    finally:
+        _captured.reset(token)
+
+
+@contextmanager
+def in_transaction(connection: Connection) -> Iterator[None]:
+    """Write what is sent in this block to the outbox, in the caller's transaction."""
+    with captured() as messages:
+        yield
+    outbox.enqueue(connection, messages)
+
+
+class TransactionalTasks:
+    """The part of the Celery app that diverts `send_task` while `captured()` is active."""
+
+    def send_task(self, name: str, *args: Any, **options: Any) -> Any:
+        """Publish, or capture."""
+        messages = _captured.get()
+        if messages is None:
+            return super().send_task(name, *args, **options)  # type: ignore[misc]  # Celery's, next in line
+        # The delay is kept by the outbox row, durably, and not by the broker: the relay may be late itself.
+        delay_seconds = float(options.pop("countdown", None) or 0.0)
+        if options.pop("eta", None) is not None:
+            raise ValueError("inside a transaction use countdown, not eta")
+        options.pop("producer", None)  # `apply_async` and `delay` pass one, even when it is None
+        producer = CapturingProducer(messages, task_name=name, delay_seconds=delay_seconds)
+        return super().send_task(name, *args, producer=producer, **options)  # type: ignore[misc]
+
+
+class CapturingProducer:
+    """Takes the place of kombu's Producer for one message: serializes as it does, and keeps the result."""
+
+    def __init__(self, messages: list[OutboxMessage], *, task_name: str, delay_seconds: float) -> None:
+        """Remember where the message goes."""
+        self._messages = messages
+        self._task_name = task_name
+        self._delay_seconds = delay_seconds
+        # Celery translates the connection's errors around a publish; here there is none to translate.
+        self.connection = SimpleNamespace(_reraise_as_library_errors=nullcontext)
+
+    def __enter__(self) -> Self:
+        """Celery acquires producers as context managers."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to give back."""
+
+    def publish(
+        self,
+        body: Any,
+        *,
+        exchange: Any,
+        routing_key: str,
+        headers: dict[str, Any],
+        serializer: str,
+        delivery_mode: int | str,
+        expiration: float | None = None,
+        **properties: Any,
+    ) -> None:
+        """Keep the message as `kombu.messaging.Producer.publish` would have sent it."""
+        content_type, content_encoding, encoded = serialization.dumps(body, serializer)
+        if expiration is not None:
+            properties["expiration"] = str(int(expiration * 1000))
+        for option in _NOT_ON_THE_WIRE:
+            properties.pop(option, None)
+        self._messages.append(
+            OutboxMessage(
+                task_id=UUID(headers["id"]),
+                task_name=self._task_name,
+                job_id=UUID(headers[contract.MESSAGE_JOB_ID]) if headers.get(contract.MESSAGE_JOB_ID) else None,
+                queue=routing_key,
+                exchange=getattr(exchange, "name", exchange),
+                routing_key=routing_key,
+                properties={
+                    **{key: value for key, value in properties.items() if value is not None},
+                    "application_headers": headers,
+                    "content_type": content_type,
+                    "content_encoding": content_encoding,
+                    "delivery_mode": delivery_mode,
+                    "priority": properties.get("priority") or 0,
+                },
+                body=encoded.encode() if isinstance(encoded, str) else encoded,
+                delay_seconds=self._delay_seconds,
+            )
+        )

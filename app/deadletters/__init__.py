@@ -1,0 +1,1 @@
+"""The dead letters: archived with their reason before anyone looks, listed from PostgreSQL, replayed once."""

@@ -1,0 +1,183 @@
+"""The archiver: takes dead letters from the broker into PostgreSQL. `python -m app archiver`; several may run.
+
+    gather -> insert (commit) -> acknowledge
+
+A crash between commit and acknowledgement brings the message again, and its fingerprint is known by then. While
+PostgreSQL is away the messages stay unacknowledged, that is: in their queue. Nothing is ever put back or rejected.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
+import tenacity
+from amqp.exceptions import AMQPError
+from sqlalchemy import Engine, text
+from sqlalchemy.engine import Connection
+
+from app.contract import QueueClass
+from app.deadletters.consumer import DeadLetterConsumer, Delivery
+from app.deadletters.last_failures import last_failures
+from app.deadletters.letters import ArrivedMessage, letter_from, task_id_of
+from app.deadletters.metrics import DEAD_LETTERS, DEAD_LETTERS_OPEN
+from app.failpoints import Failpoint, failpoint
+from app.settings import Settings, load
+from app.storage.availability import is_away
+from app.storage.dead_letters import DeadLetter, archive
+from app.storage.engine import engine
+from app.telemetry import heartbeat, logging, metrics
+
+log = structlog.get_logger(__name__)
+
+#: How long to wait for a first message; also how soon the heartbeat and a signal are seen to.
+_WAIT_SECONDS = 0.5
+#: Between two looks at the archive, for the metrics.
+_OPEN_SECONDS = 5.0
+#: Between two tries at a PostgreSQL that is away, with jitter.
+_AWAY_SECONDS = 1.0
+
+_OPEN = text("SELECT queue, count(*) AS letters FROM dead_letters WHERE state = 'dead' GROUP BY queue")
+
+
+class Archiver:
+    """One archiver; `run` returns when `stop` is set."""
+
+    def __init__(
+        self, settings: Settings, database: Engine, consumer: DeadLetterConsumer, stop: threading.Event
+    ) -> None:
+        """Nothing is connected yet."""
+        self._settings = settings
+        self._database = database
+        self._consumer = consumer
+        self._stop = stop
+        self._pending: list[Delivery] = []
+        self._next_beat = self._next_open = self._next_try = 0.0
+
+    def run(self) -> None:
+        """Archive until told to stop; outages of either side are waited out."""
+        while not self._stop.is_set():
+            try:
+                self._connect()
+                self._observe()
+                self._pending += self._consumer.gather(wait_seconds=_WAIT_SECONDS)
+                if self._pending and time.monotonic() >= self._next_try:
+                    self._settle()
+            except (OSError, AMQPError) as error:
+                # What we hold comes again: its tags died with the connection.
+                self._pending.clear()
+                self._consumer.close()
+                if not self._stop.is_set():
+                    log.warning("broker_away", reason=f"{type(error).__name__}: {error}")
+            except Exception as error:
+                if not is_away(error):
+                    raise
+                self._next_try = time.monotonic() + _AWAY_SECONDS * (0.5 + random.random())  # noqa: S311 - jitter
+                log.warning("database_away", reason=str(error).splitlines()[0], held=len(self._pending))
+        self._consumer.close()
+
+    def _settle(self) -> None:
+        store([delivery.message for delivery in self._pending], self._database)
+        failpoint(Failpoint.ARCHIVER_AFTER_COMMIT)
+        done, self._pending = self._pending, []
+        self._consumer.acknowledge(done)
+
+    def _connect(self) -> None:
+        if self._consumer.connected:
+            return
+        tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type((OSError, AMQPError)),
+            wait=tenacity.wait_random_exponential(multiplier=0.2, max=2.0),
+            stop=tenacity.stop_when_event_set(self._stop),
+            sleep=tenacity.sleep_using_event(self._stop),
+            before_sleep=self._on_no_broker,
+            reraise=True,
+        )(self._consumer.connect)
+        log.info("archiver_consuming")
+
+    def _on_no_broker(self, state: tenacity.RetryCallState) -> None:
+        heartbeat.write(self._settings.heartbeat_file, "disconnected")
+        log.warning("broker_away", reason=repr(state.outcome.exception() if state.outcome else ""))
+
+    def _observe(self) -> None:
+        now = time.monotonic()
+        if now >= self._next_beat:
+            heartbeat.write(self._settings.heartbeat_file, "consuming")
+            self._next_beat = now + heartbeat.BEAT_SECONDS
+        if now >= self._next_open:
+            self._next_open = now + _OPEN_SECONDS
+            with self._database.connect() as connection:
+                letters = {row.queue: row.letters for row in connection.execute(_OPEN)}
+            for queue in {*letters, *(known.value for known in QueueClass)}:
+                DEAD_LETTERS_OPEN.labels(queue).set(letters.get(queue, 0))
+
+
+def store(messages: Sequence[ArrivedMessage], database: Engine) -> None:
+    """Archive messages and commit. One that PostgreSQL refuses is kept without its headers, and keeps no other out.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: PostgreSQL is away, or refuses even that.
+    """
+    try:
+        new = _store_together(messages, database)
+    except Exception as error:
+        if is_away(error):
+            raise
+        new = [letter for message in messages for letter in _store_alone(message, database)]
+    for letter in new:
+        DEAD_LETTERS.labels(letter.queue, letter.reason).inc()
+        log.warning(
+            "dead_letter_archived",
+            queue=letter.queue,
+            reason=letter.reason,
+            task_id=letter.task_id,
+            task_name=letter.task_name,
+            job_id=letter.job_id,
+            attempts=letter.attempts,
+            exception=letter.exception_type,
+        )
+
+
+def _store_together(messages: Sequence[ArrivedMessage], database: Engine) -> list[DeadLetter]:
+    with database.begin() as connection:
+        letters = _letters(connection, messages)
+        return [letter for letter in letters if archive(connection, [letter])]
+
+
+def _letters(connection: Connection, messages: Sequence[ArrivedMessage]) -> list[DeadLetter]:
+    failures = last_failures(connection, map(task_id_of, messages))
+    return [
+        letter_from(message, failures.get(task_id) if (task_id := task_id_of(message)) else None)
+        for message in messages
+    ]
+
+
+def _store_alone(message: ArrivedMessage, database: Engine) -> list[DeadLetter]:
+    try:
+        return _store_together([message], database)
+    except Exception as error:
+        if is_away(error):
+            raise
+        log.exception("dead_letter_refused", queue=message.dead_letter_queue)
+        kept = {name: value for name, value in message.properties.items() if name != "application_headers"}
+        with database.begin() as connection:
+            letters = _letters(connection, [replace(message, properties=kept)])
+            return [letter for letter in letters if archive(connection, [letter])]
+
+
+def run() -> None:
+    """Start an archiver; SIGTERM and SIGINT let it finish its batch."""
+    settings = load()
+    logging.configure("archiver")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    metrics.serve(settings)
+    log.info("archiver_starting")
+    Archiver(settings, engine(), DeadLetterConsumer(settings), stop).run()
+    log.info("archiver_stopped")

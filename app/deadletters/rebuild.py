@@ -1,0 +1,114 @@
+"""From a dead letter back to a message for the outbox: the same task, without the marks of its death. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import amqp
+
+from app import contract
+from app.deadletters.archive_queries import StoredLetter
+from app.errors import ReplayRefusedError
+from app.storage.identifiers import new_id
+from app.storage.outbox import OutboxMessage
+from app.tasks.message_body import UnreadableBodyError, read_call, read_edited, uuid_or_none
+
+#: Marks of deliveries and deaths. With x-death left on, RabbitMQ sees a cycle at the next death and drops the message.
+_BROKER_HEADERS = ("x-death", "x-first-death", "x-last-death", "x-delivery-count", "x-acquired-count")
+#: Headers that speak of the first life: when it was first published (a replay's wait is nobody's latency).
+_FIRST_LIFE = (contract.MESSAGE_PUBLISHED_AT,)
+#: Properties that a message keeps. Not `expiration` (it would expire at once), `message_id` (the relay gives its own),
+#: `user_id` (RabbitMQ checks it against the publisher) nor `timestamp` (the archive holds it as text).
+_KEPT = ("content_type", "content_encoding", "priority", "correlation_id", "reply_to", "type", "app_id")
+_PERSISTENT = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """What an operator changes on the way: the task's name, the body."""
+
+    task: str | None = None
+    body: bytes | None = None
+
+    def __bool__(self) -> bool:
+        """Whether anything is changed."""
+        return self.task is not None or self.body is not None
+
+
+def rebuild(letter: StoredLetter, *, edit: Edit = Edit(), include_chords: bool = False) -> OutboxMessage:
+    """The message to publish again.
+
+    Raises:
+        ReplayRefusedError: it cannot be, or should not; the message says what would help.
+    """
+    if letter.queue not in set(contract.QueueClass):
+        raise ReplayRefusedError(f"{letter.queue!r} is not a queue of ours: {', '.join(contract.QueueClass)}")
+    headers = living_headers(letter.properties.get("application_headers") or {})
+    if edit.task is not None:
+        headers["task"] = edit.task
+    if not headers.get("task"):
+        raise ReplayRefusedError("it has no task name; give one with --task")
+    headers["id"] = headers.get("id") or str(new_id())
+    properties = {name: letter.properties[name] for name in _KEPT if letter.properties.get(name) is not None}
+    properties |= {"application_headers": headers, "delivery_mode": _PERSISTENT}
+    body = letter.body
+    if edit.body is not None:
+        body = _edited(edit.body)
+        # `argsrepr` and `kwargsrepr` are for logs, and would show the old arguments.
+        for stale in ("argsrepr", "kwargsrepr", "compression"):
+            headers.pop(stale, None)
+        properties |= {"content_type": "application/json", "content_encoding": "utf-8"}
+    if not include_chords and _in_chord(body, properties):
+        raise ReplayRefusedError(
+            "it belongs to a chord, which may have counted it; --include-chords replays it all the same"
+        )
+    _check_publishable(body, properties)
+    return OutboxMessage(
+        task_id=uuid_or_none(headers["id"]) or letter.task_id or new_id(),
+        task_name=str(headers["task"]),
+        job_id=letter.job_id,
+        queue=letter.queue,
+        exchange=contract.TASKS_EXCHANGE,
+        routing_key=letter.queue,  # not the letter's: it may be a key of the delay ladder
+        properties=properties,
+        body=body,
+    )
+
+
+def living_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """The headers of a task that is sent for the first time: no deaths, no attempts spent, due now."""
+    kept = {
+        name: value
+        for name, value in headers.items()
+        if not name.startswith(_BROKER_HEADERS) and name not in _FIRST_LIFE
+    }
+    return kept | {"retries": 0, "eta": None, "expires": None}
+
+
+def _edited(body: bytes) -> bytes:
+    try:
+        read_edited(body)
+    except UnreadableBodyError as error:
+        raise ReplayRefusedError(f"the new body is {error}") from error
+    return body
+
+
+def _in_chord(body: bytes, properties: Mapping[str, Any]) -> bool:
+    try:
+        call = read_call(
+            body, content_type=properties.get("content_type"), content_encoding=properties.get("content_encoding")
+        )
+    except UnreadableBodyError:
+        return False
+    return call.in_chord
+
+
+def _check_publishable(body: bytes, properties: Mapping[str, Any]) -> None:
+    """A message that py-amqp cannot write would stop the relay, and everybody's messages with it."""
+    try:
+        message: Any = amqp.Message(body, **properties)
+        message._serialize_properties()  # noqa: SLF001 - what basic_publish calls
+    except Exception as error:  # struct.error, TypeError, FrameSyntaxError: whatever does not fit the wire
+        raise ReplayRefusedError(f"its properties cannot be sent: {error}") from error

@@ -1,0 +1,53 @@
+"""Every failure of the application; a class's docstring is its message, so the list below is also the manual."""
+
+from __future__ import annotations
+
+
+class MillraceError(Exception):
+    """Something went wrong."""
+
+    def __init__(self, detail: str = "") -> None:
+        """Say the docstring's first line, then what was seen."""
+        summary = (type(self).__doc__ or "").strip().splitlines()[0]
+        super().__init__(f"{summary} {detail}".strip())
+        self.detail = detail
+
+
+class SettingsError(MillraceError):
+    """A setting is missing or wrong; set the variable named here and start again."""
+
+
+class DependencyAwayError(MillraceError):
+    """PostgreSQL cannot be reached; nothing was changed, try again when it is back."""
+
+
+class NotReadyError(MillraceError):
+    """What this process needs is not there; `python -m app migrate` and `python -m app topology` make it."""
+
+
+class PoisonEventError(MillraceError):
+    """This event can never be stored as it is; it goes to the dead letters without another try."""
+
+
+class EventRejectedError(MillraceError):
+    """The handler of an event refused it; it is tried again, then dead-lettered."""
+
+
+class UnroutableMessageError(MillraceError):
+    """The broker has no queue for this message; run `python -m app topology`, then replay the dead letter."""
+
+
+class DeadLetterNotFoundError(MillraceError):
+    """No dead letter has this id; `python -m app dead-letters list` shows those there are."""
+
+
+class ReplayRefusedError(MillraceError):
+    """This dead letter cannot be replayed as asked."""
+
+
+class SelectionError(MillraceError):
+    """The dead letters meant are not clear."""
+
+
+class ApiKeyNotFoundError(MillraceError):
+    """No API key has this id; `python -m app api-keys list` shows those there are."""

@@ -1,0 +1,27 @@
+"""What the gateway counts; names from the contract."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Histogram
+
+from app import contract
+from app.contract import QueueClass
+
+#: Seconds; the SLO on acceptance sits between 0.1 and 0.5.
+_BUCKETS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+REQUESTS = Counter(
+    contract.METRIC_HTTP_REQUESTS.removesuffix("_total"), "Requests answered.", ["route", "method", "status"]
+)
+SECONDS = Histogram(contract.METRIC_HTTP_SECONDS, "Seconds to answer.", ["route"], buckets=_BUCKETS)
+EVENTS_ACCEPTED = Counter(contract.METRIC_EVENTS_ACCEPTED.removesuffix("_total"), "Events accepted.", ["queue"])
+SHED = Counter(
+    contract.METRIC_REQUESTS_SHED.removesuffix("_total"), "Requests refused because too much waits.", ["queue"]
+)
+LIMITER_LOCAL = Counter(
+    "millrace_gateway_limiter_local", "Rate limits decided by this process alone, because Redis did not answer."
+)
+# A series that appears only when it counts cannot be alerted on: its first step looks like no step.
+for _queue in QueueClass:
+    EVENTS_ACCEPTED.labels(_queue.value)
+    SHED.labels(_queue.value)

@@ -1,0 +1,218 @@
+"""What the OpenAPI document says of each route: the routes read the raw request, for speed, so it is said here.
+
+schemathesis holds the gateway to every word of it (tests/integration).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app import contract
+from app.gateway import problems
+from app.gateway.events import TYPE_MAX_CHARS, json_schema
+from app.gateway.payloads import INTEGER_MAX, INTEGER_MIN
+from app.storage.job_state import JobState
+
+_NO_NUL = r"^[^\u0000]*$"
+_PROBLEM = {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_IDS = {
+    contract.HEADER_REQUEST_ID: {
+        "description": "The id of this request in our logs: the caller's own if it sent a sensible one.",
+        "schema": {"type": "string"},
+    },
+    contract.HEADER_TRACEPARENT: {"description": "W3C trace context.", "schema": {"type": "string"}},
+}
+_EXTRA_HEADERS: dict[int, dict[str, Any]] = {
+    401: {"WWW-Authenticate": {"required": True, "schema": {"type": "string"}}},
+    405: {"Allow": {"required": True, "schema": {"type": "string"}}},
+    429: {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}}},
+    503: {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}}},
+}
+_MEANINGS = {
+    401: "No API key, or none that is valid.",
+    403: "The API key lacks the scope.",
+    404: "There is no such job of this API key.",
+    405: "The resource does not know the method.",
+    408: "The body did not arrive in time. Nothing was accepted.",
+    413: "The body is too large. Nothing was accepted.",
+    415: "Not plain application/json. Nothing was accepted.",
+    422: "The request is not as it must be, or its Idempotency-Key had another body before. Nothing was accepted.",
+    429: "The API key sends more requests than it may. Nothing was accepted.",
+    500: "A bug of ours. Repeat with the same Idempotency-Key.",
+    503: "`overloaded`, `unavailable`: nothing was accepted. `outcome-unknown`: repeat with the same Idempotency-Key.",
+}
+_SECURITY: list[dict[str, list[str]]] = [{"apiKey": []}, {"bearer": []}]
+
+
+def _refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {
+        status: {
+            "description": _MEANINGS[status],
+            "content": _PROBLEM,
+            "headers": _IDS | _EXTRA_HEADERS.get(status, {}),
+        }
+        for status in statuses
+    }
+
+
+def _success(description: str, schema: str, **headers: Any) -> dict[str, Any]:
+    return {
+        "description": description,
+        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
+        "headers": _IDS | headers,
+    }
+
+
+_EVENT_REF = {"$ref": "#/components/schemas/Event"}
+_MANY = {"type": "array", "minItems": 1, "maxItems": contract.REQUEST_MAX_EVENTS, "items": _EVENT_REF}
+
+SUBMIT: dict[str, Any] = {
+    "operation_id": "submitEvents",
+    "summary": "Submit one event or a list",
+    "responses": {
+        202: _success(
+            "Committed: it will be executed once, whatever happens next. `Location` says where to ask.",
+            "Accepted",
+            Location={"required": True, "schema": {"type": "string", "format": "uri-reference"}},
+        ),
+        **_refusals(401, 403, 405, 408, 413, 415, 422, 429, 500, 503),
+    },
+    "openapi_extra": {
+        "security": _SECURITY,
+        "parameters": [
+            {
+                "name": contract.HEADER_IDEMPOTENCY_KEY,
+                "in": "header",
+                "required": False,
+                "description": "The caller's name for this request: the same bytes again get the same answer.",
+                "schema": {"type": "string", "pattern": "^[!-~]{1,200}$", "minLength": 1, "maxLength": 200},
+            },
+        ],
+        "requestBody": {
+            "required": True,
+            "description": "A list's event_ids are all different.",
+            "content": {"application/json": {"schema": {"anyOf": [_EVENT_REF, _MANY]}}},
+        },
+    },
+}
+JOB: dict[str, Any] = {
+    "operation_id": "getJob",
+    "summary": "What became of a request",
+    "responses": {200: _success("The job.", "Job"), **_refusals(401, 403, 404, 405, 429, 500, 503)},
+    "openapi_extra": {
+        "security": _SECURITY,
+        "parameters": [
+            {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+        ],
+    },
+}
+HEALTH: dict[str, Any] = {
+    "operation_id": "healthz",
+    "responses": {200: _success("The process lives.", "Status"), **_refusals(405, 500)},
+}
+READY: dict[str, Any] = {
+    "operation_id": "readyz",
+    "responses": {200: _success("PostgreSQL answers.", "Status"), **_refusals(405, 500, 503)},
+}
+METRICS: dict[str, Any] = {
+    "operation_id": "metrics",
+    "responses": {
+        200: {
+            "description": "Prometheus' text format.",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+            "headers": _IDS,
+        },
+        **_refusals(401, 403, 405, 500, 503),
+    },
+    "openapi_extra": {"security": _SECURITY},
+}
+
+
+def _object(properties: dict[str, Any], *, optional: tuple[str, ...] = ()) -> dict[str, Any]:
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def schemas() -> dict[str, Any]:
+    """The components."""
+    count = {"type": "integer", "minimum": 0}
+    moment = {"type": "string", "format": "date-time"}
+    no_moment = {"anyOf": [moment, {"type": "null"}]}
+    text = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+    error = _object({"reason": {"type": "string"}, "exception_type": text, "message": text, "at": moment})
+    payload_object = {
+        "type": "object",
+        "description": "At most 128 KiB as compact JSON; nested at most 100 levels.",
+        "propertyNames": {"pattern": _NO_NUL},
+        "additionalProperties": {"$ref": "#/components/schemas/PayloadValue"},
+    }
+    payload_value = {
+        "anyOf": [
+            {"type": "null"},
+            {"type": "boolean"},
+            {"type": "integer", "minimum": INTEGER_MIN, "maximum": INTEGER_MAX},
+            {"type": "number"},
+            {"type": "string", "pattern": _NO_NUL},
+            {"type": "array", "items": {"$ref": "#/components/schemas/PayloadValue"}},
+            {"$ref": "#/components/schemas/PayloadObject"},
+        ]
+    }
+    return {
+        "Event": json_schema(),
+        "PayloadObject": payload_object,
+        "PayloadValue": payload_value,
+        "Accepted": _object(
+            {
+                "job_id": {"type": "string", "format": "uuid"},
+                "status_url": {"type": "string"},
+                "accepted": {"type": "integer", "minimum": 1, "maximum": contract.REQUEST_MAX_EVENTS},
+            }
+        ),
+        "Job": _object(
+            {
+                "job_id": {"type": "string", "format": "uuid"},
+                "kind": {"enum": ["event", "list"]},
+                "queue": {"enum": [queue.value for queue in contract.QueueClass]},
+                "state": {"enum": [state.value for state in JobState]},
+                "counts": _object(
+                    dict.fromkeys(("events", "executed", "dead_lettered", "discarded", "waiting"), count)
+                ),
+                "attempts": count,
+                "failed_attempts": count,
+                "accepted_at": moment,
+                "first_executed_at": no_moment,
+                "finished_at": no_moment,
+                "last_error": {"anyOf": [error, {"type": "null"}]},
+            }
+        ),
+        "Status": _object({"status": {"const": "ok"}}),
+        "Problem": _object(
+            {
+                "type": {"type": "string"},
+                "title": {"type": "string"},
+                "status": {"type": "integer", "minimum": 400, "maximum": 599},
+                "detail": {"type": "string"},
+                "instance": {"type": "string"},
+                "errors": {
+                    "type": "array",
+                    "maxItems": problems.ERRORS_MAX,
+                    "items": _object({"pointer": {"type": "string"}, "detail": {"type": "string"}}),
+                },
+            },
+            optional=("detail", "instance", "errors"),
+        ),
+    }
+
+
+def complete(document: dict[str, Any]) -> dict[str, Any]:
+    """Add what all routes share to FastAPI's document, and take out the validation errors that are not ours."""
+    components = document.setdefault("components", {})
+    components["schemas"] = schemas()
+    components["securitySchemes"] = {
+        "apiKey": {"type": "apiKey", "in": "header", "name": contract.HEADER_API_KEY},
+        "bearer": {"type": "http", "scheme": "bearer"},
+    }
+    return document
+
+
+__all__ = ["HEALTH", "JOB", "METRICS", "READY", "SUBMIT", "TYPE_MAX_CHARS", "complete", "schemas"]

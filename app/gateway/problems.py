@@ -1,0 +1,123 @@
+"""Every answer that is not a success, as problem+json (RFC 9457): one catalogue, so that nothing is said twice.
+
+Each problem says whether anything was accepted, because that decides what the caller must do next.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from app.errors import MillraceError
+
+MEDIA_TYPE = "application/problem+json"
+#: A URN and not an address: it names the kind of problem and promises no page.
+_TYPE_PREFIX = "urn:millrace:problem:"
+#: Errors listed in one answer: a list of 1,000 broken events must not be answered with megabytes.
+ERRORS_MAX = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of problem: its name is the last part of its `type`."""
+
+    name: str
+    status: int
+    title: str
+
+
+UNAUTHORIZED = Kind(name="unauthorized", status=401, title="An API key is needed, and this is not a valid one")
+FORBIDDEN = Kind(name="missing-scope", status=403, title="The API key does not have the scope that this needs")
+NOT_FOUND = Kind(name="not-found", status=404, title="There is nothing here")
+METHOD_NOT_ALLOWED = Kind(name="method-not-allowed", status=405, title="This resource does not know this method")
+BODY_TIMEOUT = Kind(name="body-timeout", status=408, title="The body did not arrive in time; nothing was accepted")
+TOO_LARGE = Kind(name="body-too-large", status=413, title="The body is too large; nothing was accepted")
+UNSUPPORTED_TYPE = Kind(
+    name="unsupported-media-type", status=415, title="Only plain application/json is understood; nothing was accepted"
+)
+INVALID = Kind(name="invalid-request", status=422, title="The request is not as it must be; nothing was accepted")
+KEY_REUSED = Kind(
+    name="idempotency-key-reused", status=422, title="This Idempotency-Key was used with a different body before"
+)
+RATE_LIMITED = Kind(
+    name="rate-limited", status=429, title="This API key sends more requests than it may; nothing was accepted"
+)
+INTERNAL = Kind(
+    name="internal-error", status=500, title="Something is broken on our side; repeat with the same Idempotency-Key"
+)
+OVERLOADED = Kind(
+    name="overloaded", status=503, title="More work waits than can be done soon; nothing was accepted, try again later"
+)
+UNAVAILABLE = Kind(
+    name="unavailable", status=503, title="The database cannot be reached; nothing was accepted, try again later"
+)
+OUTCOME_UNKNOWN = Kind(
+    name="outcome-unknown",
+    status=503,
+    title="The database did not answer: accepted or not is unknown, so repeat with the same Idempotency-Key",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldError:
+    """What is wrong with which value; the pointer is a JSON pointer into the body, or a header's name."""
+
+    pointer: str
+    detail: str
+
+
+class ProblemError(MillraceError):
+    """The request ends with a problem document."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        detail: str = "",
+        *,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """`detail` is for the caller's eyes: no internals, no echo of what was sent."""
+        super().__init__(f"{kind.name} {detail}".strip())
+        self.kind = kind
+        self.public_detail = detail
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+
+
+def document(
+    kind: Kind, *, detail: str = "", errors: Sequence[FieldError] = (), request_id: str | None = None
+) -> dict[str, Any]:
+    """Return the members of RFC 9457; `instance` is the request id that the logs know."""
+    body: dict[str, Any] = {"type": _TYPE_PREFIX + kind.name, "title": kind.title, "status": kind.status}
+    if detail:
+        body["detail"] = detail
+    if request_id:
+        body["instance"] = f"urn:millrace:request:{request_id}"
+    if errors:
+        body["errors"] = [{"pointer": error.pointer, "detail": error.detail} for error in errors[:ERRORS_MAX]]
+    return body
+
+
+def response(problem: ProblemError, *, request_id: str | None = None) -> Response:
+    """Render a problem."""
+    body = document(problem.kind, detail=problem.public_detail, errors=problem.errors, request_id=request_id)
+    return Response(orjson.dumps(body), status_code=problem.kind.status, media_type=MEDIA_TYPE, headers=problem.headers)
+
+
+def retry_after(seconds: float, *, spread: float = 1.0) -> dict[str, str]:
+    """Return the header: whole seconds, at least 1, spread out so that refused callers do not come back together."""
+    jitter = secrets.randbelow(1000) / 1000 * spread * seconds
+    return {"Retry-After": str(max(1, math.ceil(seconds + jitter)))}
+
+
+def pointer(path: Sequence[str | int]) -> str:
+    """Return a JSON pointer (RFC 6901) as a fragment: `#/3/payload/amount`."""
+    escaped = (str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    return "#" + "".join(f"/{part}" for part in escaped)

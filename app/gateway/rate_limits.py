@@ -1,0 +1,186 @@
+"""How many requests a key may send: one count for all gateways, in Redis; without Redis each gateway counts alone.
+
+Redis may vanish at any time (law 9). Then the limit fails open, to a local one of the same size, and a circuit breaker
+keeps a dead Redis from costing each request its timeout: only a background probe asks for it, every second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import ssl
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import redis.asyncio
+import structlog
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from throttled.asyncio import BaseRateLimiter, MemoryStore, RateLimiterRegistry, RedisStore, per_duration
+from throttled.exceptions import StoreUnavailableError
+
+from app import contract
+from app.gateway import metrics
+from app.gateway.problems import RATE_LIMITED, ProblemError, retry_after
+from app.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+#: Requests that may come at once, as seconds of the key's rate. GCRA lets rate + burst through in any period.
+BURST_SECONDS = 0.1
+BURST_MIN = 5
+#: Counted per minute, so that rates below one a second are whole numbers too.
+_PERIOD = timedelta(minutes=1)
+#: Seconds between two probes of a Redis that did not answer, and what a probe may take (TLS handshake included).
+_PROBE_SECONDS, _PROBE_TIMEOUT_SECONDS = 1.0, 2.0
+#: Connections to Redis: a check takes a fraction of a millisecond, so few do. A probe opens all of them, because a TLS
+#: handshake in the middle of a request would take more than the request's share of time.
+_CONNECTIONS = 4
+_PROBE_KEY = "millrace:limiter-probe"
+#: What one sentinel may take to answer: the first of the list may be on a machine that is gone.
+_SENTINEL_TIMEOUT_SECONDS = 0.4
+#: Keys whose limits are kept at hand.
+_KEYS_MAX = 4096
+
+
+def burst(requests_per_second: float) -> int:
+    """How many requests may come at once."""
+    return max(BURST_MIN, math.ceil(requests_per_second * BURST_SECONDS))
+
+
+def quota(requests_per_second: float) -> Any:
+    """The library's form of a limit."""
+    per_minute = max(1, round(requests_per_second * _PERIOD.total_seconds()))
+    return per_duration(_PERIOD, limit=per_minute, burst=burst(requests_per_second))
+
+
+class Breaker:
+    """Whether Redis is asked. One failure opens it; only a successful probe closes it."""
+
+    def __init__(self, probe: Callable[[], Awaitable[Any]], *, probe_seconds: float = _PROBE_SECONDS) -> None:
+        """Open until the first probe: the first requests must not wait for a handshake."""
+        self._probe = probe
+        self._probe_seconds = probe_seconds
+        self._failed = asyncio.Event()
+        self._failed.set()
+
+    @property
+    def closed(self) -> bool:
+        """Redis answers, as far as we know."""
+        return not self._failed.is_set()
+
+    def trip(self, error: BaseException) -> None:
+        """Redis did not answer."""
+        if self.closed:
+            log.warning("limiter_local", error=type(error).__name__)
+        self._failed.set()
+
+    async def watch(self) -> None:
+        """Probe while open."""
+        while True:
+            await self._failed.wait()
+            try:
+                async with asyncio.timeout(_PROBE_TIMEOUT_SECONDS):
+                    await self._probe()
+            except (RedisError, OSError, TimeoutError):
+                await asyncio.sleep(self._probe_seconds)
+            else:
+                self._failed.clear()
+                log.info("limiter_global")
+
+
+class RateLimiter:
+    """The limit of each key."""
+
+    def __init__(self, settings: Settings) -> None:
+        """No connection is made yet."""
+        self._timeout_seconds = settings.redis_timeout_seconds
+        self._client = _client(settings)
+        self._global = RedisStore(options={})
+        self._global._backend._client = self._client  # noqa: SLF001 - its URL form cannot carry our TLS options
+        self._local = MemoryStore(options={"MAX_SIZE": _KEYS_MAX})
+        self._limiters: dict[tuple[float, bool], BaseRateLimiter] = {}
+        self.breaker = Breaker(self._connect_all)
+
+    async def check(self, api_key_id: str, requests_per_second: float) -> None:
+        """Count one request.
+
+        Raises:
+            ProblemError: 429, with the seconds after which one would pass.
+        """
+        result = await self._ask(api_key_id, requests_per_second)
+        if result.limited:
+            wait = max(result.state.retry_after, 0.0)
+            raise ProblemError(RATE_LIMITED, headers=retry_after(math.ceil(wait) or 1, spread=0.5))
+
+    async def _ask(self, api_key_id: str, requests_per_second: float) -> Any:
+        if self.breaker.closed:
+            try:
+                async with asyncio.timeout(self._timeout_seconds):
+                    return await self._limiter(requests_per_second, everywhere=True).limit(api_key_id)
+            except (StoreUnavailableError, RedisError, OSError, TimeoutError) as error:
+                self.breaker.trip(error)
+        metrics.LIMITER_LOCAL.inc()
+        return await self._limiter(requests_per_second, everywhere=False).limit(api_key_id)
+
+    def _limiter(self, requests_per_second: float, *, everywhere: bool) -> BaseRateLimiter:
+        """The library's limiter for a rate: there are few different rates, and making one is not cheap."""
+        key = (requests_per_second, everywhere)
+        if (limiter := self._limiters.get(key)) is None:
+            if len(self._limiters) >= _KEYS_MAX:
+                self._limiters.clear()
+            store = self._global if everywhere else self._local
+            limiter = RateLimiterRegistry.get("gcra")(quota(requests_per_second), store)
+            self._limiters[key] = limiter
+        return limiter
+
+    async def _connect_all(self) -> None:
+        """Writes, as a check does: a full Redis, or a primary without its replicas, answers and yet takes nothing."""
+        await asyncio.gather(*(self._client.set(_PROBE_KEY, b"", ex=60) for _ in range(_CONNECTIONS)))
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        with suppress(RedisError, OSError):
+            await self._client.aclose()
+
+
+class _PrimaryPool(SentinelConnectionPool, redis.asyncio.BlockingConnectionPool):
+    """Connections to whichever Redis the sentinels call the primary; like the plain pool, it waits for a free one."""
+
+
+def _client(settings: Settings) -> Any:
+    pool: Any
+    connections: dict[str, Any] = {"max_connections": _CONNECTIONS, "timeout": 1}
+    if settings.redis_sentinels:
+        hosts = [(host, contract.PORT_SENTINEL) for host in settings.redis_sentinels]
+        asked = {"ssl": True, **_connection(settings, _SENTINEL_TIMEOUT_SECONDS)}
+        sentinels = Sentinel(hosts, sentinel_kwargs=asked)  # type: ignore[no-untyped-call]
+        found = {"ssl": True, **_connection(settings, _PROBE_TIMEOUT_SECONDS)}
+        pool = _PrimaryPool(contract.REDIS_SERVICE, sentinels, **found, **connections)  # type: ignore[no-untyped-call]
+    else:
+        pool = redis.asyncio.BlockingConnectionPool(
+            connection_class=redis.asyncio.SSLConnection,
+            host=settings.redis_host,
+            port=settings.redis_port,
+            **_connection(settings, _PROBE_TIMEOUT_SECONDS),
+            **connections,
+        )
+    return redis.asyncio.Redis(connection_pool=pool)
+
+
+def _connection(settings: Settings, timeout_seconds: float) -> dict[str, Any]:
+    return {
+        "username": settings.redis_user,
+        "password": settings.redis_password.get_secret_value(),
+        "ssl_ca_certs": settings.ca_file,
+        "ssl_cert_reqs": ssl.CERT_REQUIRED,
+        "ssl_check_hostname": True,
+        "socket_connect_timeout": timeout_seconds,
+        "socket_timeout": timeout_seconds,
+        # A repeated check counts twice; the local limit is the second try.
+        "retry": Retry(NoBackoff(), 0),
+    }

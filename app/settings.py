@@ -1,0 +1,188 @@
+"""Every setting of every process: type, default, reason.
+
+Values come from the environment (`MILLRACE_` + name in capitals); secrets come from files of the same name in the
+folder that `MILLRACE_SECRETS_DIR` names, so that no password stands in an environment or in a process's arguments.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
+
+from app import contract
+from app.errors import SettingsError
+
+#: Where compose and Kubernetes mount the role's secrets.
+DEFAULT_SECRETS_DIR = "/run/secrets/millrace"
+
+
+def secrets_dir() -> Path:
+    """The folder with this process's secret files (`ca.crt`, `tls.crt`, `tls.key`, `*_password`)."""
+    return Path(os.environ.get("MILLRACE_SECRETS_DIR", DEFAULT_SECRETS_DIR))
+
+
+def _words(value: Any) -> Any:
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+class Settings(BaseSettings):
+    """One frozen value, read once per process by `load()`."""
+
+    model_config = SettingsConfigDict(env_prefix="MILLRACE_", frozen=True, extra="ignore")
+
+    environment: str = Field("local", description="local, staging or prod; stands in every log line")
+    version: str = Field("dev", description="the image's version; stands in every log line and dead letter")
+    log_level: str = Field("INFO", description="of our own lines; libraries log from WARNING on")
+
+    certificate_refresh_seconds: int = Field(10, ge=1, description="how often a server looks for a renewed one")
+
+    # --- PostgreSQL
+    postgresql_host: str = "postgresql"
+    postgresql_port: int = contract.PORT_POSTGRESQL
+    postgresql_database: str = contract.POSTGRESQL_DATABASE
+    postgresql_user: str = Field("gateway", description="the role's name, see contract.Role")
+    postgresql_password: SecretStr = SecretStr("")
+    postgresql_pool_size: int = Field(8, ge=1, description="connections a process may hold")
+    postgresql_connect_timeout_seconds: int = Field(3, ge=1, description="a dead host must not hang a request")
+
+    # --- RabbitMQ: one URL, never a host list (research/celery.md, finding 6)
+    rabbitmq_host: str = "rabbitmq"
+    rabbitmq_port: int = contract.PORT_AMQPS
+    rabbitmq_user: str = "worker"
+    rabbitmq_password: SecretStr = SecretStr("")
+    rabbitmq_heartbeat_seconds: int = Field(10, ge=2, description="a half-open connection is noticed in two of these")
+    rabbitmq_socket_timeout_seconds: int = Field(10, ge=1, description="bounds each read and write; finding 1")
+
+    # --- Redis (rate limits; everything that uses it can do without)
+    redis_host: str = "redis"
+    redis_port: int = contract.PORT_REDIS
+    redis_user: str = "gateway"
+    redis_password: SecretStr = SecretStr("")
+    redis_sentinels: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = Field(
+        (), description="hosts, with commas between: these know who is the primary, and redis_host is not asked"
+    )
+    redis_timeout_seconds: float = Field(0.05, gt=0, description="the limiter fails open, locally, within this time")
+
+    # --- Gateway
+    gateway_host: str = "0.0.0.0"  # noqa: S104 - inside a container; the network policy decides who reaches it
+    gateway_port: int = contract.PORT_GATEWAY
+    request_max_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="1,000 events of 28 KB, and some")
+    payload_max_bytes: int = Field(128 * 1024, ge=256, description="one event's payload; half of a chunk's bytes")
+    outbox_max_messages: int = Field(60_000, ge=1, description="60 s of broker outage at 1,000 messages a second")
+    outbox_max_age_seconds: float = Field(600.0, gt=0, description="older than this the system is not keeping up")
+    idempotency_keep_seconds: int = Field(24 * 3600, ge=60, description="how long a key gives the same answer")
+    trust_proxy_headers: bool = False
+
+    # --- Relay
+    relay_batch_messages: int = Field(200, ge=1, description="claimed, published and confirmed together")
+    relay_lease_seconds: float = Field(15.0, gt=1, description="a crashed relay's rows wait this long; > confirm time")
+    relay_confirm_timeout_seconds: float = Field(8.0, gt=0, description="must be shorter than the lease")
+    relay_poll_min_seconds: float = Field(0.02, gt=0, description="the first sleep when there is nothing to send")
+    relay_poll_max_seconds: float = Field(0.1, gt=0, description="idle sleeps grow to this")
+
+    # --- Worker
+    worker_queue: contract.QueueClass = contract.QueueClass.INTERACTIVE
+    worker_concurrency: int = Field(2, ge=1)
+    worker_prefetch_multiplier: int = Field(
+        4, ge=1, description="890/s at 1, 1,213/s at 4, 1,928/s at 64; more is more redelivered per crash"
+    )
+    worker_max_memory_per_child_kib: int = Field(300_000, ge=50_000, description="recycled by memory, not by count")
+    task_soft_time_limit_seconds: int = Field(60, ge=1)
+    task_time_limit_seconds: int = Field(90, ge=2)
+    dependency_wait_seconds: float = Field(
+        20.0, ge=0, description="a task waits in place this long for PostgreSQL, then parks itself for as long"
+    )
+    retry_base_seconds: float = Field(2.0, gt=0, description="first retry delay; doubles, with jitter")
+    retry_max: int = Field(5, ge=0, description="attempts after the first; then the dead-letter queue")
+    drills_enabled: bool = Field(default=False, description="registers tasks that misbehave on purpose; never in prod")
+
+    # --- Beat
+    canary_seconds: float = Field(10.0, ge=1, description="between two canaries of a queue; an older one is void")
+
+    # --- Health of relay, worker, archiver and beat: app/telemetry/probe.py reads this file
+    heartbeat_file: Path = Path("/tmp/millrace-heartbeat.json")  # noqa: S108 - a tmpfs of the container's own
+
+    # --- Metrics of relay, worker, archiver and beat
+    metrics_port: int = contract.PORT_METRICS
+    metrics_enabled: bool = True
+
+    # --- Retention, in days
+    retention_outbox_days: int = Field(7, ge=1)
+    retention_jobs_days: int = Field(30, ge=1)
+    retention_events_days: int = Field(90, ge=1)
+    retention_inbox_days: int = Field(30, ge=1, description="longer than any message or dead letter can live")
+
+    @property
+    def ca_file(self) -> str:
+        """The CA that every server's certificate must come from."""
+        return str(secrets_dir() / "ca.crt")
+
+    @property
+    def tls_certificate_file(self) -> str:
+        """This process's own certificate."""
+        return str(secrets_dir() / "tls.crt")
+
+    @property
+    def tls_key_file(self) -> str:
+        """The key of this process's own certificate."""
+        return str(secrets_dir() / "tls.key")
+
+    @property
+    def rabbitmq_url(self) -> str:
+        """The broker URL, password included: for the library, never for a log."""
+        password = quote(self.rabbitmq_password.get_secret_value(), safe="")
+        return f"amqps://{self.rabbitmq_user}:{password}@{self.rabbitmq_host}:{self.rabbitmq_port}/{contract.VHOST}"
+
+    @property
+    def rabbitmq_tls(self) -> dict[str, Any]:
+        """py-amqp's TLS options: the server's certificate must come from our CA and be for this host name."""
+        return {"ca_certs": self.ca_file, "cert_reqs": ssl.CERT_REQUIRED, "server_hostname": self.rabbitmq_host}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the library calls it so
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment first, then secret files named after the field (`postgresql_password`), prefix left off."""
+        folder = secrets_dir()
+        files = SecretsSettingsSource(settings_cls, secrets_dir=folder, env_prefix="") if folder.is_dir() else None
+        return (init_settings, env_settings, *((files,) if files else ()))
+
+
+@lru_cache(maxsize=1)
+def load() -> Settings:
+    """Read the settings once.
+
+    Raises:
+        SettingsError: a value is missing or wrong; the message names the variable, the value and what is allowed.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from error
+
+
+def _explain(error: ValidationError) -> str:
+    lines: list[str] = []
+    for problem in error.errors():
+        name = "_".join(str(part) for part in problem["loc"]).upper()
+        given: Any = "(secret)" if "PASSWORD" in name else problem["input"]
+        lines.append(f"MILLRACE_{name}: {problem['msg']} (given: {given!r})")
+    return "; ".join(lines)

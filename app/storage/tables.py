@@ -1,0 +1,185 @@
+"""The tables, as SQLAlchemy Core sees them; `migrations/` creates them.
+
+Tables that grow are partitioned so that retention drops partitions instead of deleting rows (law 4). Ids are UUIDv7:
+they begin with the time, so a table partitioned by id is partitioned by time and still found by id alone.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Float,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData()
+
+
+def _at(name: str, *, nullable: bool = False) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=nullable)
+
+
+#: One accepted request. Written once; its state is derived from the other tables (`job_state.py`).
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("job_id", Uuid, primary_key=True),
+    Column("kind", Text, nullable=False),  # "event" or "list"
+    Column("queue", Text, nullable=False),
+    Column("event_ids", ARRAY(Uuid), nullable=False),
+    Column("api_key_id", Text, nullable=False),
+    Column("correlation_id", Text, nullable=False),
+    Column("traceparent", Text, nullable=False),
+    _at("accepted_at"),
+)
+
+#: The messages to publish, immutable. A row outlives its publish until retention drops the day.
+#: `properties` is json and not jsonb: a header may hold a NUL, which jsonb refuses.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("message_id", Uuid, primary_key=True),
+    Column("job_id", Uuid),
+    Column("task_id", Uuid, nullable=False),
+    Column("task_name", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("exchange", Text, nullable=False),
+    Column("routing_key", Text, nullable=False),
+    Column("properties", JSON, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+#: What is not confirmed by the broker yet: narrow, because these rows are updated (lease) and deleted (confirmed).
+outbox_pending = Table(
+    "outbox_pending",
+    metadata,
+    Column("message_id", Uuid, primary_key=True),
+    Column("queue", Text, nullable=False),
+    Column("attempts", SmallInteger, nullable=False),
+    _at("due_at"),  # when it should first be sent
+    _at("available_at"),  # when a relay may take it: the due time, or the end of a lease
+)
+
+#: What was done already, by key. For an event the key is its event_id; for a split chunk the chunk's task id.
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("dedupe_key", Uuid, primary_key=True),
+    Column("job_id", Uuid),
+    Column("attempts", SmallInteger, nullable=False),
+    _at("executed_at"),
+)
+
+#: The effect. No unique key on purpose: a duplicated effect must be visible here, not impossible by construction.
+events = Table(
+    "events",
+    metadata,
+    Column("event_id", Uuid, nullable=False),
+    Column("job_id", Uuid),
+    Column("task_id", Uuid, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    _at("occurred_at"),
+    _at("stored_at"),
+    Column("payload", JSONB, nullable=False),
+)
+
+#: Running totals per user, moved against clearing accounts: all balances together are 0 at every commit.
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("account_id", Text, primary_key=True),
+    Column("event_count", BigInteger, nullable=False),
+    Column("balance", BigInteger, nullable=False),
+)
+
+#: Every failed attempt; a dead letter is joined with its last one.
+task_failures = Table(
+    "task_failures",
+    metadata,
+    Column("failure_id", Uuid, primary_key=True),
+    Column("task_id", Uuid, nullable=False),
+    Column("task_name", Text, nullable=False),
+    Column("job_id", Uuid),
+    Column("queue", Text, nullable=False),
+    Column("attempt", SmallInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("exception_type", Text, nullable=False),
+    Column("exception_message", Text, nullable=False),
+    Column("traceback", Text, nullable=False),
+    Column("worker", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    _at("failed_at"),
+)
+
+#: The archive of dead messages: whole, so that they can be replayed. `state`: dead, replayed or discarded.
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("dead_letter_id", Uuid, primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False, unique=True),
+    Column("state", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("task_id", Uuid),
+    Column("task_name", Text),
+    Column("job_id", Uuid),
+    Column("event_ids", ARRAY(Uuid), nullable=False),
+    Column("exception_type", Text),
+    Column("exception_message", Text),
+    Column("attempts", SmallInteger, nullable=False),
+    Column("exchange", Text, nullable=False),
+    Column("routing_key", Text, nullable=False),
+    Column("properties", JSON, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    _at("died_at"),
+    _at("archived_at"),
+)
+
+#: Who did what to a dead letter, and why.
+dead_letter_actions = Table(
+    "dead_letter_actions",
+    metadata,
+    Column("action_id", Uuid, primary_key=True),
+    Column("dead_letter_id", Uuid, nullable=False),
+    Column("action", Text, nullable=False),  # replayed or discarded
+    Column("actor", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("message_id", Uuid),
+    _at("acted_at"),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("api_key_id", Text, primary_key=True),
+    Column("idempotency_key", Text, primary_key=True),
+    Column("request_hash", LargeBinary, nullable=False),
+    Column("job_id", Uuid, nullable=False),
+    _at("expires_at"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("api_key_id", Text, primary_key=True),
+    Column(
+        "secret_hash", LargeBinary, nullable=False
+    ),  # SHA-256 of 256 random bits: nothing to guess, so nothing to slow
+    Column("label", Text, nullable=False),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("requests_per_second", Float, nullable=False),
+    _at("created_at"),
+    _at("revoked_at", nullable=True),
+)

@@ -1,0 +1,45 @@
+"""The worker's heartbeat, as a step of Celery's consumer.
+
+The timer runs in the parent's event loop, so it beats while all children are busy and stops when the loop is wedged.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import bootsteps
+from celery.worker.consumer.tasks import Tasks
+
+from app.settings import load
+from app.telemetry import heartbeat
+
+
+class Heartbeat(bootsteps.StartStopStep):
+    """Beats while consuming; says `disconnected` from the moment the connection is lost."""
+
+    requires = (Tasks,)
+    name = "app.worker.heartbeat.Heartbeat"
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        """Celery makes one for each consumer."""
+        super().__init__(parent, **options)
+        self._path = load().heartbeat_file
+        self._timer: Any = None
+
+    def start(self, parent: Any) -> None:
+        """Connected, and consuming as soon as the loop runs."""
+        heartbeat.write(self._path, "consuming")
+        self._timer = parent.timer.call_repeatedly(
+            heartbeat.BEAT_SECONDS, heartbeat.write, (self._path, "consuming"), priority=10
+        )
+
+    def stop(self, parent: Any) -> None:
+        """The connection is lost, or the worker ends."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        heartbeat.write(self._path, "disconnected")
+
+    def shutdown(self, parent: Any) -> None:
+        """The same, at the end."""
+        self.stop(parent)

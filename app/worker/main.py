@@ -1,0 +1,80 @@
+"""Starts a worker for one queue class: `python -m app worker`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import structlog
+from celery import signals
+from prometheus_client.multiprocess import mark_process_dead
+
+from app.brokers.celery_app import celery_app
+from app.settings import Settings, load
+from app.storage.engine import engine
+from app.tasks.metrics import initialise
+from app.telemetry import heartbeat, logging, metrics
+from app.worker import observation
+
+log = structlog.get_logger(__name__)
+
+
+def run() -> None:
+    """Consume until told to stop. SIGTERM ends warmly: running tasks finish, waiting ones go back to the queue."""
+    settings = load()
+    _clean_metrics_folder()
+    import app.tasks.canary  # noqa: PLC0415 - registers the task; after the metrics folder is clean
+    import app.tasks.ingest  # noqa: PLC0415 - likewise
+
+    if settings.drills_enabled:
+        import app.tasks.drills  # noqa: F401, PLC0415
+    _connect_signals(settings)
+    observation.connect()
+    heartbeat.write(settings.heartbeat_file, "starting")
+    initialise([name for name in celery_app.tasks if not name.startswith("celery.")])
+    metrics.serve(settings)
+    worker = celery_app.Worker(
+        hostname=f"{settings.worker_queue.value}@{os.uname().nodename}",
+        queues=[settings.worker_queue.value],
+        concurrency=settings.worker_concurrency,
+        pool="prefork",
+        loglevel="WARNING",
+        quiet=True,
+        optimization="fair",
+        without_gossip=True,
+        without_mingle=True,
+    )
+    log.info("worker_starting", queue=settings.worker_queue.value, concurrency=settings.worker_concurrency)
+    worker.start()
+    raise SystemExit(worker.exitcode)
+
+
+def _connect_signals(settings: Settings) -> None:
+    service = f"worker-{settings.worker_queue.value}"
+
+    def configure_logging(**_: Any) -> None:
+        logging.configure(service)
+
+    def after_fork(**_: Any) -> None:
+        # A connection shared with the parent would mix two conversations on one socket.
+        engine.cache_clear()
+
+    def child_ends(pid: int | None = None, **_: Any) -> None:
+        if pid is not None and "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+    # Once connected, Celery configures no logging of its own.
+    signals.setup_logging.connect(configure_logging, weak=False)
+    signals.worker_process_init.connect(after_fork, weak=False)
+    signals.worker_process_shutdown.connect(child_ends, weak=False)
+    configure_logging()
+
+
+def _clean_metrics_folder() -> None:
+    """Files of an earlier life would be counted as this one's."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        for file in Path(folder).glob("*.db"):
+            file.unlink()

@@ -1,0 +1,98 @@
+"""RabbitMQ's management API over TLS, as the operator; asks another node when one does not answer."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from app import contract
+from app.contract import QueueClass, Role
+from chaos.cluster import Consumer, Queue, read_consumers, read_queues
+from chaos.errors import ManagementError, TargetMissingError
+
+_TIMEOUT_SECONDS = 4.0
+_DEFAULT_PORTS = (15671, 15672, 15673)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Where the API answers, and the operator's credentials."""
+
+    urls: tuple[str, ...]
+    ca_file: Path
+    password: str = field(repr=False)
+
+
+def local_access() -> Access:
+    """The stack of this checkout.
+
+    Raises:
+        TargetMissingError: it was never started here.
+    """
+    secrets = Path(os.environ.get("MILLRACE_STATE_DIR", ".millrace")).resolve() / "secrets" / Role.OPERATOR
+    password, ca_file = secrets / "rabbitmq_password", secrets / "ca.crt"
+    if not (password.is_file() and ca_file.is_file()):
+        message = f"There are no credentials in {secrets}."
+        raise TargetMissingError(message)
+    ports = [
+        int(os.environ.get(f"MILLRACE_PORT_MANAGEMENT_{number}", default))
+        for number, default in enumerate(_DEFAULT_PORTS, start=1)
+    ]
+    return Access(
+        urls=tuple(f"https://localhost:{port}" for port in ports),
+        ca_file=ca_file,
+        password=password.read_text().strip(),
+    )
+
+
+class Management:
+    """The calls that the drill needs."""
+
+    def __init__(self, access: Access) -> None:
+        """Connect to nothing yet."""
+        context = ssl.create_default_context(cafile=str(access.ca_file))
+        self._clients = [
+            httpx.Client(
+                base_url=url,
+                auth=(str(Role.OPERATOR), access.password),
+                verify=context,
+                timeout=_TIMEOUT_SECONDS,
+                trust_env=False,
+            )
+            for url in access.urls
+        ]
+
+    def queues(self) -> list[Queue]:
+        """The work queues."""
+        return read_queues(self._ask(f"/api/queues/{contract.VHOST}"), QueueClass)
+
+    def queue(self, name: str) -> Queue:
+        """One queue, asked by name: fresher than the list."""
+        return read_queues([self._ask(f"/api/queues/{contract.VHOST}/{name}")], [name])[0]
+
+    def consumers(self) -> list[Consumer]:
+        """All consumers of the vhost."""
+        return read_consumers(self._ask(f"/api/consumers/{contract.VHOST}"))
+
+    def running(self, node: str) -> bool:
+        """Whether the others see this node run."""
+        nodes = {listed["name"]: bool(listed.get("running")) for listed in self._ask("/api/nodes")}
+        return nodes.get(node, False)
+
+    def _ask(self, path: str) -> Any:
+        problems: list[str] = []
+        for client in self._clients:
+            try:
+                response = client.get(path)
+            except httpx.HTTPError as error:
+                problems.append(f"{client.base_url}: {type(error).__name__} {error}")
+                continue
+            if response.is_success:
+                return response.json()
+            problems.append(f"{client.base_url}{path}: {response.status_code} {response.text[:200]}")
+        raise ManagementError("; ".join(problems))

@@ -1,0 +1,1 @@
+"""What runs Millrace: images, server settings, the local stack, alerts."""

@@ -1,0 +1,51 @@
+"""Millrace on Kubernetes: `pulumi up -s staging`, `pulumi up -s prod`. Read from top to bottom, this is the system."""
+
+from __future__ import annotations
+
+from app.contract import Role
+from infra import backends, naming
+from infra.components.archiver import Archiver
+from infra.components.beat import Beat
+from infra.components.certificates import Certificates
+from infra.components.flower import Flower
+from infra.components.gateway import Gateway
+from infra.components.jobs import OneShot, Operator, Retention
+from infra.components.monitoring import Monitoring
+from infra.components.namespaces import Namespaces
+from infra.components.network_policies import NetworkPolicies
+from infra.components.passwords import Passwords
+from infra.components.relay import Relay
+from infra.components.worker_pool import WorkerPool
+from infra.settings import load
+
+stack = load.from_pulumi()
+
+# Before anything runs: where it runs, who may talk to whom, and how everyone proves who they are.
+namespaces = Namespaces(stack)
+policies = NetworkPolicies(stack, after=[namespaces])
+certificates = Certificates(stack, after=[namespaces])
+passwords = Passwords(stack, after=[namespaces])
+ground = [policies, certificates, passwords]
+
+# Broker, results, database and backups, as the stack chose them.
+servers = backends.build(stack, certificates, passwords, after=ground)
+
+# The schema, and the exchanges and queues: the rest finds them there.
+migrated = OneShot(stack, servers, naming.MIGRATE, Role.OWNER, "postgresql", after=ground)
+declared = OneShot(stack, servers, naming.TOPOLOGY, Role.TOPOLOGY, "rabbitmq", after=ground)
+
+# In: a request becomes a job and a message in one transaction.
+Gateway(stack, servers, certificates, after=[migrated])
+Relay(stack, servers, certificates, after=[migrated, declared])
+
+# Out: workers execute, what cannot be executed is kept.
+for pool in stack.workloads.pools:
+    WorkerPool(stack, pool, servers, certificates, after=[migrated, declared])
+Archiver(stack, servers, certificates, after=[migrated, declared])
+
+# Around: the clock, the nightly cleaning, and what people look at, are woken by and operate with.
+Beat(stack, servers, certificates, after=[declared])
+Retention(stack, servers, after=[migrated])
+Operator(stack, servers, after=[migrated, declared])
+Flower(stack, servers, certificates, after=[declared])
+Monitoring(stack, certificates, passwords, after=ground)

@@ -1,0 +1,36 @@
+"""The clock, which sends canaries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pulumi
+
+from app.contract import Role
+from infra import naming
+from infra.application import METRICS_PORT, SHORT_GRACE_SECONDS, Process, heartbeat_probes
+from infra.components.certificates import Certificates
+from infra.components.process_deployment import ProcessDeployment
+from infra.endpoints import Backends
+from infra.settings.stack import Stack
+
+
+class Beat(ProcessDeployment):
+    """The clock. Exactly one: the old pod ends before the new one starts."""
+
+    def __init__(
+        self, stack: Stack, backends: Backends, certificates: Certificates, *, after: Sequence[pulumi.Resource]
+    ) -> None:
+        """One pod."""
+        process = Process(
+            component=naming.BEAT,
+            role=Role.BEAT,
+            arguments=("beat",),
+            servers=("rabbitmq",),
+            resources=stack.workloads.beat.resources,
+            grace_period_seconds=SHORT_GRACE_SECONDS,
+            ports=METRICS_PORT,
+            probes=heartbeat_probes(),
+        )
+        super().__init__(stack, process, backends, certificates, replicas=1, after=after, recreate=True)
+        self.register_outputs({})

@@ -1,0 +1,61 @@
+"""What every workload has beside its pods: an account, a disruption budget, a way of being replaced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pulumi_kubernetes.apps import v1 as apps
+from pulumi_kubernetes.core import v1 as core
+from pulumi_kubernetes.meta import v1 as meta
+from pulumi_kubernetes.policy import v1 as policy
+
+from infra import naming
+from infra.components.component import Component
+from infra.workloads import metadata
+
+#: A pod must stay well for so long before the next one is replaced.
+MIN_READY_SECONDS = 5
+REVISIONS_KEPT = 3
+#: A roll-out that has not come further for so long has failed.
+PROGRESS_SECONDS = 600
+
+
+def rolling(*, recreate: bool = False) -> dict[str, Any]:
+    """How a Deployment is replaced: one more, then one less; or, where there must never be two, the other way."""
+    strategy = (
+        apps.DeploymentStrategyArgs(type="Recreate")
+        if recreate
+        else apps.DeploymentStrategyArgs(
+            type="RollingUpdate", rolling_update=apps.RollingUpdateDeploymentArgs(max_surge=1, max_unavailable=0)
+        )
+    )
+    return {
+        "strategy": strategy,
+        "revision_history_limit": REVISIONS_KEPT,
+        "min_ready_seconds": MIN_READY_SECONDS,
+        "progress_deadline_seconds": PROGRESS_SECONDS,
+    }
+
+
+def service_account(parent: Component, component: str) -> core.ServiceAccount:
+    """An account of its own, without rights and without a token."""
+    return core.ServiceAccount(
+        component,
+        metadata=metadata(parent.stack, component),
+        automount_service_account_token=False,
+        opts=parent.child(),
+    )
+
+
+def disruption_budget(parent: Component, component: str) -> policy.PodDisruptionBudget:
+    """One pod at a time may be moved; one that is broken anyway always."""
+    return policy.PodDisruptionBudget(
+        component,
+        metadata=metadata(parent.stack, component),
+        spec=policy.PodDisruptionBudgetSpecArgs(
+            max_unavailable=1,
+            unhealthy_pod_eviction_policy="AlwaysAllow",
+            selector=meta.LabelSelectorArgs(match_labels=naming.selector(component)),
+        ),
+        opts=parent.child(),
+    )

@@ -1,0 +1,121 @@
+"""What a Prometheus operator in the cluster needs of us: what to scrape and how to prove itself, and the alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import yaml
+from pulumi_kubernetes.apiextensions import CustomResource
+from pulumi_kubernetes.meta import v1 as meta
+
+from app import contract
+from app.contract import Role
+from infra import naming
+from infra.components import files
+from infra.components.certificates import Certificates
+from infra.components.component import Component
+from infra.components.passwords import Passwords
+from infra.settings.backends import CloudNativePG
+from infra.settings.stack import Stack
+from infra.workloads import metadata
+
+API_VERSION = "monitoring.coreos.com/v1"
+RULES = Path(__file__).parents[1] / "observability" / "rules"
+INTERVAL = "15s"
+#: The client certificate that relay, workers, archiver and beat ask for.
+PROMETHEUS = str(Role.PROMETHEUS)
+#: A person makes this key, with the scope metrics:read (docs/deployment.md), and puts it into this Secret.
+GATEWAY_KEY = {"name": "prometheus-gateway", "key": "api_key"}
+
+
+class Monitoring(Component):
+    """PodMonitors, alert rules, and Prometheus' certificate and password beside them."""
+
+    def __init__(
+        self, stack: Stack, certificates: Certificates, passwords: Passwords, *, after: Sequence[pulumi.Resource]
+    ) -> None:
+        """Nothing where no Prometheus is named in the settings."""
+        super().__init__("monitoring", stack, after=after)
+        if stack.cluster.monitoring_namespace is not None:
+            certificates.leaf(PROMETHEUS, [f"{PROMETHEUS}.{naming.NAMESPACE_APP}"], client=True)
+            files.secret(
+                self,
+                naming.RABBITMQ,
+                f"{PROMETHEUS}-rabbitmq",
+                {"username": PROMETHEUS, "password": passwords.of(Role.PROMETHEUS, "rabbitmq")},
+                type_="kubernetes.io/basic-auth",
+            )
+            self._pod_monitors()
+            self._rules()
+        self.register_outputs({})
+
+    def _pod_monitors(self) -> None:
+        workers = [naming.worker(pool.name) for pool in self.stack.workloads.pools]
+        for component in (naming.RELAY, *workers, naming.ARCHIVER, naming.BEAT):
+            client = {
+                "cert": {"secret": {"name": naming.tls_secret(PROMETHEUS), "key": "tls.crt"}},
+                "keySecret": {"name": naming.tls_secret(PROMETHEUS), "key": "tls.key"},
+            }
+            self._pod_monitor(component, [_endpoint("metrics", component, tls=client)])
+        bearer: dict[str, Any] = {"authorization": {"type": "Bearer", "credentials": GATEWAY_KEY}}
+        self._pod_monitor(naming.GATEWAY, [_endpoint("https", naming.GATEWAY, **bearer)])
+        basic: dict[str, Any] = {
+            "basicAuth": {part: {"name": f"{PROMETHEUS}-rabbitmq", "key": part} for part in ("username", "password")}
+        }
+        # Per queue, and only what the alerts read: the full list grows with every queue of the delay ladder.
+        queues: dict[str, Any] = {
+            "path": "/metrics/detailed",
+            "params": {"family": ["queue_coarse_metrics", "queue_consumer_count"], "vhost": [contract.VHOST]},
+        }
+        self._pod_monitor(
+            naming.RABBITMQ,
+            [
+                _endpoint("prometheus", naming.RABBITMQ, **basic),
+                _endpoint("prometheus", naming.RABBITMQ, **basic, **queues),
+            ],
+        )
+        if isinstance(self.stack.database, CloudNativePG):
+            self._pod_monitor(naming.POSTGRESQL, [{"port": "metrics", "interval": INTERVAL}])
+
+    def _pod_monitor(self, component: str, endpoints: list[dict[str, Any]]) -> None:
+        CustomResource(
+            f"{component}-monitor",
+            api_version=API_VERSION,
+            kind="PodMonitor",
+            metadata=metadata(self.stack, component),
+            spec={
+                "selector": {"matchLabels": naming.selector(component)},
+                "podMetricsEndpoints": endpoints,
+            },
+            opts=self.child(),
+        )
+
+    def _rules(self) -> None:
+        groups = [group for file in sorted(RULES.glob("*.yml")) for group in yaml.safe_load(file.read_text())["groups"]]
+        CustomResource(
+            "rules",
+            api_version=API_VERSION,
+            kind="PrometheusRule",
+            metadata=meta.ObjectMetaArgs(
+                name=naming.PART_OF,
+                namespace=naming.NAMESPACE_APP,
+                labels=naming.labels(PROMETHEUS, self.stack.environment),
+            ),
+            spec={"groups": groups},
+            opts=self.child(),
+        )
+
+
+def _endpoint(port: str, component: str, *, tls: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    """A port of a component's pods, asked over TLS by the component's name: pods have addresses, certificates names."""
+    authority = {"secret": {"name": naming.tls_secret(naming.AUTHORITY), "key": "ca.crt"}}
+    return {
+        "port": port,
+        "scheme": "https",
+        "interval": INTERVAL,
+        "tlsConfig": {"ca": authority, "serverName": component, **(tls or {})},
+        **more,
+    }

@@ -1,0 +1,105 @@
+"""Every password, generated once and kept: one a role and server. State holds them encrypted, nothing else at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pulumi
+import pulumi_random
+from pulumi_kubernetes.core import v1 as core
+from pulumi_kubernetes.meta import v1 as meta
+
+from app.contract import Role
+from infra import naming
+from infra.components.component import Component
+from infra.components.files import content_hash
+from infra.settings.stack import Stack
+
+#: 43 letters and digits are 256 bits; no signs, because a password travels in URLs and in configuration files.
+LENGTH = 43
+
+#: Who logs in where. A role that is not in a server's list does not exist there.
+SERVERS: Mapping[Role, tuple[str, ...]] = {
+    Role.OWNER: ("postgresql",),
+    Role.TOPOLOGY: ("rabbitmq",),
+    Role.GATEWAY: ("postgresql", "redis"),
+    Role.RELAY: ("postgresql", "rabbitmq"),
+    Role.WORKER: ("postgresql", "rabbitmq", "redis"),
+    Role.ARCHIVER: ("postgresql", "rabbitmq"),
+    Role.BEAT: ("rabbitmq",),
+    Role.OPERATOR: ("postgresql", "rabbitmq", "redis"),
+    Role.AUDITOR: ("postgresql",),
+    Role.BACKUP: ("postgresql",),
+    Role.REPLICA: ("redis",),
+    Role.SENTINEL: ("redis",),
+    Role.PROBE: ("redis",),
+    Role.FLOWER: ("rabbitmq", "flower"),
+    Role.KEDA: ("rabbitmq",),
+    Role.PROMETHEUS: ("rabbitmq",),
+}
+
+
+#: Roles of processes of the application (and KEDA's, which is read beside its ScaledObjects): each has a Secret.
+APPLICATION = (
+    Role.OWNER,
+    Role.TOPOLOGY,
+    Role.GATEWAY,
+    Role.RELAY,
+    Role.WORKER,
+    Role.ARCHIVER,
+    Role.BEAT,
+    Role.OPERATOR,
+    Role.FLOWER,
+    Role.KEDA,
+)
+
+
+class Passwords(Component):
+    """The values, as secret outputs; and for each role of the application a Secret of one file a server."""
+
+    def __init__(self, stack: Stack, *, after: Sequence[pulumi.Resource]) -> None:
+        """Generate them all."""
+        super().__init__("passwords", stack, after=after)
+        self._values = {
+            naming.password(role, server): self._generate(naming.password(role, server))
+            for role, servers in SERVERS.items()
+            for server in servers
+        }
+        for role in APPLICATION:
+            self._secret(role)
+        self.register_outputs({})
+
+    def of(self, role: Role, server: str) -> pulumi.Output[str]:
+        """The password of a role on a server."""
+        return self._values[naming.password(role, server)]
+
+    def hash_of(self, role: Role) -> pulumi.Output[str]:
+        """Another text whenever a password of the role is another; says nothing of any."""
+        return content_hash({server: self.of(role, server) for server in SERVERS[role]})
+
+    def all_of(self, server: str) -> pulumi.Output[Mapping[Role, str]]:
+        """Every role's password on a server: what its list of users is made from."""
+        values = {str(role): self.of(role, server) for role, servers in SERVERS.items() if server in servers}
+        return pulumi.Output.all(**values).apply(lambda found: {Role(role): value for role, value in found.items()})
+
+    def generate(self, name: str) -> pulumi.Output[str]:
+        """One more secret value that belongs to no role, such as a cluster's cookie."""
+        return self._generate(name)
+
+    def _secret(self, role: Role) -> None:
+        name = naming.passwords_secret(role)
+        core.Secret(
+            name,
+            metadata=meta.ObjectMetaArgs(
+                name=name, namespace=naming.NAMESPACE_APP, labels=naming.labels(role, self.stack.environment)
+            ),
+            string_data={f"{server}_password": self.of(role, server) for server in SERVERS[role]},
+            opts=self.child(),
+        )
+
+    def _generate(self, name: str) -> pulumi.Output[str]:
+        # Kept also in staging: a password that is generated anew locks everybody out of a volume that was kept.
+        password = pulumi_random.RandomPassword(
+            name, length=LENGTH, special=False, opts=pulumi.ResourceOptions(parent=self, protect=self.stack.is_prod)
+        )
+        return pulumi.Output.secret(password.result)

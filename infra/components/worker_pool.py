@@ -1,0 +1,66 @@
+"""A pool of Celery workers on one queue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pulumi
+
+from app.contract import Role
+from infra import naming, thresholds
+from infra.application import METRICS_PORT, Process, heartbeat_probes
+from infra.components.certificates import Certificates
+from infra.components.process_deployment import ProcessDeployment
+from infra.components.scalers import cpu_scaler, queue_scaler
+from infra.endpoints import Backends
+from infra.settings.scaling import Fixed, HpaCpu, KedaQueue
+from infra.settings.stack import Stack
+from infra.settings.workloads import Pool
+
+
+class WorkerPool(ProcessDeployment):
+    """Deployment and scaler of one pool."""
+
+    def __init__(
+        self,
+        stack: Stack,
+        pool: Pool,
+        backends: Backends,
+        certificates: Certificates,
+        *,
+        after: Sequence[pulumi.Resource],
+    ) -> None:
+        """As the pool says."""
+        component = naming.worker(pool.name)
+        process = Process(
+            component=component,
+            role=Role.WORKER,
+            arguments=("worker",),
+            servers=("postgresql", "rabbitmq", "redis"),
+            resources=pool.resources,
+            grace_period_seconds=pool.grace_period_seconds,
+            ports=METRICS_PORT,
+            environment={
+                "MILLRACE_WORKER_QUEUE": str(pool.queue),
+                "MILLRACE_WORKER_CONCURRENCY": str(pool.concurrency),
+                "MILLRACE_WORKER_PREFETCH_MULTIPLIER": str(pool.prefetch_multiplier),
+                "MILLRACE_WORKER_MAX_MEMORY_PER_CHILD_KIB": str(thresholds.child_memory_kib(pool)),
+                "MILLRACE_TASK_SOFT_TIME_LIMIT_SECONDS": str(pool.soft_time_limit_seconds),
+                "MILLRACE_TASK_TIME_LIMIT_SECONDS": str(pool.time_limit_seconds),
+                "MILLRACE_DRILLS_ENABLED": str(stack.drills).lower(),
+                "PROMETHEUS_MULTIPROC_DIR": "/tmp/metrics",  # noqa: S108 - a tmpfs of the pod's own
+            },
+            waits_for=("--migrations", "--topology"),
+            probes=heartbeat_probes(),
+        )
+        replicas = pool.scaling.replicas if isinstance(pool.scaling, Fixed) else None
+        super().__init__(stack, process, backends, certificates, replicas=replicas, after=after)
+        match pool.scaling:
+            case HpaCpu() as scaling:
+                cpu_scaler(self, component, scaling, pool.grace_period_seconds, self.deployment)
+            case KedaQueue() as scaling:
+                trigger = backends.queue_trigger(str(pool.queue), thresholds.messages_a_pod(pool, scaling))
+                queue_scaler(self, pool, scaling, trigger, self.deployment)
+            case Fixed():
+                pass
+        self.register_outputs({})

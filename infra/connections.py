@@ -1,0 +1,176 @@
+"""Who may talk to whom, on which port, and why. Said once: policies, documentation and tests come from here.
+
+What is not in the table is denied, in both directions, the internet included. Every pod may ask the cluster's DNS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from app import contract
+from infra import naming
+from infra.settings.backends import CloudNativePG, S3Store
+from infra.settings.scaling import KedaQueue
+from infra.settings.stack import Stack
+
+PORT_HTTPS = 443
+#: Where an API server listens behind its service; policies see the port after the translation.
+PORT_API_SERVER = 6443
+#: CloudNativePG's instance manager, asked by the operator, and its exporter.
+PORT_CNPG_STATUS = 8000
+PORT_CNPG_METRICS = 9187
+PORT_DNS = 53
+
+
+@dataclass(frozen=True, order=True)
+class Pods:
+    """Pods of ours, all those of one component."""
+
+    component: str
+
+    @property
+    def namespace(self) -> str:
+        """Where they run."""
+        return naming.namespace_of(self.component)
+
+    @property
+    def name(self) -> str:
+        """As the table says it."""
+        return self.component
+
+
+@dataclass(frozen=True, order=True)
+class Neighbour:
+    """Pods of somebody else in the same cluster."""
+
+    name: str
+    namespace: str
+    labels: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, order=True)
+class Network:
+    """Addresses outside the pods."""
+
+    name: str
+    cidrs: tuple[str, ...]
+
+
+Party = Pods | Neighbour | Network
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One arrow: who opens it, to whom, on which TCP ports."""
+
+    source: Party
+    destination: Party
+    ports: tuple[int, ...]
+    why: str
+
+
+def connections(stack: Stack) -> tuple[Connection, ...]:
+    """The table of a stack."""
+    return (*_into(stack), *_of_application(stack), *_of_broker(stack), *_of_data(stack), *_watched(stack))
+
+
+def components(stack: Stack) -> tuple[Pods, ...]:
+    """Every kind of pod that a stack has."""
+    ours = [
+        naming.GATEWAY,
+        naming.RELAY,
+        *(naming.worker(pool.name) for pool in stack.workloads.pools),
+        naming.ARCHIVER,
+        naming.BEAT,
+        naming.FLOWER,
+        naming.MIGRATE,
+        naming.TOPOLOGY,
+        naming.RETENTION,
+        naming.OPERATOR,
+        naming.RABBITMQ,
+        naming.REDIS,
+        naming.POSTGRESQL,
+        naming.PGBOUNCER,
+    ]
+    if not isinstance(stack.database, CloudNativePG):
+        ours.append(naming.POSTGRESQL_BACKUP)
+    return tuple(Pods(name) for name in ours)
+
+
+def _into(stack: Stack) -> Iterator[Connection]:
+    ingress = stack.workloads.gateway.ingress
+    controller = Neighbour(
+        "ingress controller", ingress.controller_namespace, tuple(sorted(ingress.controller_labels.items()))
+    )
+    yield Connection(controller, Pods(naming.GATEWAY), (contract.PORT_GATEWAY,), "requests of the world")
+
+
+def _of_application(stack: Stack) -> Iterator[Connection]:
+    pgbouncer, postgresql = Pods(naming.PGBOUNCER), Pods(naming.POSTGRESQL)
+    rabbitmq, redis = Pods(naming.RABBITMQ), Pods(naming.REDIS)
+    workers = [Pods(naming.worker(pool.name)) for pool in stack.workloads.pools]
+    operator = Pods(naming.OPERATOR)
+    redis_ports = _redis_ports(stack)
+    for source in (Pods(naming.GATEWAY), Pods(naming.RELAY), *workers, Pods(naming.ARCHIVER)):
+        yield Connection(source, pgbouncer, (contract.PORT_POSTGRESQL,), "jobs, outbox, effects")
+    for source in (Pods(naming.RELAY), *workers, Pods(naming.ARCHIVER), Pods(naming.BEAT), Pods(naming.FLOWER)):
+        yield Connection(source, rabbitmq, (contract.PORT_AMQPS,), "tasks, dead letters, events")
+    for source in (Pods(naming.GATEWAY), *workers):
+        yield Connection(source, redis, redis_ports, "rate limits, results of chords")
+    yield Connection(Pods(naming.MIGRATE), postgresql, (contract.PORT_POSTGRESQL,), "a migration needs one session")
+    yield Connection(Pods(naming.RETENTION), postgresql, (contract.PORT_POSTGRESQL,), "partitions, as the owner")
+    yield Connection(Pods(naming.TOPOLOGY), rabbitmq, (contract.PORT_AMQPS,), "declares exchanges and queues")
+    yield Connection(operator, postgresql, (contract.PORT_POSTGRESQL,), "the runbook: dead letters, API keys")
+    yield Connection(
+        operator, rabbitmq, (contract.PORT_AMQPS, contract.PORT_RABBITMQ_MANAGEMENT), "the runbook: queues"
+    )
+    yield Connection(operator, redis, redis_ports, "the runbook: limits")
+
+
+def _of_broker(stack: Stack) -> Iterator[Connection]:
+    rabbitmq = Pods(naming.RABBITMQ)
+    yield Connection(rabbitmq, rabbitmq, (contract.PORT_EPMD, contract.PORT_ERLANG_DISTRIBUTION), "the cluster")
+    if any(isinstance(pool.scaling, KedaQueue) for pool in stack.workloads.pools):
+        keda = Neighbour("KEDA", stack.cluster.keda_namespace or "", tuple(sorted(stack.cluster.keda_labels.items())))
+        yield Connection(keda, rabbitmq, (contract.PORT_RABBITMQ_MANAGEMENT,), "lengths of queues")
+
+
+def _of_data(stack: Stack) -> Iterator[Connection]:
+    postgresql, redis = Pods(naming.POSTGRESQL), Pods(naming.REDIS)
+    yield Connection(Pods(naming.PGBOUNCER), postgresql, (contract.PORT_POSTGRESQL,), "the pool's own connections")
+    if stack.result_backend.topology == "sentinel":
+        yield Connection(redis, redis, _redis_ports(stack), "replication and the sentinels' vote")
+    if not isinstance(stack.database, CloudNativePG):
+        yield Connection(Pods(naming.POSTGRESQL_BACKUP), postgresql, (contract.PORT_POSTGRESQL,), "the nightly dump")
+        return
+    operator = Neighbour("CloudNativePG", stack.cluster.cnpg_namespace, ((naming.LABEL_NAME, "cloudnative-pg"),))
+    ports = (contract.PORT_POSTGRESQL, PORT_CNPG_STATUS)
+    yield Connection(postgresql, postgresql, ports, "replication")
+    yield Connection(operator, postgresql, ports, "the operator watches and fails over")
+    api_server = Network("API server", stack.database.api_server_cidrs)
+    yield Connection(postgresql, api_server, (PORT_HTTPS, PORT_API_SERVER), "who is the primary")
+    if isinstance(stack.object_store, S3Store):
+        bucket = Network("object store", stack.object_store.cidrs)
+        yield Connection(postgresql, bucket, (PORT_HTTPS,), "base backups and write-ahead log")
+
+
+def _watched(stack: Stack) -> Iterator[Connection]:
+    if stack.cluster.monitoring_namespace is None:
+        return
+    prometheus = Neighbour(
+        "Prometheus", stack.cluster.monitoring_namespace, tuple(sorted(stack.cluster.monitoring_labels.items()))
+    )
+    yield Connection(prometheus, Pods(naming.GATEWAY), (contract.PORT_GATEWAY,), "metrics")
+    workers = [naming.worker(pool.name) for pool in stack.workloads.pools]
+    for component in (naming.RELAY, *workers, naming.ARCHIVER, naming.BEAT):
+        yield Connection(prometheus, Pods(component), (contract.PORT_METRICS,), "metrics")
+    yield Connection(prometheus, Pods(naming.RABBITMQ), (contract.PORT_RABBITMQ_METRICS,), "metrics")
+    if isinstance(stack.database, CloudNativePG):
+        yield Connection(prometheus, Pods(naming.POSTGRESQL), (PORT_CNPG_METRICS,), "metrics")
+
+
+def _redis_ports(stack: Stack) -> tuple[int, ...]:
+    if stack.result_backend.topology == "sentinel":
+        return (contract.PORT_REDIS, contract.PORT_SENTINEL)
+    return (contract.PORT_REDIS,)

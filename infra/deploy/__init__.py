@@ -1,0 +1,1 @@
+"""What `pulumi up`, `preview` and `destroy` do, without the Pulumi CLI: the same program, applied server-side."""

@@ -1,0 +1,37 @@
+"""What the application needs to know of the servers it talks to; `backends` fills it in, whatever the stack chose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from app.contract import Role
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server as a client sees it."""
+
+    #: What a client finds in its environment; never a password.
+    environment: Mapping[str, str]
+    #: What must be there before a client starts.
+    ready: tuple[pulumi.Resource, ...]
+
+
+@dataclass(frozen=True)
+class Backends:
+    """Everything that the application talks to."""
+
+    broker: Server
+    result_backend: Server
+    #: Through the pool of connections.
+    database: Server
+    #: Past the pool, for what needs a session of its own: migrations, retention, the operator.
+    database_direct: Server
+    #: Changes whenever a password of the role does: its pods read them once, when they start.
+    passwords_hash: Callable[[Role], pulumi.Output[str]]
+    #: KEDA's trigger for a queue and a threshold in messages a pod.
+    queue_trigger: Callable[[str, int], dict[str, Any]]

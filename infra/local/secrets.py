@@ -1,0 +1,103 @@
+"""Writes every secret once and keeps it; files made from secrets are made again, and come out the same."""
+
+from __future__ import annotations
+
+import secrets as random
+from pathlib import Path
+
+from app.contract import Role
+from infra.local import certificates, files, folders
+from infra.local.certificates import Pair
+from infra.local.state import State
+from infra.servers import postgresql, prometheus, redis
+from infra.servers.rabbitmq import definitions
+
+
+def write_secrets(state: State) -> None:
+    """Make what is missing below `.millrace/secrets/`. May be interrupted and repeated at any point."""
+    files.folder(state.root, files.PUBLIC_FOLDER)
+    files.folder(state.secrets)
+    authority = _authority(files.folder(state.secrets / "ca"))
+    for folder in folders.ALL:
+        path = files.folder(state.secrets / folder.name)
+        files.write(path / "ca.crt", authority.certificate)
+        if folder.names:
+            _leaf(path, authority, folder.names)
+        for server in folder.passwords:
+            _once(path / f"{server}_password")
+    _flower(state)
+    _redis(state)
+    _rabbitmq(state)
+    files.write(
+        state.secrets / "postgresql" / "roles.sql",
+        postgresql.roles_sql(passwords(state, "postgresql")),
+    )
+    monitoring = state.secrets / Role.PROMETHEUS
+    files.write(monitoring / "web.yml", prometheus.web_config(passwords(state, "prometheus")))
+    files.write(monitoring / "probe.yml", prometheus.probe_config())
+
+
+def passwords(state: State, server: str) -> dict[Role, str]:
+    """The passwords of every role that logs in to a server."""
+    return {
+        Role(folder.name): (state.secrets / folder.name / f"{server}_password").read_text()
+        for folder in folders.ROLES
+        if server in folder.passwords
+    }
+
+
+def _authority(path: Path) -> Pair:
+    certificate, key = path / "ca.crt", path / "ca.key"
+    if certificate.is_file() and key.is_file():
+        return Pair(certificate.read_bytes(), key.read_bytes())
+    pair = certificates.make_authority()
+    # The certificate last: it says that the key is there too.
+    files.write(key, pair.key)
+    files.write(certificate, pair.certificate)
+    return pair
+
+
+def _leaf(path: Path, authority: Pair, names: tuple[str, ...]) -> None:
+    certificate, key = path / "tls.crt", path / "tls.key"
+    if certificate.is_file() and key.is_file():
+        kept = Pair(certificate.read_bytes(), key.read_bytes())
+        if certificates.still_good(authority, kept, names):
+            return
+    pair = certificates.make_leaf(authority, names)
+    files.write(key, pair.key)
+    files.write(certificate, pair.certificate)
+
+
+def _once(path: Path) -> str:
+    """A password of 256 bits, in characters that no configuration file and no URL needs to escape."""
+    if not path.is_file():
+        files.write(path, random.token_urlsafe(32))
+    return path.read_text()
+
+
+def _flower(state: State) -> None:
+    """Flower checks one password itself: the operator's, so it needs it in full."""
+    password = (state.secrets / Role.OPERATOR / "flower_password").read_text()
+    files.write(state.secrets / Role.FLOWER / "flower_password", password)
+
+
+def _redis(state: State) -> None:
+    """The access list, and the one password that the server's own health check logs in with."""
+    words = passwords(state, "redis")
+    files.write(state.secrets / "redis" / "users.acl", redis.users_acl(words))
+    files.write(state.secrets / "redis" / "probe_password", words[Role.PROBE])
+
+
+def _rabbitmq(state: State) -> None:
+    """The nodes share the cookie and the definitions; each folder holds both, because a container mounts one folder."""
+    imported = {
+        definitions.VHOST_FILE: definitions.vhost_file(),
+        definitions.USERS_FILE: definitions.users_file(passwords(state, "rabbitmq")),
+    }
+    cookie = _once(state.secrets / folders.RABBITMQ_NODES[0] / "erlang_cookie")
+    for node in folders.RABBITMQ_NODES:
+        path = state.secrets / node
+        files.write(path / "erlang_cookie", cookie)
+        folder = files.folder(path / definitions.FOLDER)
+        for name, content in imported.items():
+            files.write(folder / name, content)

@@ -1,0 +1,82 @@
+"""Writes the servers' settings that hold no secret, and says what each server's mounted files amount to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from infra.local import files, folders
+from infra.local.state import REPOSITORY, State
+from infra.servers.postgresql_conf import pg_hba_conf, postgresql_conf
+from infra.servers.prometheus import prometheus_config
+from infra.servers.rabbitmq.cluster import Cluster, DiskFreeLimit, RabbitMQVersion
+from infra.servers.rabbitmq.files import config
+from infra.servers.redis_conf import redis_conf
+
+RULES = REPOSITORY / "infra" / "observability" / "rules"
+
+#: `mem_limit` of the servers in compose.yaml.
+RABBITMQ_MEMORY_BYTES = 768 * 1024 * 1024
+POSTGRESQL_MEMORY_BYTES = 1024 * 1024 * 1024
+REDIS_MEMORY_BYTES = 256 * 1024 * 1024
+
+#: Read again by Prometheus at each scrape; written after everything else runs.
+_READ_LATE = "gateway_api_key"
+
+
+def rabbitmq_cluster(version: RabbitMQVersion, nodes: Sequence[str] = folders.RABBITMQ_NODES) -> Cluster:
+    """The brokers of compose.yaml, for a small box: alarms early, and a disk limit that a laptop meets."""
+    return Cluster(
+        version=version,
+        hosts=tuple(nodes),
+        memory_limit_bytes=RABBITMQ_MEMORY_BYTES,
+        disk_free_limit=DiskFreeLimit("absolute", "500MB"),
+    )
+
+
+def write_settings(state: State, version: RabbitMQVersion, nodes: Sequence[str] = folders.RABBITMQ_NODES) -> None:
+    """Everything below `.millrace/config/`."""
+    rabbitmq = files.folder(state.config / "rabbitmq", files.PUBLIC_FOLDER)
+    for name, text in config(rabbitmq_cluster(version, nodes)).items():
+        files.write(rabbitmq / name, text, files.PUBLIC_FILE)
+    postgresql = files.folder(state.config / "postgresql", files.PUBLIC_FOLDER)
+    files.write(postgresql / "postgresql.conf", postgresql_conf(POSTGRESQL_MEMORY_BYTES), files.PUBLIC_FILE)
+    files.write(postgresql / "pg_hba.conf", pg_hba_conf(), files.PUBLIC_FILE)
+    redis = files.folder(state.config / "redis", files.PUBLIC_FOLDER)
+    files.write(redis / "redis.conf", redis_conf(REDIS_MEMORY_BYTES), files.PUBLIC_FILE)
+    prometheus = files.folder(state.config / "prometheus", files.PUBLIC_FOLDER)
+    files.write(
+        prometheus / "prometheus.yml",
+        prometheus_config(folders.RABBITMQ_NODES),
+        files.PUBLIC_FILE,
+    )
+    rules = files.folder(prometheus / "rules", files.PUBLIC_FOLDER)
+    wanted = {path.name: path.read_bytes() for path in RULES.glob("*.yml")}
+    for name, content in wanted.items():
+        files.write(rules / name, content, files.PUBLIC_FILE)
+    for path in rules.iterdir():
+        if path.name not in wanted:
+            path.unlink()
+
+
+def hashes(state: State) -> dict[str, str]:
+    """One hash a server, and one for the application, of all the files its containers mount."""
+    roles = (state.secrets / folder.name for folder in folders.ROLES if folder.name != "prometheus")
+    nodes = (state.secrets / node for node in folders.RABBITMQ_NODES)
+    return {
+        "app": _hash(roles),
+        "rabbitmq": _hash((state.config / "rabbitmq", *nodes)),
+        "postgresql": _hash((state.config / "postgresql", state.secrets / "postgresql")),
+        "redis": _hash((state.config / "redis", state.secrets / "redis")),
+        "prometheus": _hash((state.config / "prometheus", state.secrets / "prometheus")),
+    }
+
+
+def _hash(paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        for file in sorted(path.rglob("*")):
+            if file.is_file() and not file.name.startswith(".") and file.name != _READ_LATE:
+                digest.update(f"\0{file.name}\0".encode() + file.read_bytes())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,131 @@
+"""Brings the stack up in the order that is fastest and right, and takes it down."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from infra.local import api_keys, compose, files, images, ready, secrets, settings_files
+from infra.local.compose import Compose
+from infra.local.folders import RABBITMQ_NODES
+from infra.local.images import Image
+from infra.local.progress import Steps
+from infra.local.state import State
+from infra.servers.rabbitmq.cluster import VERSIONS, RabbitMQVersion
+
+SERVERS = ("postgresql", "redis", *RABBITMQ_NODES, "prometheus")
+PROCESSES = (
+    "gateway",
+    "relay-1",
+    "relay-2",
+    "worker-interactive",
+    "worker-bulk",
+    "worker-external",
+    "archiver",
+    "beat",
+    "retention",
+    "flower",
+)
+
+
+class StackError(Exception):
+    """The stack cannot be changed as asked."""
+
+
+def rabbitmq_version() -> RabbitMQVersion:
+    """MILLRACE_RABBITMQ_VERSION, 4.3 by default.
+
+    Raises:
+        StackError: it is neither of those we build.
+    """
+    wanted = os.environ.get("MILLRACE_RABBITMQ_VERSION") or VERSIONS[0]
+    for version in VERSIONS:
+        if wanted == version:
+            return version
+    msg = f"MILLRACE_RABBITMQ_VERSION is {wanted!r}; allowed are {', '.join(VERSIONS)}"
+    raise StackError(msg)
+
+
+@contextmanager
+def locked(state: State) -> Iterator[None]:
+    """One change at a time. The lock ends with the process, however it ends.
+
+    Raises:
+        StackError: somebody else is at it.
+    """
+    files.folder(state.root, files.PUBLIC_FOLDER)
+    with state.lock.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            msg = f"another `up`, `down` or `images` of this checkout is running ({state.lock} is locked); wait for it"
+            raise StackError(msg) from error
+        yield
+
+
+def build_images(state: State, steps: Steps, wanted: tuple[Image, ...], *, fresh: bool = False) -> dict[str, str]:
+    """Build two at a time (each waits for downloads half of its time); returns the tags by name."""
+
+    def one(image: Image) -> tuple[str, str]:
+        reference = images.tag(image)
+        if not fresh and images.exists(reference):
+            return image.name, images.build(image, state)
+        with steps.step(f"build {image.alias}", image.usual):
+            return image.name, images.build(image, state, fresh=fresh)
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        return dict(pool.map(one, wanted))
+
+
+def up(state: State, steps: Steps) -> None:
+    """Make what is missing, start everything, wait until it works. Safe to repeat and to interrupt."""
+    version = rabbitmq_version()
+    _refuse_downgrade(state, version)
+    with steps.step("secrets and settings", 0.2):
+        secrets.write_secrets(state)
+        settings_files.write_settings(state, version)
+    tags = build_images(state, steps, images.local_images((version,)))
+    compose.write_environment(state, tags, settings_files.hashes(state))
+    stack = Compose(state)
+    with steps.step("start the servers", 3):
+        stack.run("up", "--detach", "--no-deps", *SERVERS)
+    files.write(state.root / "rabbitmq_version", version, files.PUBLIC_FILE)
+    with steps.step("PostgreSQL and Redis answer", 3) as note:
+        ready.wait_healthy(stack, ("postgresql", "redis"), 120, note)
+    with steps.step("migrate the schema", 3):
+        stack.run("up", "--detach", "--no-deps", "migrate")
+        ready.wait_done(stack, "migrate", 120)
+    with steps.step(f"RabbitMQ {version} forms a cluster of {len(RABBITMQ_NODES)}", 15) as note:
+        ready.wait_healthy(stack, RABBITMQ_NODES, 180, note)
+    with steps.step("declare exchanges and queues", 5):
+        stack.run("up", "--detach", "--no-deps", "topology")
+        ready.wait_done(stack, "topology", 120)
+    with steps.step("start gateway, relays, workers", 6):
+        stack.run("up", "--detach", "--no-deps", *PROCESSES)
+    with steps.step("they answer", 8) as note:
+        ready.wait_healthy(stack, (*PROCESSES, "prometheus"), 120, note)
+    with steps.step("API keys", 3):
+        api_keys.ensure(stack, state)
+
+
+def down(state: State, steps: Steps, *, purge: bool) -> None:
+    """Stop and remove the containers; with `purge` the data too. Secrets stay: they are the checkout's."""
+    stack = Compose(state)
+    with steps.step("stop and remove the containers" + (" and their data" if purge else ""), 12):
+        stack.run("down", "--remove-orphans", *(("--volumes",) if purge else ()))
+    if purge:
+        (state.root / "rabbitmq_version").unlink(missing_ok=True)
+        for key in api_keys.KEYS:
+            key.path(state).unlink(missing_ok=True)
+
+
+def _refuse_downgrade(state: State, version: RabbitMQVersion) -> None:
+    """RabbitMQ cannot read the data of a newer one."""
+    kept = state.root / "rabbitmq_version"
+    data = kept.read_text() if kept.is_file() else version
+    if data != version:
+        msg = f"the data is of RabbitMQ {data}, asked for is {version}: first `make down PURGE=1` (removes all data)"
+        raise StackError(msg)

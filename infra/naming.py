@@ -1,0 +1,96 @@
+"""Names and labels of everything in the cluster. Stable: a renamed volume claim is an empty disk."""
+
+from __future__ import annotations
+
+from app import contract
+
+#: The application: stateless, scaled, replaced at will.
+NAMESPACE_APP = "millrace"
+#: Brokers and databases: a worker that scales out must not eat their quota.
+NAMESPACE_DATA = "millrace-data"
+NAMESPACES = (NAMESPACE_APP, NAMESPACE_DATA)
+
+PART_OF = "millrace"
+#: Who applies; also server-side apply's field manager.
+MANAGER = "millrace"
+
+LABEL_NAME = "app.kubernetes.io/name"
+LABEL_PART_OF = "app.kubernetes.io/part-of"
+LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+LABEL_STACK = "millrace.dev/stack"
+#: Set on the namespace by Kubernetes itself.
+LABEL_NAMESPACE = "kubernetes.io/metadata.name"
+#: On pod templates: a change of what a pod reads at its start must start it again.
+ANNOTATION_CONFIG_HASH = "millrace.dev/config-hash"
+
+#: On a broker's pod that is removed with its whole cluster: its preStop waits for nobody (images/rabbitmq/stop).
+ANNOTATION_SKIP_STOP = "millrace.dev/skip-prestop-checks"
+
+GATEWAY = "gateway"
+RELAY = "relay"
+ARCHIVER = "archiver"
+BEAT = "beat"
+FLOWER = "flower"
+MIGRATE = "migrate"
+TOPOLOGY = "topology"
+RETENTION = "retention"
+OPERATOR = "operator"
+RABBITMQ = "rabbitmq"
+RABBITMQ_NODES = "rabbitmq-nodes"
+REDIS = "redis"
+REDIS_NODES = "redis-nodes"
+POSTGRESQL = "postgresql"
+POSTGRESQL_BACKUP = "postgresql-backup"
+PGBOUNCER = "pgbouncer"
+
+#: A certificate whose `ca.crt` is for clients that have none of their own; there is one in each namespace.
+AUTHORITY = "authority"
+#: The issuer that signs everything inside, and the authority's own certificate.
+ISSUER = "millrace-ca"
+
+
+def worker(pool: str) -> str:
+    """The component of a pool of workers."""
+    return f"worker-{pool}"
+
+
+def namespace_of(component: str) -> str:
+    """Servers live apart from the application."""
+    data = {RABBITMQ, REDIS, POSTGRESQL, POSTGRESQL_BACKUP, PGBOUNCER}
+    return NAMESPACE_DATA if component in data else NAMESPACE_APP
+
+
+def selector(component: str) -> dict[str, str]:
+    """What selects a component's pods; never changes, because Deployments cannot change theirs."""
+    return {LABEL_NAME: component, LABEL_PART_OF: PART_OF}
+
+
+def labels(component: str, stack: str) -> dict[str, str]:
+    """What every object of a component carries; pruning finds them by the last two."""
+    return selector(component) | {LABEL_MANAGED_BY: MANAGER, LABEL_STACK: stack}
+
+
+def service_host(service: str) -> str:
+    """The name that clients use; certificates are for it."""
+    return f"{service}.{namespace_of(service)}.svc"
+
+
+def service_names(service: str) -> tuple[str, ...]:
+    """Every DNS name of a service, for its certificate."""
+    host = service_host(service)
+    return (service, host, f"{host}.cluster.local")
+
+
+def tls_secret(component: str) -> str:
+    """The Secret that cert-manager writes: ca.crt, tls.crt, tls.key."""
+    return f"{component}-tls"
+
+
+def passwords_secret(component: str) -> str:
+    """The Secret with a component's passwords, one file a server."""
+    return f"{component}-passwords"
+
+
+def password(role: contract.Role, server: str) -> str:
+    """The logical name of a generated password: `worker-rabbitmq`."""
+    return f"{role}-{server}"

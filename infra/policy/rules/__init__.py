@@ -1,0 +1,3 @@
+"""The rules, a module a theme."""
+
+from __future__ import annotations

@@ -1,0 +1,103 @@
+"""PgBouncer: few connections to PostgreSQL for many processes, a transaction at a time, under each process's own role.
+
+It holds no password. A client proves itself with SCRAM against the same verifier that PostgreSQL has, and from that
+proof PgBouncer gets the key with which it logs in there as the same role: so the verifiers must be identical.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from app import contract
+from app.contract import Role
+from infra.servers import hashes
+from infra.servers.postgresql import CONNECTION_LIMITS
+
+SECRETS = "/run/secrets/millrace"
+#: Who comes this way. Migration, retention, ledger and dump have sessions of their own, with PostgreSQL itself.
+POOLED_ROLES = (Role.GATEWAY, Role.RELAY, Role.WORKER, Role.ARCHIVER, Role.OPERATOR)
+#: Clients at once, idle ones included: 20 gateways with 8 connections each, 20 pods of workers with 20, and some.
+MAX_CLIENTS = 1_000
+
+
+def userlist(passwords: Mapping[Role, str]) -> str:
+    """userlist.txt: the verifiers, as PostgreSQL has them."""
+    return "".join(f'"{role}" "{hashes.postgresql(passwords[role])}"\n' for role in POOLED_ROLES)
+
+
+def pool_size(role: Role, replicas: int) -> int:
+    """Connections of a role that one PgBouncer holds.
+
+    Together they stay within the role's limit while a roll-out runs one more of them.
+
+    Raises:
+        ValueError: there are more PgBouncers than connections.
+    """
+    size = CONNECTION_LIMITS[role] // (replicas + 1)
+    if size < 1:
+        limit = CONNECTION_LIMITS[role]
+        raise ValueError(
+            f"{replicas} PgBouncers, and one more in a roll-out, cannot share {role}'s {limit} connections"
+        )
+    return size
+
+
+def pgbouncer_ini(server_host: str, replicas: int) -> str:
+    """pgbouncer.ini of each of `replicas` PgBouncers in front of `server_host`."""
+    database = contract.POSTGRESQL_DATABASE
+    lines = [
+        "; Made by infra.servers.pgbouncer.",
+        "[databases]",
+        "; No user here: the key of the client's own login opens the server.",
+        f"{database} = host={server_host} port={contract.PORT_POSTGRESQL} dbname={database}",
+        "",
+        "[users]",
+        *(f"{role} = pool_size={pool_size(role, replicas)}" for role in POOLED_ROLES),
+        "",
+        "[pgbouncer]",
+        "listen_addr = *",
+        f"listen_port = {contract.PORT_POSTGRESQL}",
+        "; No socket: through it this user would be the console's administrator, without a password.",
+        "unix_socket_dir =",
+        "auth_type = scram-sha-256",
+        f"auth_file = {SECRETS}/userlist.txt",
+        "; SHOW only, for the person with the runbook; nobody changes settings.",
+        f"stats_users = {Role.OPERATOR}",
+        "",
+        "client_tls_sslmode = require",
+        f"client_tls_cert_file = {SECRETS}/tls.crt",
+        f"client_tls_key_file = {SECRETS}/tls.key",
+        "client_tls_protocols = secure",
+        "; The server's name is checked as the processes check it.",
+        "server_tls_sslmode = verify-full",
+        f"server_tls_ca_file = {SECRETS}/ca.crt",
+        "server_tls_protocols = secure",
+        "",
+        "pool_mode = transaction",
+        "; psycopg prepares statements by name; each server connection learns the names it is asked for.",
+        "max_prepared_statements = 200",
+        "default_pool_size = 1",
+        f"max_client_conn = {MAX_CLIENTS}",
+        "",
+        "; A server that is away is said to be away about as soon as a process without a pool would see it:",
+        "; the gateway answers 503, workers wait in place.",
+        "query_wait_timeout = 3",
+        "server_connect_timeout = 3",
+        "server_login_retry = 1",
+        "client_login_timeout = 5",
+        "; A server that vanished without a word.",
+        "tcp_keepidle = 10",
+        "tcp_keepintvl = 5",
+        "tcp_keepcnt = 2",
+        f"tcp_user_timeout = {contract.STATEMENT_TIMEOUT_SECONDS * 1000}",
+        "; A name that moved to another address is followed soon.",
+        "dns_max_ttl = 5",
+        "dns_nxdomain_ttl = 1",
+        "",
+        "; Connections come and go all the time; failures are said either way.",
+        "log_connections = 0",
+        "log_disconnections = 0",
+        "log_stats = 0",
+        "",
+    ]
+    return "\n".join(lines)

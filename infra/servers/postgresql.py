@@ -1,0 +1,72 @@
+"""PostgreSQL's roles, as the image's entry point runs them. What each may do to which table: see the migrations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from app import contract
+from app.contract import Role
+from infra.servers import hashes
+
+#: Connections a role may hold. Their sum stays within `MAX_CONNECTIONS`, with room for the superuser.
+CONNECTION_LIMITS: dict[Role, int] = {
+    Role.OWNER: 5,
+    Role.GATEWAY: 24,
+    Role.RELAY: 12,
+    Role.WORKER: 36,
+    Role.ARCHIVER: 4,
+    Role.OPERATOR: 6,
+    Role.AUDITOR: 8,
+    Role.BACKUP: 2,
+}
+MAX_CONNECTIONS = 100
+#: PostgreSQL's own default: the superuser comes in when everything else is full.
+SUPERUSER_CONNECTIONS = 3
+
+_NOTHING_SPECIAL = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
+#: Who reads for as long as it takes: the ledger, and the dump.
+_PATIENT = (Role.AUDITOR, Role.BACKUP)
+
+
+def roles_sql(passwords: Mapping[Role, str]) -> str:
+    """Creates each role that is missing and sets its SCRAM verifier; may run any number of times.
+
+    `owner` owns the database and its schema, `backup` reads everything; the others come with nothing but the right to
+    connect. A statement's time is limited here and not by the client: PgBouncer's connections are nobody's own.
+    """
+    statements = ["\\set ON_ERROR_STOP 1", "SET client_min_messages = warning;", "BEGIN;", *_roles()]
+    for role in contract.POSTGRESQL_ROLES:
+        statements += [
+            f"ALTER ROLE {role} {_NOTHING_SPECIAL} CONNECTION LIMIT {CONNECTION_LIMITS[role]};",
+            f"ALTER ROLE {role} PASSWORD '{hashes.postgresql(passwords[role])}';",
+        ]
+    return "\n".join([*statements, *_rights(), "COMMIT;", ""])
+
+
+def settings_sql() -> str:
+    """The same without logins, connection limits and passwords: where an operator manages those (CloudNativePG)."""
+    return "\n".join([*_roles(), *_rights(), ""])
+
+
+def _roles() -> list[str]:
+    statements = []
+    for role in contract.POSTGRESQL_ROLES:
+        timeout_seconds = 0 if role in _PATIENT else contract.STATEMENT_TIMEOUT_SECONDS
+        statements += [
+            f"DO $$ BEGIN CREATE ROLE {role}; EXCEPTION WHEN duplicate_object THEN NULL; END $$;",
+            f"ALTER ROLE {role} SET statement_timeout = '{timeout_seconds}s';",
+        ]
+    return statements
+
+
+def _rights() -> list[str]:
+    database = contract.POSTGRESQL_DATABASE
+    names = ", ".join(contract.POSTGRESQL_ROLES)
+    return [
+        f"GRANT pg_read_all_data TO {Role.BACKUP};",
+        f"ALTER DATABASE {database} OWNER TO {Role.OWNER};",
+        f"REVOKE ALL ON DATABASE {database} FROM PUBLIC;",
+        f"GRANT CONNECT ON DATABASE {database} TO {names};",
+        f"ALTER SCHEMA public OWNER TO {Role.OWNER};",
+        "REVOKE ALL ON SCHEMA public FROM PUBLIC;",
+    ]

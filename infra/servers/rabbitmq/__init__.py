@@ -1,0 +1,1 @@
+"""RabbitMQ's settings and definitions, the same for compose and for Kubernetes: a `Cluster` goes in, files come out."""

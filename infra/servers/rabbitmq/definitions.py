@@ -1,0 +1,37 @@
+"""The folder of definitions that every node imports at its start: what is secret (users) and what is not (vhost).
+
+An import adds and changes; it removes nothing. RabbitMQ reads every file of the folder in order of its name, and gives
+up without a word at what is not one: so the folder holds these two and no link of a Kubernetes volume (project the
+files with the folder in their paths, and the folder itself is plain).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from app.contract import Role
+from infra.servers.rabbitmq.cluster import CONSUMER_TIMEOUT_SECONDS
+from infra.servers.rabbitmq.users import user_definitions
+from infra.servers.rabbitmq.vhost import vhost_definitions
+
+#: Below the folder of the node's secrets.
+FOLDER = "definitions"
+#: The vhost first: permissions in a vhost that is not there are refused.
+VHOST_FILE = "10-vhost.json"
+USERS_FILE = "20-users.json"
+
+
+def vhost_file(consumer_timeout_seconds: int = CONSUMER_TIMEOUT_SECONDS) -> str:
+    """Vhost, limits and policies: no secret."""
+    return _json(vhost_definitions(consumer_timeout_seconds))
+
+
+def users_file(passwords: Mapping[Role, str]) -> str:
+    """Users with hashes of their passwords, and their permissions: a secret."""
+    return _json(user_definitions(passwords))
+
+
+def _json(definitions: Mapping[str, Any]) -> str:
+    return json.dumps(definitions, indent=2) + "\n"

@@ -1,0 +1,129 @@
+"""RabbitMQ's users: one a role, with the permissions of its work and no others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app import contract
+from app.contract import QueueClass, Role
+from infra.servers import hashes
+
+NOTHING = "^$"
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """Regular expressions over the names of queues and exchanges; `NOTHING` by default."""
+
+    configure: str = NOTHING
+    write: str = NOTHING
+    read: str = NOTHING
+
+
+def _one_of(*patterns: str) -> str:
+    return f"^({'|'.join(patterns)})$"
+
+
+_QUEUES = tuple(re.escape(queue) for queue in QueueClass)
+_DEAD_QUEUES = tuple(re.escape(contract.dead_letter_queue(queue)) for queue in QueueClass)
+_TASKS = re.escape(contract.TASKS_EXCHANGE)
+_DEAD = re.escape(contract.DEAD_LETTER_EXCHANGE)
+#: The delay ladder: exchanges and queues celery_delayed_0 to _27, and celery_delayed_delivery.
+_LADDER = "celery_delayed_.*"
+#: Remote control and its replies; one control queue a worker, named afresh at each connection.
+_CONTROL = (r".*celery\.pidbox.*",)
+_EVENTS = (r"celeryev", r"celeryev\..*")
+
+PERMISSIONS: dict[Role, Permissions] = {
+    # Declares and binds: binding writes to the queue and reads from the exchange.
+    Role.TOPOLOGY: Permissions(
+        configure=_one_of(*_QUEUES, *_DEAD_QUEUES, _TASKS, _DEAD, _LADDER),
+        write=_one_of(*_QUEUES, *_DEAD_QUEUES, _TASKS, _DEAD, _LADDER),
+        read=_one_of(*_QUEUES, *_DEAD_QUEUES, _TASKS, _DEAD, _LADDER),
+    ),
+    # Publishes, and nothing else.
+    Role.RELAY: Permissions(write=_one_of(_TASKS, re.escape(contract.DELAY_LADDER_EXCHANGE))),
+    # Reads its queues, publishes tasks (chains, and retries through the delay ladder), answers remote control. What it
+    # may configure is its own control queue and Celery's control exchanges, never a work queue: the topology does.
+    Role.WORKER: Permissions(
+        configure=_one_of(*_CONTROL, *_EVENTS),
+        write=_one_of(_TASKS, re.escape(contract.DELAY_LADDER_EXCHANGE), *_CONTROL, *_EVENTS),
+        read=_one_of(*_QUEUES, *_CONTROL, *_EVENTS),
+    ),
+    Role.ARCHIVER: Permissions(read=_one_of(*_DEAD_QUEUES)),
+    # Watches events, asks workers what they do. `--read-only` keeps its buttons away; this keeps its hands off tasks.
+    Role.FLOWER: Permissions(
+        configure=_one_of(*_CONTROL, *_EVENTS),
+        write=_one_of(*_CONTROL, *_EVENTS),
+        read=_one_of(*_CONTROL, *_EVENTS),
+    ),
+    # Publishes what is due, without delay: the ladder is none of its business. To write to a queue is to bind it, which
+    # needs an exchange to read from as well: here it only permits to ask whether the queue has consumers.
+    Role.BEAT: Permissions(write=_one_of(_TASKS, *_QUEUES)),
+    # Over HTTP they see the queues of a vhost only with a permission in it, be it for nothing.
+    Role.PROMETHEUS: Permissions(),
+    Role.KEDA: Permissions(),
+    Role.OPERATOR: Permissions(configure=".*", write=".*", read=".*"),
+}
+
+#: What the management API and the metrics show to whom.
+TAGS: dict[Role, list[str]] = {
+    Role.PROMETHEUS: ["monitoring"],
+    # Less than `monitoring`, which also shows connections and nodes.
+    Role.KEDA: ["management"],
+    Role.OPERATOR: ["administrator"],
+}
+
+#: Connections a role may hold over all nodes. Fuses: a leak stops its role alone. Who only asks over HTTP has none.
+MAX_CONNECTIONS: dict[Role, int] = {
+    Role.TOPOLOGY: 10,
+    Role.RELAY: 100,
+    Role.WORKER: 1000,
+    Role.ARCHIVER: 20,
+    Role.FLOWER: 50,
+    Role.BEAT: 10,
+    Role.PROMETHEUS: 0,
+    Role.KEDA: 0,
+    Role.OPERATOR: 50,
+}
+
+
+class NoPasswordError(ValueError):
+    """A user without a password; RabbitMQ would make one that anybody can be."""
+
+
+def user_definitions(passwords: Mapping[Role, str]) -> dict[str, Any]:
+    """Users and permissions. With users defined there is no default user: RabbitMQ makes `guest` only without.
+
+    Raises:
+        NoPasswordError: somebody has none.
+    """
+    if missing := [role for role in PERMISSIONS if not passwords.get(role)]:
+        raise NoPasswordError(f"no password for {', '.join(missing)}")
+    return {
+        "users": [_user(role, passwords[role]) for role in PERMISSIONS],
+        "permissions": [
+            {
+                "user": str(role),
+                "vhost": contract.VHOST,
+                "configure": p.configure,
+                "write": p.write,
+                "read": p.read,
+            }
+            for role, p in PERMISSIONS.items()
+        ],
+    }
+
+
+def _user(role: Role, password: str) -> dict[str, Any]:
+    """A salted hash: no password stands in the definitions."""
+    return {
+        "name": str(role),
+        "password_hash": hashes.rabbitmq(password),
+        "hashing_algorithm": "rabbit_password_hashing_sha256",
+        "tags": TAGS.get(role, []),
+        "limits": {"max-connections": MAX_CONNECTIONS[role]},
+    }

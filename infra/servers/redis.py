@@ -1,0 +1,44 @@
+"""Redis' access list: who may run which command on which keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from app.contract import Role
+from infra.servers import hashes
+
+#: Rate limits: throttled-py's keys and ours.
+_LIMITS = "~throttled:* ~millrace:*"
+#: What a limiter needs: scripts and the plain commands inside them, nothing that looks at other keys.
+_LIMITER = (
+    "+@connection -client +client|setinfo +client|setname +eval +evalsha +script|load +script|exists +time "
+    "+get +set +setex +del +incrby +incrbyfloat +expire +pexpire +ttl +pttl +exists +hget +hmget +hset +hincrby "
+    "+multi +exec +mget"
+)
+#: Results of chords, their counters and their notices (Celery's Redis backend).
+_RESULTS = "~celery-task-meta-* ~celery-taskset-meta-* ~chord-unlock-* &celery-task-meta-*"
+#: No keys, no channels, no commands: what is allowed comes after.
+_NOTHING = "resetkeys resetchannels -@all"
+
+RULES: dict[Role, str] = {
+    Role.GATEWAY: f"resetkeys resetchannels {_LIMITS} -@all {_LIMITER}",
+    Role.WORKER: f"resetkeys resetchannels {_LIMITS} {_RESULTS} -@all {_LIMITER} "
+    "+@read +@write +@pubsub +@transaction -@dangerous",
+    Role.OPERATOR: "allkeys allchannels +@all",
+    Role.PROBE: f"{_NOTHING} +ping +info",
+    # Only where there are several: what Redis' documentation says each of the two needs.
+    Role.REPLICA: f"{_NOTHING} +psync +replconf +ping",
+    Role.SENTINEL: "resetkeys allchannels -@all +multi +exec +slaveof +ping +subscribe +config|rewrite +role +publish "
+    "+info +client|setname +client|kill +script|kill",
+}
+
+
+def users_acl(passwords: Mapping[Role, str], rules: Mapping[Role, str] = RULES) -> str:
+    """The ACL file of those who have a password. The default user, whom a client without a name would be, is off."""
+    lines = [f"user default off resetpass {_NOTHING}"]
+    lines += [
+        f"user {role} reset on {hashes.redis(passwords[role])} {rule}"
+        for role, rule in rules.items()
+        if role in passwords
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,130 @@
+"""Which broker, result backend, database and object store a stack has, and how big each is.
+
+Each is a union told apart by `kind`; `infra/backends.py` is the only place that looks at it. Amazon MQ, SQS,
+ElastiCache and RDS will be further members of these unions.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from infra.settings.values import Cidr, Digest, Host, Model, Quantity, Resources, quantity_bytes
+
+
+class RabbitMQ(Model):
+    """A cluster of RabbitMQ in Kubernetes."""
+
+    kind: Literal["rabbitmq"] = "rabbitmq"
+    version: Literal["4.0", "4.1", "4.2", "4.3"] = "4.3"
+    upgrade_from: Literal["4.0", "4.1", "4.2", "4.3"] | None = Field(
+        None, description="the version that runs now, when `version` is a new one; RabbitMQ skips no minor version"
+    )
+    nodes: int = Field(3, description="odd, or half of them could not outvote the other half")
+    resources: Resources
+    storage: Quantity
+    quorum_wait_seconds: int = Field(
+        120, ge=10, description="how long a stopping node waits for the others to be a quorum without it"
+    )
+    drain_seconds: int = Field(60, ge=10, description="how long it may take to hand its leaders over")
+    grace_period_seconds: int = Field(240, ge=30)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.nodes % 2 == 0:
+            raise ValueError(f"nodes {self.nodes} is even: a quorum needs an odd number, write {self.nodes + 1}")
+        if not 3 <= self.nodes <= 7:
+            raise ValueError(
+                f"nodes {self.nodes}: a quorum that survives the loss of one needs 3; more than 7 only cost"
+            )
+        if quantity_bytes(self.storage) < 2 * self.resources.memory_bytes:
+            raise ValueError(f"storage {self.storage} is less than twice memory {self.resources.memory}: raise storage")
+        if self.upgrade_from is not None:
+            steps = _minor(self.version) - _minor(self.upgrade_from)
+            if steps not in (0, 1):
+                raise ValueError(
+                    f"from {self.upgrade_from} to {self.version} is not one step: take every minor version in turn"
+                )
+        return self
+
+
+def _minor(version: str) -> int:
+    return int(version.split(".")[1])
+
+
+class Redis(Model):
+    """Redis in Kubernetes, for results of chords and for rate limits: one, or three with Sentinel."""
+
+    kind: Literal["redis"] = "redis"
+    topology: Literal["single", "sentinel"] = "single"
+    resources: Resources
+    storage: Quantity
+
+    @property
+    def replicas(self) -> int:
+        """Pods: Sentinel needs three for its vote."""
+        return 3 if self.topology == "sentinel" else 1
+
+
+class Backup(Model):
+    """When the database is backed up, and for how long a backup is kept."""
+
+    schedule: str = Field("17 2 * * *", pattern=r"^(\S+\s+){4}\S+$", description="cron, in UTC")
+    keep: int = Field(14, ge=1, description="backups")
+
+
+class SinglePostgreSQL(Model):
+    """One PostgreSQL with a scheduled dump: survives a crash, not the loss of its disk."""
+
+    kind: Literal["single"] = "single"
+    resources: Resources
+    storage: Quantity
+    backup: Backup = Backup()
+
+
+class CloudNativePG(Model):
+    """A replicated PostgreSQL, run by the CloudNativePG operator, which must be in the cluster."""
+
+    kind: Literal["cloudnative-pg"] = "cloudnative-pg"
+    instances: int = Field(3, ge=2, le=5)
+    resources: Resources
+    storage: Quantity
+    wal_storage: Quantity
+    backup: Backup = Backup()
+    image: str = Field(description="the operand image without tag or digest")
+    image_tag: str
+    image_digest: Digest
+    api_server_cidrs: tuple[Cidr, ...] = Field(
+        min_length=1, description="instances ask the API server who is the primary; nothing else of ours may reach it"
+    )
+
+
+class VolumeStore(Model):
+    """Backups on a volume of the cluster."""
+
+    kind: Literal["volume"] = "volume"
+    storage: Quantity
+
+
+class S3Store(Model):
+    """Backups in a bucket."""
+
+    kind: Literal["s3"] = "s3"
+    bucket: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
+    endpoint: Host
+    region: str = "eu-central-1"
+    cidrs: tuple[Cidr, ...] = Field(min_length=1, description="where the endpoint is; the only way out of the cluster")
+
+
+class PgBouncer(Model):
+    """The pool of connections in front of the database."""
+
+    replicas: int = Field(2, ge=1)
+    resources: Resources
+
+
+BrokerChoice = Annotated[RabbitMQ, Field()]
+ResultBackendChoice = Annotated[Redis, Field()]
+DatabaseChoice = Annotated[SinglePostgreSQL | CloudNativePG, Field(discriminator="kind")]
+ObjectStoreChoice = Annotated[VolumeStore | S3Store, Field(discriminator="kind")]

@@ -1,0 +1,124 @@
+"""From Pulumi's configuration, or from a stack file, to one `Stack`; or one clear message."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import yaml
+from pulumi.runtime import config as pulumi_config
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from infra.settings.schema import properties_at
+from infra.settings.stack import JOINED, Stack
+
+#: The namespace of our keys, and those of the providers, which the providers check.
+PROJECT = "millrace"
+PROVIDERS = frozenset({"kubernetes", "pulumi", "random"})
+
+
+#: Without these the provider replaces a Secret or ConfigMap whose content changed: for a while there is none.
+PROVIDER_SETTINGS = {"kubernetes:enableSecretMutable": "true", "kubernetes:enableConfigMapMutable": "true"}
+
+
+class SettingsError(Exception):
+    """The stack's configuration is refused; nothing has been changed."""
+
+
+def stack_file(stack: str, folder: Path) -> Path:
+    """Where Pulumi keeps a stack's configuration.
+
+    Raises:
+        SettingsError: there is no such stack; the message names those that there are.
+    """
+    path = folder / f"Pulumi.{stack}.yaml"
+    if not path.is_file():
+        known = sorted(file.name.split(".")[1] for file in folder.glob("Pulumi.*.yaml"))
+        raise SettingsError(f"{path}: there is no stack {stack!r}; there are: {', '.join(known) or 'none'}")
+    return path
+
+
+def read_stack_file(path: Path) -> dict[str, str]:
+    """The file's `config`, as Pulumi hands it to a program: `namespace:key` to text, objects as JSON.
+
+    Raises:
+        SettingsError: not YAML, or not of the form that Pulumi writes.
+    """
+    try:
+        document = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path}: not YAML: {error}") from error
+    config = document.get("config") if isinstance(document, dict) else None
+    if not isinstance(config, dict):
+        raise SettingsError(f"{path}: has no `config:` with keys below it")
+    return {key: value if isinstance(value, str) else json.dumps(value, default=str) for key, value in config.items()}
+
+
+def parse(config: Mapping[str, str], where: str) -> Stack:
+    """All of our keys, validated together.
+
+    Raises:
+        SettingsError: each problem on a line of its own: path, what was given, what to do.
+    """
+    problems = [
+        f'{key}: must be "{value}", or a changed password deletes the Secret before it makes the new one'
+        for key, value in PROVIDER_SETTINGS.items()
+        if config.get(key) != value
+    ]
+    values: dict[str, Any] = {}
+    for key, text in config.items():
+        namespace, _, name = key.partition(":")
+        if namespace == PROJECT:
+            values[name] = _value(text)
+        elif namespace not in PROVIDERS:
+            problems.append(f"{key}: nobody reads the namespace {namespace!r}; ours is {PROJECT!r}")
+    try:
+        stack = Stack.model_validate(values)
+    except ValidationError as error:
+        problems += _explain(error.errors())
+    else:
+        if not problems:
+            return stack
+    raise SettingsError("\n".join([f"{where} is refused; nothing was changed:", *(f"  {line}" for line in problems)]))
+
+
+def _value(text: str) -> Any:
+    """Objects, lists, numbers and booleans come as JSON; a text that is not JSON is itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def from_pulumi() -> Stack:
+    """The running program's own configuration.
+
+    Raises:
+        SettingsError: as `parse` does.
+    """
+    return parse(pulumi_config.get_config_env() | pulumi_config.CONFIG.get(), f"Pulumi.{pulumi.get_stack()}.yaml")
+
+
+def _explain(errors: list[ErrorDetails]) -> Iterator[str]:
+    for problem in errors:
+        # A union's tag ("keda-queue") stands in pydantic's path and in nobody's file.
+        path = ".".join(str(part) for part in problem["loc"] if "-" not in str(part)) or "the stack"
+        match problem["type"]:
+            case "missing":
+                about = properties_at(problem["loc"][:-1]).get(str(problem["loc"][-1]), {}).get("description", "")
+                yield f"{PROJECT}:{path}: is missing; set it{about and f' ({about})'}"
+            case "extra_forbidden":
+                known = sorted(properties_at(problem["loc"][:-1]))
+                near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+                yield f"{PROJECT}:{path}: nobody reads this key; {hint}"
+            case "value_error":
+                for line in problem["msg"].removeprefix("Value error, ").split(JOINED):
+                    yield f"{PROJECT}:{path}: {line}"
+            case _:
+                yield f"{PROJECT}:{path}: {problem['msg']} (given: {problem['input']!r})"

@@ -1,0 +1,127 @@
+"""The whole of a stack's settings, and what its parts ask of each other."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from infra.settings import limits, shutdown
+from infra.settings.backends import (
+    BrokerChoice,
+    CloudNativePG,
+    DatabaseChoice,
+    ObjectStoreChoice,
+    PgBouncer,
+    ResultBackendChoice,
+    S3Store,
+    VolumeStore,
+)
+from infra.settings.scaling import KedaQueue
+from infra.settings.shutdown import Timings
+from infra.settings.values import Digest, Model, Name
+from infra.settings.workloads import Workloads
+
+#: Between problems that one message reports together.
+JOINED = "\n"
+#: Our images (infra/images).
+IMAGES = ("app", "rabbitmq", "postgresql", "redis", "pgbouncer")
+
+
+class Images(Model):
+    """Where our images are."""
+
+    registry: str = Field(
+        "", description="prefix of the names, without a slash at the end; empty: loaded onto the nodes"
+    )
+    version: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", description="the tag of all of them")
+    digests: dict[Literal["app", "rabbitmq", "postgresql", "redis", "pgbouncer"], Digest] = Field(
+        {}, description="by which a node knows what it pulled"
+    )
+
+    @model_validator(mode="after")
+    def _pinned(self) -> Self:
+        if self.version == "latest":
+            raise ValueError("version latest says nothing about what runs: name a version")
+        return self
+
+    def reference(self, image: str) -> str:
+        """The full reference of one of ours: name, tag, and digest where there is one."""
+        prefix = f"{self.registry}/" if self.registry else ""
+        digest = f"@{self.digests[image]}" if image in self.digests else ""
+        return f"{prefix}millrace-{image}:{self.version}{digest}"
+
+
+class Neighbours(Model):
+    """What the cluster has that is not ours, and where."""
+
+    storage_class: str | None = Field(None, description="the cluster's default when left out")
+    zones: int = Field(1, ge=1, description="availability zones; with three, one may be lost")
+    hosts: int = Field(3, ge=1, description="nodes for our pods; brokers never share one in prod")
+    keda_namespace: Name | None = Field(None, description="where KEDA is; left out: not there")
+    keda_labels: dict[str, str] = Field({"app": "keda-operator"}, description="of its operator's pods")
+    monitoring_namespace: Name | None = Field(None, description="where Prometheus (operator) is; left out: not there")
+    monitoring_labels: dict[str, str] = Field({"app.kubernetes.io/name": "prometheus"}, description="of its pods")
+    cert_manager_namespace: Name = "cert-manager"
+    cnpg_namespace: Name = "cnpg-system"
+
+
+class Stack(Model):
+    """One environment, whole."""
+
+    environment: Literal["staging", "prod"]
+    images: Images
+    cluster: Neighbours
+    broker: BrokerChoice
+    result_backend: ResultBackendChoice
+    database: DatabaseChoice
+    object_store: ObjectStoreChoice
+    pgbouncer: PgBouncer
+    workloads: Workloads
+    timings: Timings = Timings()
+    log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
+    drills: bool = Field(default=False, description="tasks that misbehave on purpose; never in prod")
+
+    @property
+    def is_prod(self) -> bool:
+        """Whether people depend on it."""
+        return self.environment == "prod"
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> Self:
+        problems = [*self._choices(), *self._of_prod(), *shutdown.broken(self), *limits.broken(self)]
+        if problems:
+            raise ValueError(JOINED.join(problems))
+        return self
+
+    def _choices(self) -> list[str]:
+        problems = []
+        if self.cluster.keda_namespace is None:
+            problems += [
+                f"workloads.pools: {pool.name} scales by keda-queue and cluster.kedaNamespace is not set: "
+                "install KEDA and name its namespace, or choose hpa-cpu"
+                for pool in self.workloads.pools
+                if isinstance(pool.scaling, KedaQueue)
+            ]
+        replicated = isinstance(self.database, CloudNativePG)
+        if replicated and not isinstance(self.object_store, S3Store):
+            problems.append("database cloudnative-pg archives into a bucket: choose objectStore kind s3")
+        if not replicated and not isinstance(self.object_store, VolumeStore):
+            problems.append("database single dumps to a volume: choose objectStore kind volume")
+        return problems
+
+    def _of_prod(self) -> list[str]:
+        if not self.is_prod:
+            return []
+        problems = []
+        if missing := [image for image in IMAGES if image not in self.images.digests]:
+            problems.append(f"images.digests lacks {', '.join(missing)}: prod runs what was tested, by digest")
+        if not isinstance(self.database, CloudNativePG):
+            problems.append("database single loses what was accepted with its disk: choose cloudnative-pg in prod")
+        if self.result_backend.topology != "sentinel":
+            problems.append("resultBackend.topology single: choose sentinel in prod")
+        if self.cluster.hosts < self.broker.nodes:
+            problems.append(f"cluster.hosts {self.cluster.hosts} is less than broker.nodes {self.broker.nodes}")
+        if self.drills:
+            problems.append("drills true: tasks that misbehave on purpose are not for prod")
+        return problems

@@ -1,0 +1,3 @@
+module millrace.dev/toolchain/pause
+
+go 1.24.0

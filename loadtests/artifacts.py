@@ -1,0 +1,153 @@
+"""The verdict as a document: `verdict.json`, whose schema is `verdict.schema.json` and docs/verdict-schema.md."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from loadtests.fault import Fault
+from loadtests.history import History, Outcome
+from loadtests.latency import Latencies
+from loadtests.reconcile import Accounting
+from loadtests.timeline import Stall, Timeline
+from loadtests.verdict import MAX_LATENESS_P99_MS, Check, Verdict, Weight, achieved
+
+#: Raised when a reader of an older document would misread a newer one; fields may be added without.
+SCHEMA_VERSION = 1
+SCHEMA_FILE = Path(__file__).with_name("verdict.schema.json")
+VERDICT_FILE = "verdict.json"
+REPORT_FILE = "report.html"
+LATEST = "latest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """All that is known about a finished run."""
+
+    run: str
+    started_at: float
+    load_ended_at: float
+    ended_at: float
+    verdict: Verdict
+    checks: Sequence[Check]
+    accounting: Accounting
+    latencies: Latencies
+    timeline: Timeline
+    stall: Stall
+    recovery_seconds: float | None
+    fault: Fault | None
+    drain_seconds: float
+    gateway_errors: Mapping[str, int]
+    options: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    reproduce: str
+    lateness_bound_ms: float = field(default=MAX_LATENESS_P99_MS)
+
+
+def gateway_errors(history: History) -> dict[str, int]:
+    """Requests without a 202, by what came instead."""
+    errors: dict[str, int] = {}
+    for attempt in history.with_outcome(Outcome.REFUSED, Outcome.UNKNOWN):
+        result = attempt.result
+        name = str(result.status) if result.status else (result.error or "no answer").split(":")[0]
+        errors[name] = errors.get(name, 0) + 1
+    return errors
+
+
+def document(run: Run) -> dict[str, Any]:
+    """The whole of verdict.json; what most readers want stands at the top level."""
+    acc = run.accounting
+    load_seconds = max(run.load_ended_at - run.started_at, 1e-9)
+    effect_seconds = [second for second, count in enumerate(run.timeline.executed) if count]
+    executing_seconds = effect_seconds[-1] - effect_seconds[0] + 1 if effect_seconds else 0
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "verdict": str(run.verdict),
+        "reasons": [
+            f"{check.name}: {check.detail}" for check in run.checks if not check.ok and check.weight is not Weight.NOTE
+        ],
+        "run": run.run,
+        "accepted": acc.accepted,
+        "executed": acc.executed,
+        "dead_lettered": acc.dead_lettered,
+        "unknown": acc.unknown,
+        "lost": acc.lost,
+        "duplicated_effects": acc.duplicated_effects,
+        "unexpected_effects": acc.unexpected,
+        "gateway_errors": sum(run.gateway_errors.values()),
+        "gateway_errors_by_kind": dict(run.gateway_errors),
+        "duplicates": {"by_rows": acc.duplicated_by_rows, "by_totals": acc.duplicated_by_totals},
+        "totals": asdict(acc.totals),
+        "altered_effects": acc.altered,
+        "effects_without_inbox": acc.without_inbox,
+        "unknown_executed": acc.unknown_executed,
+        "unknown_torn_requests": acc.unknown_torn_requests,
+        "dead_letter_reasons": dict(acc.dead_letter_reasons),
+        "offenders": {name: list(ids) for name, ids in acc.offenders.items()},
+        "requests": dict(acc.requests),
+        "throughput": {
+            "accepted_events_per_second": round(acc.accepted / load_seconds, 1),
+            "executed_events_per_second": round(acc.executed / executing_seconds, 1) if executing_seconds else 0.0,
+            "peak_executed_events_per_second": max(run.timeline.executed, default=0),
+            "requests_per_second": round((acc.requests["planned"] - acc.requests["not_sent"]) / load_seconds, 1),
+        },
+        "latency_ms": asdict(run.latencies),
+        "longest_stall_seconds": round(run.stall.seconds, 3),
+        "longest_stall_began_after_seconds": round(run.stall.began_after, 3),
+        "recovery_seconds": None if run.recovery_seconds is None else round(run.recovery_seconds, 2),
+        "fault": None if run.fault is None else _fault(run.fault),
+        "generator": {
+            "achieved": round(achieved(acc), 5),
+            "lateness_p99_ms": run.latencies.send_lateness.p99,
+            "lateness_bound_ms": run.lateness_bound_ms,
+        },
+        "drain_seconds": round(run.drain_seconds, 1),
+        "started_at": run.started_at,
+        "load_ended_at": run.load_ended_at,
+        "ended_at": run.ended_at,
+        "checks": [asdict(check) for check in run.checks],
+        "timeline": asdict(run.timeline),
+        "options": dict(run.options),
+        "environment": dict(run.environment),
+        "reproduce": run.reproduce,
+    }
+
+
+def write_document(folder: Path, content: Mapping[str, Any]) -> Path:
+    """Write verdict.json, whole or not at all."""
+    path = folder / VERDICT_FILE
+    temporary = path.with_suffix(".tmp")
+    temporary.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))
+    temporary.replace(path)
+    return path
+
+
+def link_latest(folder: Path) -> Path:
+    """Point `out/latest` at this run; relative, so that the folder may be moved."""
+    link = folder.parent / LATEST
+    temporary = folder.parent / f".{LATEST}.{os.getpid()}"
+    with contextlib.suppress(FileNotFoundError):
+        temporary.unlink()
+    temporary.symlink_to(folder.name)
+    temporary.replace(link)
+    return link
+
+
+def _fault(fault: Fault) -> dict[str, Any]:
+    return {
+        "kind": fault.kind,
+        "confirmed": fault.confirmed,
+        "injected_at": fault.injected_at,
+        "confirmed_at": fault.confirmed_at,
+        "cleared_at": fault.cleared_at,
+        "recovered_at": fault.recovered_at,
+        "dead_seconds": round(fault.dead_seconds, 2),
+        "error": fault.error,
+        "evidence": fault.evidence,
+    }

@@ -1,0 +1,118 @@
+"""`python -m loadtests`: the demo run, and its report drawn again."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import psycopg
+import typer
+from rich.console import Console
+
+from loadtests import options as defaults
+from loadtests.artifacts import VERDICT_FILE
+from loadtests.bench import SECONDS_A_RATE, climb_all, ladders, print_figures
+from loadtests.console import Display, print_verdict
+from loadtests.demo import run_demo
+from loadtests.errors import HarnessError
+from loadtests.options import Options
+from loadtests.report import write_report
+from loadtests.target import local_target
+from loadtests.verdict import EXIT_CODES, Verdict
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Load, and the proof of what became of it.")
+
+#: The run could not begin: neither PASS, FAIL nor VOID.
+EXIT_HARNESS = 4
+#: As shells have it for Ctrl-C.
+EXIT_INTERRUPTED = 130
+
+
+@app.command()
+def demo(
+    input_file: Annotated[
+        Path | None, typer.Option("--input", help="Replay this file of events (JSON lines) instead of made-up ones.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="How long the load lasts.")] = defaults.DEFAULT_SECONDS,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            help=f"Events a second in all (default {defaults.DEFAULT_RATE:g}; {defaults.REPLAY_RATE:g} with --input)"
+        ),
+    ] = None,
+    singles: Annotated[
+        float | None,
+        typer.Option(
+            help=f"Of these, sent alone; the rest goes in lists (default: {defaults.DEFAULT_SINGLES:g}, or "
+            f"{defaults.REPLAY_SINGLES:g} with --input)"
+        ),
+    ] = None,
+    fault: Annotated[bool, typer.Option(help="Kill the busiest queue's leader in the middle.")] = True,
+    out: Annotated[Path, typer.Option(help="Where the run's folder goes.")] = Path("out"),
+    seed: Annotated[int, typer.Option(help="Same seed, same schedule.")] = 1,
+    drain_seconds: Annotated[float, typer.Option(help="How long the work left over may take.")] = 180.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print verdict.json on standard output.")] = False,
+) -> None:
+    """Load the running stack, kill a broker node under it, and account for every event.
+
+    Exit code 0: PASS. 1: FAIL, a promise was broken. 3: VOID, the run proves nothing. 4: it could not begin.
+    """
+    console = Console(stderr=as_json)
+    # However this is ended, the generator ends with it and the killed node is started again.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    options = Options(
+        out=out,
+        seconds=seconds,
+        rate=rate,
+        singles=singles,
+        fault=fault,
+        input_file=input_file,
+        seed=seed,
+        drain_seconds=drain_seconds,
+    )
+    try:
+        target = local_target()
+        content = run_demo(options, target, Display(console))
+    except HarnessError as error:
+        console.print(str(error), style="red", markup=False, highlight=False)
+        raise typer.Exit(EXIT_HARNESS) from error
+    except psycopg.Error as error:
+        console.print(f"PostgreSQL went away in the middle of the run: {error}", style="red", markup=False)
+        raise typer.Exit(EXIT_HARNESS) from error
+    except KeyboardInterrupt as error:
+        console.print("Ended early: the load has stopped and no node was left dead. There is no verdict.")
+        raise typer.Exit(EXIT_INTERRUPTED) from error
+    print_verdict(console, content, target, str(out / "latest"))
+    if as_json:
+        sys.stdout.write(orjson.dumps(content, option=orjson.OPT_INDENT_2).decode() + "\n")
+    raise typer.Exit(EXIT_CODES[Verdict(content["verdict"])])
+
+
+@app.command()
+def bench(
+    input_file: Annotated[Path | None, typer.Option("--input", help="Measure this file's events too.")] = None,
+    seconds: Annotated[float, typer.Option(help="How long each rate is offered.")] = SECONDS_A_RATE,
+    out: Annotated[Path, typer.Option(help="Where the runs' folders go.")] = Path("out/bench"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures on standard output.")] = False,
+) -> None:
+    """Find the highest rate that the running stack sustains, for single events and for lists, without a fault."""
+    console = Console(stderr=as_json)
+    try:
+        figures = climb_all(ladders(input_file), local_target(), Display(console), seconds=seconds, out=out)
+    except HarnessError as error:
+        console.print(str(error), style="red", markup=False, highlight=False)
+        raise typer.Exit(EXIT_HARNESS) from error
+    print_figures(console, figures)
+    if as_json:
+        sys.stdout.write(orjson.dumps(figures, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="A run's folder, for instance out/latest.")]) -> None:
+    """Draw a run's report again from its verdict.json."""
+    content = orjson.loads((folder / VERDICT_FILE).read_bytes())
+    Console().print(str(write_report(folder, content)))

@@ -1,0 +1,107 @@
+"""Reads from PostgreSQL what the reconciler needs: as the auditor, over any psycopg connection."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, LiteralString
+
+from psycopg import Connection
+
+from loadtests.history import History
+from loadtests.observation import Account, Observation, StoredEffect
+
+#: Rows of earlier runs are left out by time; this much earlier still counts as ours, whatever the clocks say.
+_MARGIN_SECONDS = 5.0
+_PAGE = 5_000
+
+#: Any psycopg connection with tuple rows.
+Rows = Connection[Any]
+
+
+def snapshot_accounts(connection: Rows) -> dict[str, Account]:
+    """All accounts at one moment. Take one before the load and hand it to `collect`."""
+    rows = connection.execute("SELECT account_id, event_count, balance FROM accounts").fetchall()
+    return {account_id: Account(event_count, int(balance)) for account_id, event_count, balance in rows}
+
+
+def collect(
+    connection: Rows,
+    history: History,
+    *,
+    since: float,
+    accounts_before: Mapping[str, Account],
+    exclusive: bool = True,
+) -> Observation:
+    """Everything that the run left behind; call it after the drain.
+
+    Args:
+        connection: a session that may read events, inbox, dead_letters and accounts.
+        history: what was sent.
+        since: Unix time of the run's start; older effects are not the run's.
+        accounts_before: the accounts before the run.
+        exclusive: nobody else sent events meanwhile, so effects of unknown origin are a fault.
+    """
+    begin = datetime.fromtimestamp(since - _MARGIN_SECONDS, UTC)
+    ids = [effect.event_id for attempt in history.attempts for effect in attempt.intent.effects]
+    return Observation(
+        effects=tuple(_effects(connection, begin)),
+        inbox=frozenset(_inbox(connection, ids)),
+        dead_letters=dict(_dead_letters(connection, begin)),
+        accounts_before=accounts_before,
+        accounts_after=snapshot_accounts(connection),
+        exclusive=exclusive,
+    )
+
+
+def clock_offset_seconds(connection: Rows) -> float:
+    """How far PostgreSQL's clock is ahead of ours; the quickest of some round trips tells best."""
+    samples: list[tuple[float, float]] = []
+    for _ in range(5):
+        before = time.time()
+        theirs = _one(connection, "SELECT extract(epoch FROM clock_timestamp())::float8")
+        after = time.time()
+        samples.append((after - before, float(theirs) - (before + after) / 2))
+    return min(samples)[1]
+
+
+def outbox_pending(connection: Rows) -> int:
+    """Messages that the broker has not confirmed yet."""
+    return int(_one(connection, "SELECT count(*) FROM outbox_pending"))
+
+
+def effects_since(connection: Rows, since: float) -> int:
+    """How many effects were stored since then, for the progress display."""
+    begin = datetime.fromtimestamp(since - _MARGIN_SECONDS, UTC)
+    return int(_one(connection, "SELECT count(*) FROM events WHERE stored_at >= %s", begin))
+
+
+def _one(connection: Rows, query: LiteralString, *arguments: object) -> Any:
+    row = connection.execute(query, arguments).fetchone()
+    return row[0] if row else 0
+
+
+def _effects(connection: Rows, begin: datetime) -> Iterator[StoredEffect]:
+    query = """
+        SELECT event_id::text, user_id, amount, extract(epoch FROM stored_at)::float8
+        FROM events WHERE stored_at >= %s
+    """
+    cursor = connection.execute(query, (begin,))
+    while rows := cursor.fetchmany(_PAGE):
+        yield from (StoredEffect(*row) for row in rows)
+
+
+def _inbox(connection: Rows, ids: Sequence[str]) -> Iterator[str]:
+    for first in range(0, len(ids), _PAGE):
+        page = ids[first : first + _PAGE]
+        query = "SELECT dedupe_key::text FROM inbox WHERE dedupe_key = ANY(%s::uuid[])"
+        yield from (key for (key,) in connection.execute(query, (page,)))
+
+
+def _dead_letters(connection: Rows, begin: datetime) -> Iterator[tuple[str, str]]:
+    query = """
+        SELECT unnest(event_ids)::text, reason FROM dead_letters
+        WHERE state = 'dead' AND archived_at >= %s
+    """
+    yield from connection.execute(query, (begin,))

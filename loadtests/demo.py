@@ -1,0 +1,150 @@
+"""One run from the gate to the verdict: load, a fault in its middle, drain, reconcile."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from loadtests.artifacts import Run, document, gateway_errors, link_latest, write_document
+from loadtests.collector import clock_offset_seconds, collect, snapshot_accounts
+from loadtests.console import Display
+from loadtests.drill import Drill
+from loadtests.environment import describe
+from loadtests.errors import GeneratorError
+from loadtests.gate import left, require_ready, wait_until_drained
+from loadtests.generator import Generator, users_for
+from loadtests.history import Outcome
+from loadtests.latency import measure
+from loadtests.ledger import read_ledger
+from loadtests.options import FAULT_AT, Options
+from loadtests.plan import Plan
+from loadtests.queues import Management
+from loadtests.reconcile import reconcile
+from loadtests.report import write_report
+from loadtests.source import ReplayedEvents
+from loadtests.target import Target
+from loadtests.timeline import draw, longest_stall, passages, recovery_seconds
+from loadtests.verdict import Conduct, decide, judge
+
+#: The local cluster.
+NODES = 3
+
+
+def run_demo(options: Options, target: Target, display: Display) -> dict[str, Any]:
+    """Carry a run out and return what verdict.json says.
+
+    Raises:
+        HarnessError: the run could not begin; nothing was broken.
+    """
+    run = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    schedule = options.schedule
+    if options.input_file is not None:
+        ReplayedEvents.from_file(options.input_file, run=run)  # a bad file is said before anything starts
+    folder = options.out.resolve() / run
+    folder.mkdir(parents=True)
+    plan = Plan(
+        run=run,
+        gateway_url=target.gateway_url,
+        ca_file=str(target.ca_file),
+        api_key_file=str(target.api_key_file),
+        ledger=str(folder / "ledger"),
+        started_file=str(folder / "started"),
+        users=users_for(schedule),
+        schedule=schedule,
+        input_file=str(options.input_file.resolve()) if options.input_file else None,
+    )
+    plan.write(folder / "plan.json")
+    _ = target.api_key  # said now if it is missing
+    management = Management(target)
+    with target.connect() as connection:
+        with display.step("The stack is healthy and empty"):
+            require_ready(target, connection, management, nodes=NODES)
+        accounts_before = snapshot_accounts(connection)
+        offset = clock_offset_seconds(connection)
+        environment = describe(connection, management)
+
+        drill = Drill(folder / "fault.jsonl", folder / "chaos.log") if options.fault else None
+        generator_error, started_at, load_ended_at = _load(plan, folder, drill, display)
+        fault = None
+        if drill is not None:
+            with display.step("The killed node is back in the cluster"):
+                fault = drill.finish()
+
+        history = read_ledger(folder / "ledger")
+        accepted = sum(1 for _ in history.effects(Outcome.ACCEPTED))
+        drain_began = time.time()
+        with display.drain() as show:
+            drained = wait_until_drained(
+                lambda: left(connection, management, since=started_at, accepted=accepted),
+                deadline_seconds=options.drain_seconds,
+                show=lambda now_left: show(now_left, accepted),
+            )
+        drain_seconds = time.time() - drain_began
+        with display.step("Every accepted event against every effect"):
+            seen = collect(connection, history, since=started_at, accounts_before=accounts_before)
+    management.close()
+    accounting = reconcile(history, seen)
+    latencies = measure(history, seen)
+    ways = passages(history, seen)
+    checks = judge(
+        accounting,
+        latencies,
+        Conduct(
+            fault_wanted=options.fault,
+            fault=fault,
+            drained=drained,
+            clock_offset_seconds=offset,
+            generator_error=generator_error,
+        ),
+    )
+    injected_at = fault.injected_at if fault is not None else None
+    content = document(
+        Run(
+            run=run,
+            started_at=started_at,
+            load_ended_at=load_ended_at,
+            ended_at=time.time(),
+            verdict=decide(checks),
+            checks=checks,
+            accounting=accounting,
+            latencies=latencies,
+            timeline=draw(history, ways, started_at),
+            stall=longest_stall(ways, started_at),
+            recovery_seconds=None
+            if injected_at is None
+            else recovery_seconds(ways, started_at=started_at, injected_at=injected_at),
+            fault=fault,
+            drain_seconds=drain_seconds,
+            gateway_errors=gateway_errors(history),
+            options=options.as_data(),
+            environment=environment,
+            reproduce=options.command(),
+        )
+    )
+    write_document(folder, content)
+    write_report(folder, content)
+    link_latest(folder)
+    return content
+
+
+def _load(plan: Plan, folder: Path, drill: Drill | None, display: Display) -> tuple[str | None, float, float]:
+    """Run the generator, with the drill in its middle; both are ended if this is interrupted."""
+    generator = Generator(plan, folder / "plan.json", folder / "locust.log")
+    try:
+        started_at = generator.wait_for_start()
+        if drill is not None:
+            drill.start_in(started_at + FAULT_AT * plan.schedule.seconds - time.time())
+        with display.load(plan.schedule.requests, plan.schedule.seconds, started_at) as show:
+            error = generator.wait(lambda: show(generator.answered, drill.seen if drill else None))
+    except BaseException:
+        generator.stop()
+        if drill is not None:
+            drill.abort()
+        raise
+    ended_at = min(time.time(), started_at + plan.schedule.seconds)
+    if error is not None and not (folder / "ledger").is_dir():
+        raise GeneratorError(error)
+    return error, started_at, ended_at

@@ -1,0 +1,58 @@
+"""On what a run ran: enough to judge its figures, and to repeat it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from loadtests.collector import Rows
+from loadtests.errors import NotReadyError
+from loadtests.queues import Management
+
+
+def describe(connection: Rows, management: Management) -> dict[str, Any]:
+    """Machine and versions."""
+    try:
+        rabbitmq = management.version()
+    except NotReadyError:
+        rabbitmq = "unknown"
+    return {
+        "cores": os.cpu_count(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "cpu": _cpu_model(),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "postgresql": _server_version(connection),
+        "rabbitmq": rabbitmq,
+        "git": _git("rev-parse", "--short=12", "HEAD"),
+        "git_clean": _git("status", "--porcelain", "--untracked-files=no") == "",
+    }
+
+
+def _cpu_model() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.machine()
+
+
+def _server_version(connection: Rows) -> str:
+    version = connection.info.server_version
+    return f"{version // 10000}.{version % 10000}"
+
+
+def _git(*arguments: str) -> str:
+    try:
+        result = subprocess.run(  # noqa: S603 - our own words
+            ["git", *arguments],  # noqa: S607 - whichever git the person uses
+            capture_output=True, text=True, check=True, timeout=10, cwd=Path(__file__).parent,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return result.stdout.strip()

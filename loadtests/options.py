@@ -1,0 +1,78 @@
+"""What the person asked for, and the command that asks for it again."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from loadtests.schedule import Schedule
+
+#: Events a second that a two-core machine sustains with the whole stack and a rejoining broker on it.
+DEFAULT_RATE = 1000.0
+#: Of them, sent one by one.
+DEFAULT_SINGLES = 60.0
+#: Real payloads are 10 KB in the mean: thirty times the bytes of a generated event.
+REPLAY_RATE = 150.0
+REPLAY_SINGLES = 20.0
+DEFAULT_SECONDS = 60.0
+LIST_MIN_EVENTS, LIST_MAX_EVENTS = 100, 200
+REPLAY_LIST_MIN_EVENTS, REPLAY_LIST_MAX_EVENTS = 20, 60
+#: When the fault begins, as a share of the load: 32 s of death then fit into 60 s of load with a little to spare.
+FAULT_AT = 0.4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """One demo run."""
+
+    out: Path
+    seconds: float = DEFAULT_SECONDS
+    rate: float | None = None
+    singles: float | None = None
+    fault: bool = True
+    input_file: Path | None = None
+    #: Fewest and most events of a list; None: as suits the input.
+    list_events: tuple[int, int] | None = None
+    seed: int = 1
+    drain_seconds: float = 180.0
+
+    @property
+    def schedule(self) -> Schedule:
+        """The load that this asks for."""
+        replay = self.input_file is not None
+        rate = self.rate if self.rate is not None else REPLAY_RATE if replay else DEFAULT_RATE
+        singles = self.singles if self.singles is not None else REPLAY_SINGLES if replay else DEFAULT_SINGLES
+        singles = min(singles, rate)
+        usual = (REPLAY_LIST_MIN_EVENTS, REPLAY_LIST_MAX_EVENTS) if replay else (LIST_MIN_EVENTS, LIST_MAX_EVENTS)
+        least, most = self.list_events or usual
+        return Schedule(
+            seconds=self.seconds,
+            singles_per_second=singles,
+            lists_per_second=(rate - singles) / ((least + most) / 2),
+            list_min_events=least,
+            list_max_events=most,
+            seed=self.seed,
+        )
+
+    def as_data(self) -> dict[str, Any]:
+        """For verdict.json."""
+        return {
+            "seconds": self.seconds,
+            "fault": self.fault,
+            "input": self.input_file.name if self.input_file else None,
+            "seed": self.seed,
+            "schedule": asdict(self.schedule),
+            "events_per_second": round(self.schedule.events_per_second, 1),
+        }
+
+    def command(self) -> str:
+        """The command that repeats this run."""
+        schedule = self.schedule
+        words = ["python", "-m", "loadtests", "demo", "--seconds", f"{self.seconds:g}"]
+        words += ["--rate", f"{schedule.events_per_second:g}", "--singles", f"{schedule.singles_per_second:g}"]
+        words += ["--seed", str(self.seed)]
+        words += ["--input", str(self.input_file)] if self.input_file else []
+        words += [] if self.fault else ["--no-fault"]
+        return shlex.join(words)

@@ -1,0 +1,109 @@
+"""Where the stack answers and with which credentials: read from the checkout's `.millrace/`, never from arguments."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+
+from app import contract
+from app.contract import Role
+from loadtests.errors import NotReadyError, SecretsMissingError
+
+#: Published ports of the local stack; `MILLRACE_PORT_<NAME>` overrides each.
+DEFAULT_PORTS = {
+    "GATEWAY": 8443,
+    "POSTGRESQL": 15432,
+    "MANAGEMENT_1": 15671,
+    "MANAGEMENT_2": 15672,
+    "MANAGEMENT_3": 15673,
+    "FLOWER": 5555,
+    "PROMETHEUS": 9090,
+}
+_CONNECT_TIMEOUT_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A running Millrace, as an outsider reaches it. Passwords do not show in its representation."""
+
+    gateway_url: str
+    ca_file: Path
+    api_key_file: Path
+    postgresql_host: str
+    postgresql_port: int
+    postgresql_password: str = field(repr=False)
+    management_urls: tuple[str, ...]
+    management_password: str = field(repr=False)
+    secrets: Path
+    web_urls: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def api_key(self) -> str:
+        """The key that the generator sends."""
+        return _secret(self.api_key_file)
+
+    def connect(self) -> psycopg.Connection[tuple[object, ...]]:
+        """A read-only session of the auditor's, over TLS with the server's name checked."""
+        try:
+            return psycopg.connect(
+                host=self.postgresql_host,
+                port=self.postgresql_port,
+                dbname=contract.POSTGRESQL_DATABASE,
+                user=str(Role.AUDITOR),
+                password=self.postgresql_password,
+                sslmode="verify-full",
+                sslrootcert=str(self.ca_file),
+                connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+                application_name="loadtests",
+                options="-c default_transaction_read_only=on",
+                autocommit=True,
+            )
+        except psycopg.OperationalError as error:
+            message = f"PostgreSQL on {self.postgresql_host}:{self.postgresql_port} does not answer: {error}"
+            raise NotReadyError(message) from error
+
+
+def local_target(state: Path | None = None) -> Target:
+    """The stack of this checkout.
+
+    Raises:
+        SecretsMissingError: the stack was never started here.
+    """
+    state = state or Path(os.environ.get("MILLRACE_STATE_DIR", ".millrace"))
+    secrets = state.resolve() / "secrets"
+    client = secrets / "client"
+
+    def port(name: str) -> int:
+        return int(os.environ.get(f"MILLRACE_PORT_{name}", DEFAULT_PORTS[name]))
+
+    return Target(
+        gateway_url=f"https://localhost:{port('GATEWAY')}",
+        ca_file=_file(client / "ca.crt"),
+        api_key_file=_file(client / "api_key"),
+        postgresql_host="localhost",
+        postgresql_port=port("POSTGRESQL"),
+        postgresql_password=_secret(secrets / Role.AUDITOR / "postgresql_password"),
+        management_urls=tuple(f"https://localhost:{port(f'MANAGEMENT_{node}')}" for node in (1, 2, 3)),
+        management_password=_secret(secrets / Role.OPERATOR / "rabbitmq_password"),
+        secrets=secrets,
+        web_urls={
+            "Gateway": f"https://localhost:{port('GATEWAY')}/docs",
+            "RabbitMQ": f"https://localhost:{port('MANAGEMENT_1')}",
+            "Flower": f"https://localhost:{port('FLOWER')}",
+            "Prometheus": f"https://localhost:{port('PROMETHEUS')}",
+        },
+    )
+
+
+def _file(path: Path) -> Path:
+    if not path.is_file():
+        message = f"{path} is missing."
+        raise SecretsMissingError(message)
+    return path
+
+
+def _secret(path: Path) -> str:
+    return _file(path).read_text().strip()

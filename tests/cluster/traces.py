@@ -1,0 +1,72 @@
+"""What a cluster could leave on a machine. What Docker makes and removes meanwhile, for others, does not count."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from infra.devcluster import processes
+from infra.devcluster.layout import ROOT
+
+#: Docker's names of bridges, cables, chains; where it mounts; its groups.
+DOCKER = re.compile(r"docker|DOCKER|\bbr-[0-9a-f]{12}\b|\bveth[0-9a-f]{7}\b|POSTROUTING -s (\S+) -d \1 ")
+#: Of the whole machine; a kubelet on the bare host changes the first four, kube-proxy and Docker the others.
+SETTINGS = (
+    "vm.overcommit_memory",
+    "vm.panic_on_oom",
+    "kernel.panic",
+    "kernel.keys.root_maxkeys",
+    "net.ipv4.ip_forward",
+    "net.ipv4.conf.all.route_localnet",
+    "net.bridge.bridge-nf-call-iptables",
+    "net.netfilter.nf_conntrack_max",
+)
+
+
+@dataclass(frozen=True)
+class Traces:
+    """The state of the machine in which a cluster would show."""
+
+    links: frozenset[str]
+    network_namespaces: frozenset[str]
+    routes: frozenset[str]
+    rules: frozenset[str]
+    mounts: frozenset[str]
+    control_groups: frozenset[str]
+    settings: frozenset[str]
+    processes: frozenset[str]
+    files: frozenset[str]
+
+    def difference(self, other: Traces) -> dict[str, list[str]]:
+        """What differs, by kind; empty when nothing does."""
+        both = ((field.name, getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
+        return {name: sorted(mine ^ theirs) for name, mine, theirs in both if mine != theirs}
+
+
+def now() -> Traces:
+    """As it is."""
+    return Traces(
+        links=_lines("ip", "-oneline", "-brief", "link", column=0),
+        network_namespaces=_lines("ip", "netns"),
+        routes=_lines("ip", "route"),
+        rules=frozenset(re.sub(r"\[\d+:\d+\]", "", rule) for rule in _lines("iptables-save") if rule[0] != "#"),
+        mounts=_kept(line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
+        control_groups=_lines("find", "/sys/fs/cgroup", "-type", "d"),
+        settings=_lines("sysctl", *SETTINGS),
+        # Also what has no mark: containers begin with an environment of their own, and their keepers name the folder.
+        processes=frozenset(map(str, processes.marked(ROOT)))
+        | _lines("pgrep", "--full", "--list-full", f"shim.*{ROOT}"),
+        files=frozenset(map(str, [ROOT] if ROOT.exists() else [])),
+    )
+
+
+def _lines(*command: str, column: int | None = None) -> frozenset[str]:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = (line for line in done.stdout.splitlines() if line)
+    return _kept(line if column is None else line.split()[column].partition("@")[0] for line in lines)
+
+
+def _kept(lines: object) -> frozenset[str]:
+    return frozenset(line for line in lines if not DOCKER.search(line))  # type: ignore[attr-defined]

@@ -1,0 +1,1 @@
+"""Pulumi programs on the real engine, with providers that stand in for the plugins."""

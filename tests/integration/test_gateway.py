@@ -1,0 +1,205 @@
+"""The gateway with real servers: each answer it can give, and what it means for what is stored."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from app import contract
+from app.contract import Scope
+from tests.integration.harness.load import drain
+from tests.integration.harness.messages import event
+from tests.integration.harness.stack import QUICK, Stack
+from tests.integration.harness.waiting import eventually
+
+PROBLEM = "application/problem+json"
+
+
+def _problem(response: httpx.Response, status: int) -> dict[str, Any]:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == PROBLEM
+    body: dict[str, Any] = response.json()
+    assert body["status"] == status
+    return body
+
+
+def _stored(stack: Stack, *event_ids: str) -> int:
+    return int(stack.query("SELECT count(*) FROM events WHERE event_id = ANY(%s::uuid[])", list(event_ids))[0][0])
+
+
+def _finished(client: httpx.Client, response: httpx.Response) -> dict[str, Any]:
+    def state() -> dict[str, Any] | None:
+        job: dict[str, Any] = client.get(response.headers["Location"]).raise_for_status().json()
+        return job if job["counts"]["waiting"] == 0 else None
+
+    job = eventually(state, within=30, what="the job is finished")
+    assert job is not None
+    return job
+
+
+def test_twins_with_one_idempotency_key_get_one_job(single: Stack) -> None:
+    """Eight concurrent requests with one key and body get one answer and are executed once; another body is 422."""
+    one = event()
+    headers = {contract.HEADER_IDEMPOTENCY_KEY: str(uuid4())}
+    with single.http() as client, ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: client.post("/v1/events", json=one, headers=headers), range(8)))
+        assert {answer.status_code for answer in answers} == {202}
+        assert len({answer.content for answer in answers}) == 1
+        _problem(client.post("/v1/events", json=event(), headers=headers), 422)
+        assert _finished(client, answers[0])["counts"]["executed"] == 1
+    assert _stored(single, one["event_id"]) == 1
+
+
+def test_list_of_a_thousand_is_stored_once_each(single: Stack) -> None:
+    """A list of 1,000 goes in chunks, and each of its events is stored once; 1,001 are refused."""
+    events = [event(f"user-{number % 7}") for number in range(contract.REQUEST_MAX_EVENTS)]
+    with single.http() as client:
+        answer = client.post("/v1/events", json=events)
+        assert answer.status_code == 202
+        job = _finished(client, answer)
+        assert job["counts"]["executed"] == len(events)
+        _problem(client.post("/v1/events", json=[*events, event()]), 422)
+    ids = [one["event_id"] for one in events]
+    assert _stored(single, *ids) == len(events)
+    messages = single.query("SELECT count(*) FROM outbox WHERE job_id = %s", job["job_id"])[0][0]
+    assert messages == contract.REQUEST_MAX_EVENTS / contract.CHUNK_MAX_EVENTS
+
+
+def test_event_sent_twice_is_stored_once(single: Stack) -> None:
+    """The same event id in two requests, alone and in a list, is two accepted jobs and one effect."""
+    one, other = event(), event()
+    with single.http() as client:
+        answers = [client.post("/v1/events", json=body) for body in (one, [one, other], one)]
+        assert {answer.status_code for answer in answers} == {202}
+        for answer in answers:
+            _finished(client, answer)
+    assert _stored(single, one["event_id"]) == 1
+    assert _stored(single, other["event_id"]) == 1
+
+
+def test_state_of_a_job(single: Stack) -> None:
+    """A job waits while no worker runs, and is executed at its first attempt when one does; others may not see it."""
+    single.remove("worker-interactive")
+    with single.http() as client:
+        answer = client.post("/v1/events", json=event())
+        waiting = client.get(answer.headers["Location"]).json()
+        assert (waiting["counts"]["waiting"], waiting["counts"]["executed"]) == (1, 0)
+        single.ensure("worker-interactive")
+        done = _finished(client, answer)
+        assert (done["counts"]["executed"], done["attempts"], done["last_error"]) == (1, 1, None)
+        assert done["state"] != waiting["state"]
+        assert done["finished_at"] >= done["accepted_at"]
+        _problem(client.get(f"/v1/jobs/{uuid4()}"), 404)
+    with single.http(headers={contract.HEADER_API_KEY: _key(single, Scope.JOBS_READ)}) as stranger:
+        _problem(stranger.get(answer.headers["Location"]), 404)
+
+
+def _key(stack: Stack, *scopes: Scope, rate: str = "2000") -> str:
+    options = [part for scope in scopes for part in ("--scope", str(scope))]
+    return stack.operate("api-keys", "create", "--name", "t", *options, "--requests-per-second", rate).split()[-1]
+
+
+def test_refusals(single: Stack) -> None:
+    """401, 403, 413, 415, 422 and 429 are problem documents, and store nothing."""
+    jobs = single.query("SELECT count(*) FROM jobs")
+    good, path = event(), "/v1/events"
+    with single.http(headers={contract.HEADER_API_KEY: ""}) as nobody:
+        _problem(nobody.post(path, json=good), 401)
+        _problem(
+            nobody.post(path, json=good, headers={contract.HEADER_API_KEY: "mr_" + "0" * 16 + "_" + "0" * 64}), 401
+        )
+    with single.http(headers={contract.HEADER_API_KEY: _key(single, Scope.JOBS_READ)}) as reader:
+        _problem(reader.post(path, json=good), 403)
+    with single.http() as client:
+        _problem(client.post(path, json=event(padding="x" * 200_000)), 422 if _too_long_is_422(client) else 413)
+        _problem(client.post(path, content=b"x", headers={"Content-Type": "text/plain"}), 415)
+        for bad in (
+            {**good, "unknown": 1},
+            {**good, "event_id": "7"},
+            {**good, "occurred_at": "yesterday"},
+            {**good, "payload": []},
+            event(text="a\u0000b"),
+            [],
+            [good, {**good, "type": ""}],
+        ):
+            _problem(client.post(path, json=bad), 422)
+        _problem(client.post(path, content=b"{", headers={"Content-Type": "application/json"}), 422)
+    assert single.query("SELECT count(*) FROM jobs") == jobs
+    with single.http(headers={contract.HEADER_API_KEY: _key(single, Scope.EVENTS_WRITE, rate="1")}) as slow:
+        answers = [slow.post(path, json=event()) for _ in range(10)]
+    limited = [answer for answer in answers if answer.status_code != 202]
+    assert limited
+    for answer in limited:
+        _problem(answer, 429)
+        assert int(answer.headers["Retry-After"]) >= 1
+
+
+def _too_long_is_422(client: httpx.Client) -> bool:
+    return client.post("/v1/events", json=event(padding="x" * 200_000)).status_code == 422
+
+
+def test_body_larger_than_the_bound(single: Stack) -> None:
+    """A body above the bound is 413, without being read to its end."""
+    single.ensure("gateway", MILLRACE_REQUEST_MAX_BYTES="4096")
+    with single.http() as client:
+        _problem(client.post("/v1/events", json=[event(padding="x" * 3000) for _ in range(2)]), 413)
+        assert client.post("/v1/events", json=event()).status_code == 202
+
+
+def test_overload_is_shed_lowest_class_first(single: Stack) -> None:
+    """With the outbox above its bound lists are refused first, then single events, both with 503 and Retry-After."""
+    single.remove("relay-1", "relay-2")
+    single.replace("gateway", environment={**QUICK, "MILLRACE_OUTBOX_MAX_MESSAGES": "10"})
+    with single.http() as client:
+
+        def refused(body: Any) -> httpx.Response | None:
+            answer = client.post("/v1/events", json=body)
+            return answer if answer.status_code != 202 else None
+
+        answer = eventually(lambda: refused([event()]), within=20, every=0.3, what="lists are shed")
+        assert answer is not None
+        _problem(answer, 503)
+        assert client.post("/v1/events", json=event()).status_code == 202
+        answer = eventually(lambda: refused(event()), within=20, every=0.3, what="single events are shed")
+        assert answer is not None
+        _problem(answer, 503)
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert client.get("/readyz").status_code == 200
+        single.ensure("relay-1")
+        eventually(lambda: not refused(event()), within=20, every=0.3, what="it accepts again")
+
+
+def test_postgresql_away_is_503(single: Stack) -> None:
+    """Without PostgreSQL nothing is accepted: 503 with Retry-After, not ready, but alive; then all is well again."""
+    single.machines["postgresql"].stop(timeout=20)
+    with single.http() as client:
+        answer = client.post("/v1/events", json=event())
+        _problem(answer, 503)
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert client.get("/readyz").status_code == 503
+        assert client.get("/healthz").status_code == 200
+        single.machines["postgresql"].start_again()
+        single.wait("postgresql")
+        eventually(
+            lambda: client.post("/v1/events", json=event()).status_code == 202, within=20, what="it accepts again"
+        )
+    drain(single)
+
+
+@pytest.mark.parametrize("broken", [{"occurred_at": "never"}, {"payload": "no object"}, {"event_id": "no uuid"}])
+def test_one_bad_event_neither_fails_nor_repeats_its_neighbours(single: Stack, broken: dict[str, Any]) -> None:
+    """A chunk with one event that cannot be stored (it came past the gateway) stores the others; it dies alone."""
+    good = [event() for _ in range(5)]
+    bad = {**event(), **broken}
+    single.inject("bulk", contract.TASK_INGEST_CHUNK, [[*good[:2], bad, *good[2:]]])
+    letters = "SELECT count(*) FROM dead_letters WHERE state = 'dead' AND body LIKE %s"
+    wanted = f"%{bad['event_id']}%".encode()
+    eventually(lambda: single.query(letters, wanted) == [(1,)], within=30, what="the bad event is dead")
+    drain(single)
+    assert _stored(single, *(one["event_id"] for one in good)) == len(good)
+    rows = single.query("SELECT count(*) FROM dead_letters WHERE body LIKE %s", f"%{good[0]['event_id']}%".encode())
+    assert rows == [(0,)]

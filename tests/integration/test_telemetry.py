@@ -1,0 +1,99 @@
+"""Logs that parse and join a request to its task; metrics that count right under prefork."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from app import contract
+from tests.integration.harness.load import drain
+from tests.integration.harness.messages import event
+from tests.integration.harness.stack import PROCESSES, Stack
+
+TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
+TRACEPARENT = f"00-{TRACE_ID}-00f067aa0ba902b7-01"
+
+
+def test_log_lines_join_a_request_to_its_task(single: Stack) -> None:
+    """Every line of every process is JSON, and the worker's line carries the request's correlation id and trace id."""
+    single.ensure("worker-interactive", "gateway", MILLRACE_LOG_LEVEL="DEBUG")
+    request_id = "request-of-the-test"
+    headers = {contract.HEADER_REQUEST_ID: request_id, contract.HEADER_TRACEPARENT: TRACEPARENT}
+    with single.http() as client:
+        assert client.post("/v1/events", json=event(), headers=headers).status_code == 202
+    drain(single)
+    lines: dict[str, list[dict[str, Any]]] = {name: single.machines[name].lines() for name in PROCESSES}
+    for name, written in lines.items():
+        assert written, f"{name} said nothing"
+        for line in written:
+            assert {"event", "level", "timestamp", "service", "version"} <= line.keys(), line
+    requests = [line for line in lines["gateway"] if line.get("correlation_id") == request_id]
+    tasks = [line for line in lines["worker-interactive"] if line.get("correlation_id") == request_id]
+    assert requests
+    assert tasks
+    ended = tasks[-1]
+    assert ended["trace_id"] == requests[-1]["trace_id"] == TRACE_ID
+    assert ended["task_name"] == contract.TASK_INGEST_EVENT
+    assert ended["queue"] == "interactive"
+    assert ended["task_id"]
+    assert ended["duration_ms"] >= 0
+
+
+def test_libraries_write_json_too(single: Stack) -> None:
+    """What Celery says when its broker goes away is JSON as well."""
+    single.machines["rabbitmq-1"].kill()
+    single.machines["rabbitmq-1"].start_again()
+    single.wait("rabbitmq-1")
+    for name in ("worker-interactive", "worker-bulk"):
+        lines = single.machines[name].docker.logs(stdout=True, stderr=True).decode().splitlines()
+        assert any(json.loads(line)["logger"].startswith("celery") for line in lines if line.strip())
+
+
+def _samples(text: str, name: str) -> dict[tuple[tuple[str, str], ...], float]:
+    found = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name == name:
+                found[tuple(sorted(sample.labels.items()))] = sample.value
+    return found
+
+
+def test_metrics_count_right_under_prefork(single: Stack) -> None:
+    """The outcomes that a worker shows are those of all its children together: as many as messages were executed."""
+    single.replace("worker-interactive")
+    sent = 60
+    with single.http() as client:
+        for _ in range(sent):
+            assert client.post("/v1/events", json=event()).status_code == 202
+    drain(single)
+    with single.metrics_client("worker-interactive") as client:
+        text = client.get("/metrics").text
+    outcomes = {
+        (dict(labels)["task"], dict(labels)["outcome"]): value
+        for labels, value in _samples(text, contract.METRIC_TASK_OUTCOMES).items()
+    }
+    assert outcomes[contract.TASK_INGEST_EVENT, "succeeded"] == sent
+    assert outcomes[contract.TASK_INGEST_EVENT, "failed"] == 0
+    effects = {dict(labels)["outcome"]: value for labels, value in _samples(text, contract.METRIC_EFFECTS).items()}
+    assert effects == {"stored": sent, "duplicate": 0}
+    children = single.machines["worker-interactive"].processes()
+    assert len(children) > 2, "prefork has no children: this test has shown nothing"
+
+
+def test_gateway_and_relays_count_the_same(single: Stack) -> None:
+    """What the gateway accepted is what the relays published."""
+    for name in ("gateway", "relay-1", "relay-2"):
+        single.replace(name)
+    sent = 25
+    with single.http() as client:
+        for _ in range(sent):
+            assert client.post("/v1/events", json=event()).status_code == 202
+        drain(single)
+        accepted = _samples(client.get("/metrics").text, contract.METRIC_EVENTS_ACCEPTED)
+    published = 0.0
+    for name in ("relay-1", "relay-2"):
+        with single.metrics_client(name) as client:
+            published += sum(_samples(client.get("/metrics").text, contract.METRIC_RELAY_PUBLISHED).values())
+    assert sum(accepted.values()) == published == sent

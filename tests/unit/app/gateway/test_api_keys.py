@@ -1,0 +1,131 @@
+"""API keys: made, taken apart, compared."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from app.contract import Scope
+from app.gateway import api_keys
+from app.gateway.api_keys import KeyRecord, PresentedKey
+from app.gateway.authentication import CACHE_SECONDS, KeyCache
+
+KEY = PresentedKey(api_key_id="a" * 16, secret="b" * 64)
+
+
+def record(**changes: object) -> KeyRecord:
+    """What is stored of KEY, changed."""
+    values = {
+        "api_key_id": KEY.api_key_id,
+        "secret_hash": api_keys.hash_secret(KEY.secret),
+        "scopes": frozenset({"events:write"}),
+        "requests_per_second": 1.0,
+        "revoked": False,
+    }
+    return KeyRecord(**(values | changes))  # type: ignore[arg-type]
+
+
+def test_a_new_key_is_understood_again() -> None:
+    """What is shown once is what is parsed later."""
+    key = api_keys.generate()
+
+    assert api_keys.parse(api_keys.render(key)) == key
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "mr",
+        "mr__",
+        f"mr_{'a' * 16}",
+        f"mr_{'a' * 16}_{'b' * 63}",
+        f"mr_{'a' * 16}_{'b' * 65}",
+        f"xx_{'a' * 16}_{'b' * 64}",
+        f"mr_{'A' * 16}_{'b' * 64}",
+        f"mr_{'é' * 16}_{'b' * 64}",
+        f"mr_{'a' * 16}_{'b' * 64}_",
+    ],
+)
+def test_nonsense_is_no_key(text: str) -> None:
+    """It never reaches the database."""
+    assert api_keys.parse(text) is None
+
+
+@pytest.mark.parametrize(
+    ("stored", "valid"),
+    [
+        (record(), True),
+        (record(revoked=True), False),
+        (record(secret_hash=api_keys.hash_secret("c" * 64)), False),
+        (None, False),
+    ],
+)
+def test_who_may_come_in(stored: KeyRecord | None, valid: bool) -> None:
+    """Only the right secret of a key that is known and not revoked."""
+    assert api_keys.matches(KEY, stored) is valid
+
+
+def test_an_unknown_id_costs_a_comparison_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether an id exists cannot be told from the time that the answer takes."""
+    compared: list[tuple[bytes, bytes]] = []
+    monkeypatch.setattr(api_keys.hmac, "compare_digest", lambda a, b: compared.append((a, b)) or a == b)
+
+    api_keys.matches(KEY, None)
+
+    assert [len(side) for side in compared[0]] == [32, 32]
+
+
+def test_the_secret_stays_out_of_logs() -> None:
+    """A key's repr has no secret in it."""
+    assert KEY.secret not in repr(KEY)
+
+
+def test_scopes() -> None:
+    """A key may do what its scopes name, and nothing else."""
+    assert api_keys.allows(record(), Scope.EVENTS_WRITE)
+    assert not api_keys.allows(record(), Scope.METRICS_READ)
+
+
+def test_a_record_is_asked_for_once_in_a_while() -> None:
+    """Within its time the cache answers; after it the newest record counts, so that a revocation is noticed."""
+    now = 0.0
+    asked: list[str] = []
+    answers = [record(), record(revoked=True)]
+
+    async def load(api_key_id: str) -> KeyRecord | None:
+        asked.append(api_key_id)
+        return answers[len(asked) - 1]
+
+    async def scenario() -> tuple[KeyRecord | None, KeyRecord | None, KeyRecord | None]:
+        nonlocal now
+        cache = KeyCache(load, clock=lambda: now)
+        first = await cache.get("a")
+        now = CACHE_SECONDS - 0.1
+        second = await cache.get("a")
+        now = CACHE_SECONDS
+        return first, second, await cache.get("a")
+
+    first, second, third = asyncio.run(scenario())
+
+    assert first is second is answers[0]
+    assert third is answers[1]
+    assert asked == ["a", "a"]
+
+
+def test_the_cache_is_bounded() -> None:
+    """Guessed ids push out what was used longest ago, and nothing grows."""
+    asked: list[str] = []
+
+    async def load(api_key_id: str) -> None:
+        asked.append(api_key_id)
+
+    async def scenario() -> None:
+        cache = KeyCache(load, clock=lambda: 0.0, entries=2)
+        for api_key_id in ("a", "b", "a", "c", "a", "b"):
+            await cache.get(api_key_id)
+
+    asyncio.run(scenario())
+
+    assert asked == ["a", "b", "c", "b"]

@@ -1,0 +1,52 @@
+"""The OpenAPI document is complete: it is what schemathesis and clients believe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.gateway.application import create
+from app.gateway.parts import assemble
+from app.settings import Settings
+
+
+@pytest.fixture
+def document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The gateway's own document."""
+    monkeypatch.setenv("MILLRACE_SECRETS_DIR", str(tmp_path))
+    return create(assemble(Settings())).openapi()
+
+
+def references(node: Any) -> set[str]:
+    """Every $ref in the document."""
+    if isinstance(node, dict):
+        own = {node["$ref"]} if "$ref" in node else set()
+        return own.union(*(references(value) for value in node.values()))
+    return set().union(*(references(item) for item in node)) if isinstance(node, list) else set()
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    """No schema is named that is not there."""
+    known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+
+    assert references(document) <= known
+
+
+def test_submitting_documents_every_refusal(document: dict[str, Any]) -> None:
+    """Each as problem+json, those that pass with a Retry-After."""
+    answers = document["paths"]["/v1/events"]["post"]["responses"]
+
+    refusals = {status: answer for status, answer in answers.items() if status != "202"}
+    assert set(refusals) == {"401", "403", "405", "408", "413", "415", "422", "429", "500", "503"}
+    assert all(set(answer["content"]) == {"application/problem+json"} for answer in refusals.values())
+    assert "Retry-After" in refusals["429"]["headers"]
+    assert "Retry-After" in refusals["503"]["headers"]
+
+
+def test_what_needs_a_key_says_so(document: dict[str, Any]) -> None:
+    """Everything but the two probes."""
+    secured = {path for path, item in document["paths"].items() for verb in item.values() if verb.get("security")}
+
+    assert secured == {"/v1/events", "/v1/jobs/{job_id}", "/metrics"}

@@ -1,0 +1,69 @@
+"""Growing delays, and patience with a database that is away."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from hypothesis import given, strategies as st
+from sqlalchemy.exc import DataError, OperationalError
+
+from app.errors import DependencyAwayError
+from app.tasks.retries import MAX_DELAY_SECONDS, retry_delay_seconds, wait_out
+
+
+def away() -> OperationalError:
+    """What a refused connection raises."""
+    return OperationalError("SELECT 1", {}, psycopg.OperationalError("connection refused"))
+
+
+@given(retries=st.integers(0, 1000), base=st.floats(0.01, 100), jitter=st.floats(0, 1, exclude_max=True))
+def test_delays_are_whole_seconds_within_bounds(retries: int, base: float, jitter: float) -> None:
+    """The delay ladder knows whole seconds only, and raises on less than one."""
+    delay = retry_delay_seconds(retries, base_seconds=base, jitter=lambda: jitter)
+
+    assert isinstance(delay, int)
+    assert 1 <= delay <= round(MAX_DELAY_SECONDS * 1.5)
+
+
+def test_delays_grow_and_are_spread() -> None:
+    """Each delay doubles, plus or minus half of it."""
+    shortest = [retry_delay_seconds(n, base_seconds=2, jitter=lambda: 0.0) for n in range(5)]
+    longest = [retry_delay_seconds(n, base_seconds=2, jitter=lambda: 0.999) for n in range(5)]
+
+    assert shortest == [1, 2, 4, 8, 16]
+    assert longest == [3, 6, 12, 24, 48]
+
+
+def test_an_outage_that_ends_is_not_noticed_by_the_task() -> None:
+    """The body runs again until the database answers."""
+    calls = iter([away(), away(), None])
+
+    def body() -> str:
+        if (error := next(calls)) is not None:
+            raise error
+        return "stored"
+
+    assert wait_out(body, patience_seconds=30) == "stored"
+
+
+def test_an_outage_that_lasts_is_told_apart_from_a_failure() -> None:
+    """After the patience is spent the caller parks the message instead of failing it."""
+
+    def body() -> None:
+        raise away()
+
+    with pytest.raises(DependencyAwayError):
+        wait_out(body, patience_seconds=0.01)
+
+
+def test_an_error_of_the_data_is_not_waited_out() -> None:
+    """The same bytes would fail the same way."""
+    calls: list[int] = []
+
+    def body() -> None:
+        calls.append(1)
+        raise DataError("INSERT", {}, psycopg.DataError("bad"))
+
+    with pytest.raises(DataError):
+        wait_out(body, patience_seconds=30)
+    assert len(calls) == 1

@@ -1,0 +1,1 @@
+"""The program as a whole, rendered: what runs, what may talk, what is kept."""

@@ -1,0 +1,65 @@
+"""The stacks, rendered once a session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.render.manifests import Manifest, manifests
+from infra.render.recorder import Registered, record
+from infra.settings.load import parse, read_stack_file
+from infra.settings.stack import Stack
+
+ROOT = Path(__file__).parents[4]
+STACKS = ("staging", "prod")
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One stack: its settings, what the program registered, and the manifests of it."""
+
+    stack: Stack
+    config: Mapping[str, str]
+    registered: tuple[Registered, ...]
+    manifests: tuple[Manifest, ...]
+
+    def bodies(self, *kinds: str) -> list[Mapping[str, Any]]:
+        """The manifests of these kinds; all without."""
+        return [one.body for one in self.manifests if not kinds or one.kind in kinds]
+
+    def one(self, kind: str, name: str) -> Manifest:
+        """The manifest of this kind and name."""
+        [found] = [one for one in self.manifests if (one.kind, one.name) == (kind, name)]
+        return found
+
+    def registration(self, manifest: Manifest) -> Registered:
+        """What the program said of it beside its content."""
+        [found] = [one for one in self.registered if one.urn == manifest.urn]
+        return found
+
+
+def render(name: str, config: Mapping[str, str]) -> Rendered:
+    """Run the program; every generated password is its own name, marked."""
+    registered = record(config, name, lambda password: f"marked-{password}")
+    return Rendered(parse(config, name), config, registered, manifests(registered))
+
+
+def config_of(name: str) -> dict[str, str]:
+    """The stack file's configuration."""
+    return read_stack_file(ROOT / f"Pulumi.{name}.yaml")
+
+
+@pytest.fixture(scope="session")
+def both() -> dict[str, Rendered]:
+    """Both stacks."""
+    return {name: render(name, config_of(name)) for name in STACKS}
+
+
+@pytest.fixture(scope="session", params=STACKS)
+def rendered(request: pytest.FixtureRequest, both: dict[str, Rendered]) -> Rendered:
+    """Each stack in turn."""
+    return both[request.param]

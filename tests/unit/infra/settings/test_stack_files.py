@@ -1,0 +1,182 @@
+"""Every stack file loads; what a new user gets wrong is refused in one clear message."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from infra.settings.load import SettingsError, parse, read_stack_file, stack_file
+from infra.settings.schema import SCHEMA_FILE, schema_text
+
+ROOT = Path(__file__).parents[4]
+STACK_FILES = sorted(ROOT.glob("Pulumi.*.yaml"))
+
+
+@pytest.fixture(params=STACK_FILES, ids=lambda path: path.name)
+def any_stack_file(request: pytest.FixtureRequest) -> Path:
+    """Each stack file in turn."""
+    return request.param
+
+
+def test_there_are_both_stacks() -> None:
+    """Staging and prod."""
+    assert [path.name for path in STACK_FILES] == ["Pulumi.prod.yaml", "Pulumi.staging.yaml"]
+
+
+def test_stack_file_loads(any_stack_file: Path) -> None:
+    """Each is valid and says its own environment."""
+    stack = parse(read_stack_file(any_stack_file), any_stack_file.name)
+    assert any_stack_file.name == f"Pulumi.{stack.environment}.yaml"
+
+
+def test_schema_for_editors_is_current() -> None:
+    """`python -m infra.settings.schema` writes it."""
+    assert SCHEMA_FILE.read_text() == schema_text()
+
+
+def _config(stack: str) -> dict[str, Any]:
+    return yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
+
+
+def _refused(config: dict[str, Any]) -> str:
+    flat = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    with pytest.raises(SettingsError) as refused:
+        parse(flat, "Pulumi.staging.yaml")
+    return str(refused.value)
+
+
+Break = Callable[[dict[str, Any]], None]
+
+
+def _set(path: str, value: Any) -> Break:
+    """Change one value; a number in the path is a place in a list."""
+
+    def change(config: dict[str, Any]) -> None:
+        first, *rest = path.split(".")
+        node: Any = config
+        steps = [f"millrace:{first}", *rest]
+        for step in steps[:-1]:
+            node = node[int(step)] if step.isdigit() else node[step]
+        node[steps[-1]] = value
+
+    return change
+
+
+def _drop(path: str) -> Break:
+    def change(config: dict[str, Any]) -> None:
+        first, *rest = path.split(".")
+        node: Any = config
+        steps = [f"millrace:{first}", *rest]
+        for step in steps[:-1]:
+            node = node[step]
+        del node[steps[-1]]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("stack", "change", "words"),
+    [
+        ("staging", _drop("pgbouncer"), ("millrace:pgbouncer", "is missing")),
+        ("staging", _drop("broker.storage"), ("millrace:broker.storage", "is missing")),
+        ("staging", _drop("images.version"), ("millrace:images.version", "is missing", "tag")),
+        ("staging", _set("brokr", {}), ("millrace:brokr", "nobody reads", "did you mean broker?")),
+        ("staging", _set("broker.nodez", 3), ("millrace:broker.nodez", "did you mean nodes?")),
+        (
+            "staging",
+            _set("workloads.pools.0.scaling.maxReplica", 3),
+            ("millrace:workloads.pools.0.scaling.maxReplica", "did you mean maxReplicas?"),
+        ),
+        ("staging", _set("broker.nodes", 4), ("nodes 4 is even", "write 5")),
+        ("staging", _set("broker.nodes", 1), ("nodes 1", "needs 3")),
+        ("staging", _set("broker.version", "3.13"), ("millrace:broker.version", "'4.3'", "3.13")),
+        ("staging", _set("broker.storage", "1Gi"), ("storage 1Gi is less than twice memory", "raise storage")),
+        ("staging", _set("broker.resources.memory", "lots"), ("millrace:broker.resources.memory", "512Mi")),
+        ("staging", _set("broker.resources.memory", "-1Gi"), ("millrace:broker.resources.memory", "more than nothing")),
+        ("staging", _set("broker.resources.cpuLimit", "1m"), ("cpuLimit 1m is less than cpu", "leave it out")),
+        ("staging", _set("broker.upgradeFrom", "4.0"), ("from 4.0 to 4.3 is not one step",)),
+        (
+            "staging",
+            _set("workloads.pools.0.gracePeriodSeconds", 60),
+            ("pools.interactive.gracePeriodSeconds is 60 s", "at least 120 s", "warm shutdown"),
+        ),
+        (
+            "staging",
+            _set("workloads.pools.1.timeLimitSeconds", 30),
+            ("pools.bulk.timeLimitSeconds is 30 s", "at least 65 s"),
+        ),
+        ("staging", _set("broker.gracePeriodSeconds", 30), ("broker.gracePeriodSeconds is 30 s", "quorum")),
+        ("staging", _set("timings", {"consumerTimeoutSeconds": 60}), ("consumerTimeoutSeconds", "is 60 s")),
+        ("staging", _set("workloads.pools.0.concurrency", 0), ("millrace:workloads.pools.0.concurrency", "given: 0")),
+        ("staging", _set("workloads.pools.0.concurrency", 32), ("pools.interactive", "memory", "32")),
+        (
+            "staging",
+            _set("workloads.gateway.scaling", {"kind": "hpa-cpu", "minReplicas": 5, "maxReplicas": 2}),
+            ("maxReplicas 2 is less than minReplicas 5",),
+        ),
+        ("staging", _set("workloads.pools.1.name", "interactive"), ("two pools are called interactive",)),
+        ("staging", _set("workloads.pools.2.queue", "bulk"), ("nobody works on the queue external",)),
+        ("staging", _drop("cluster.kedaNamespace"), ("kedaNamespace is not set", "hpa-cpu")),
+        ("staging", _set("pgbouncer.replicas", 9), ("pgbouncer.replicas", "connections")),
+        ("staging", _set("images.version", "latest"), ("version latest", "name a version")),
+        ("staging", _set("database.kind", "singel"), ("millrace:database", "'singel'", "'cloudnative-pg'")),
+        ("prod", _set("images.digests", {}), ("images.digests lacks app", "by digest")),
+        ("prod", _set("images.digests", {"app": "sha256:abc"}), ("millrace:images.digests.app", "docker push")),
+        ("prod", _set("resultBackend.topology", "single"), ("choose sentinel in prod",)),
+        ("prod", _set("drills", value=True), ("drills true",)),
+        ("prod", _set("cluster.hosts", 2), ("cluster.hosts 2 is less than broker.nodes 3",)),
+        ("prod", _set("objectStore", {"kind": "volume", "storage": "1Gi"}), ("choose objectStore kind s3",)),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said(stack: str, change: Break, words: tuple[str, ...]) -> None:
+    """Path, value, way out; and that nothing was changed."""
+    config = copy.deepcopy(_config(stack))
+    change(config)
+    message = _refused(config)
+    assert "nothing was changed" in message
+    missing = [word for word in words if word not in message]
+    assert not missing, f"{missing} not in: {message}"
+
+
+def test_several_faults_are_said_together() -> None:
+    """Whoever made two mistakes hears of both."""
+    config = copy.deepcopy(_config("staging"))
+    _set("broker.nodes", 4)(config)
+    _set("logLevel", "LOUD")(config)
+    message = _refused(config)
+    assert "nodes 4 is even" in message
+    assert "millrace:logLevel" in message
+
+
+def test_a_foreign_namespace_is_refused() -> None:
+    """`milrace:broker` would be read by nobody."""
+    assert "nobody reads the namespace 'milrace'" in _refused({**_config("staging"), "milrace:broker": {}})
+
+
+@pytest.mark.parametrize("key", ["kubernetes:enableSecretMutable", "kubernetes:enableConfigMapMutable"])
+def test_secrets_must_be_mutable(key: str) -> None:
+    """Or the provider deletes a Secret before it makes the changed one."""
+    config = _config("staging")
+    del config[key]
+    assert f'{key}: must be "true"' in _refused(config)
+
+
+def test_unknown_stack_names_those_that_exist() -> None:
+    """A typo in STACK."""
+    with pytest.raises(SettingsError, match="there is no stack 'stagin'; there are: prod, staging"):
+        stack_file("stagin", ROOT)
+
+
+@pytest.mark.parametrize("text", ["", "config: 3", "other: {}", "config: [", "- 1"])
+def test_a_file_that_is_no_stack_file_is_said_to_be_so(tmp_path: Path, text: str) -> None:
+    """Instead of a traceback."""
+    path = tmp_path / "Pulumi.mine.yaml"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=str(path)):
+        read_stack_file(path)
