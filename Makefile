@@ -27,7 +27,7 @@ unit: ## unit tests: no Docker, about 3 minutes
 
 integration: bootstrap ## on real servers in containers (RabbitMQ 4.3 and 4.0), everything killed under load: about 15 minutes
 	$(PYTHON) -m infra.local images --all-versions
-	$(PYTHON) -m pytest tests/integration $(XDIST)
+	$(PYTHON) -m pytest tests/integration $(XDIST) --maxfail 10
 
 manifests: ## the rendered stacks against schemas (kubeconform), scanner (checkov) and policies: about 2 minutes
 	$(BOOTSTRAP)
