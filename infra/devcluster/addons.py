@@ -1,4 +1,4 @@
-"""What runs beside the application: network policies, DNS, metrics, storage, certificates, KEDA."""
+"""What runs beside the application: network policies, DNS, metrics, storage, certificates, KEDA, the ingress."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from infra.toolchain import GoModule, go_module
 
 FOLDER = Path(__file__).parent / "addons"
 #: In this order; the first are waited for by the nodes.
-NAMES = ("calico", "coredns", "metrics-server", "local-path", "cert-manager", "keda")
+NAMES = ("calico", "coredns", "metrics-server", "local-path", "cert-manager", "keda", "ingress", "monitoring")
 #: Programs that addons mount from the toolchain's folders.
 PROGRAMS = (
     "coredns",
@@ -25,6 +25,7 @@ PROGRAMS = (
     "cert-manager-controller",
     "keda-operator",
     "keda-adapter",
+    "skipper",
 )
 CALICO = GoModule(
     "github.com/projectcalico/calico",
@@ -35,6 +36,15 @@ CERT_MANAGER = GoModule(
     "github.com/cert-manager/cert-manager", "v1.11.5", "h1:K2LurvwIE4hIhODQZnkOW6ljYe3lVMAliS/to+gI05o="
 )
 KEDA = GoModule("github.com/kedacore/keda/v2", "v2.21.0", "h1:R6z2HZvstK4RLUMxroNACzBj74xGxt3kG59b5Xc+Xps=")
+PROMETHEUS_OPERATOR = GoModule(
+    "github.com/prometheus-operator/prometheus-operator",
+    "v0.85.0",
+    "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=",
+)
+#: What a deployment brings of Prometheus' kinds. Nobody acts on them here: what is scraped and what alarms is data.
+_MONITORING_KINDS = ("podmonitors", "prometheusrules", "servicemonitors")
+#: On each node, for who comes from outside.
+INGRESS_PORT = 30443
 #: How metrics-server checks whom it asks. Our kubelets have certificates of the cluster's authority.
 OUR_KUBELETS = "--kubelet-certificate-authority=/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
 _CALICO_KINDS = frozenset({"CustomResourceDefinition", "ClusterRole"})
@@ -50,8 +60,12 @@ def manifests(name: str, find: Find, *, kubelets: str = OUR_KUBELETS) -> Iterato
             yield from definitions(go_module(CERT_MANAGER) / "deploy" / "crds")
         case "keda":
             yield from definitions(go_module(KEDA) / "config" / "crd" / "bases")
+        case "monitoring":
+            folder = go_module(PROMETHEUS_OPERATOR) / "example" / "prometheus-operator-crd"
+            for kind in _MONITORING_KINDS:
+                yield from documents((folder / f"monitoring.coreos.com_{kind}.yaml").read_text())
     folders = {program: str(find(program).parent) for program in PROGRAMS}
-    yield from documents(filled((FOLDER / f"{name}.yaml").read_text(), {**folders, "kubelets": kubelets}))
+    yield from documents(filled((FOLDER / f"{name}.yaml").read_text(), {**folders, "kubelets": kubelets, "ingress-port": str(INGRESS_PORT)}))
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:

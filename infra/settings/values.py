@@ -33,7 +33,7 @@ Quantity = Annotated[str, AfterValidator(_quantity), Field(examples=["500m", "51
 Name = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$")]
 
 #: A host name with at least one dot.
-Host = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?\.[a-z]{2,}$")]
+Host = Annotated[str, Field(pattern=r"^(localhost|[a-z0-9]([-a-z0-9.]*[a-z0-9])?\.[a-z]{2,})$")]
 
 #: An IPv4 or IPv6 network.
 Cidr = Annotated[str, Field(pattern=r"^[0-9a-fA-F.:]+/\d{1,3}$")]

@@ -58,6 +58,7 @@ TOOLS: tuple[GoTool, ...] = (
     _kubernetes("kube-scheduler", 15),
     _kubernetes("kubelet", 40),
     _kubernetes("kube-proxy", 10),
+    _kubernetes("kubectl", 10),
     GoTool("pause", "millrace.dev/toolchain/pause", about_seconds=3),
     GoTool("volume-folder", "millrace.dev/toolchain/volume-folder", about_seconds=3),
     GoTool("coredns", "github.com/coredns/coredns", about_seconds=110),
@@ -67,6 +68,7 @@ TOOLS: tuple[GoTool, ...] = (
     _calico("calico", "github.com/projectcalico/calico/cni-plugin/cmd/calico", 30),
     _cni("host-local", "ipam"),
     _cni("loopback", "main"),
+    GoTool("skipper", "github.com/zalando/skipper/cmd/skipper", about_seconds=60),
     GoTool("local-path-provisioner", "github.com/rancher/local-path-provisioner", about_seconds=40),
     GoTool(
         "cert-manager-controller",
