@@ -13,6 +13,8 @@ from infra.components.component import Component
 from infra.settings.stack import Stack
 
 API_VERSION = "cert-manager.io/v1"
+#: By this name a pod asks itself whether it is well, and `kubectl port-forward` reaches it.
+LOCALHOST = "localhost"
 #: A leaf lives for 90 days and is renewed 30 days before its end: a month in which somebody may notice a failure.
 LEAF_DURATION, LEAF_RENEW_BEFORE = "2160h", "720h"
 AUTHORITY_DURATION, AUTHORITY_RENEW_BEFORE = "87600h", "8760h"

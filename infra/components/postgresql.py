@@ -13,7 +13,7 @@ from app import contract
 from app.contract import Role
 from infra import naming
 from infra.components import files
-from infra.components.certificates import Certificates
+from infra.components.certificates import LOCALHOST, Certificates
 from infra.components.component import Component
 from infra.components.deployment import disruption_budget, service_account
 from infra.components.passwords import Passwords
@@ -56,7 +56,7 @@ class PostgreSQL(Component):
         }
         secret_files = {"roles.sql": passwords.all_of("postgresql").apply(roles_sql)}
         before: list[pulumi.Resource] = [
-            certificates.leaf(naming.POSTGRESQL, naming.service_names(naming.POSTGRESQL)),
+            certificates.leaf(naming.POSTGRESQL, [*naming.service_names(naming.POSTGRESQL), LOCALHOST]),
             files.config_map(self, naming.POSTGRESQL, settings_files),
             files.secret(self, naming.POSTGRESQL, SECRET, secret_files),
             headless_service(self, naming.POSTGRESQL, f"{naming.POSTGRESQL}-nodes", ports),

@@ -11,7 +11,7 @@ from pulumi_kubernetes.meta import v1 as meta
 
 from infra import naming
 from infra.application import Process, pod_of, ready_servers
-from infra.components.certificates import Certificates
+from infra.components.certificates import LOCALHOST, Certificates
 from infra.components.component import Component
 from infra.components.deployment import disruption_budget, rolling, service_account
 from infra.endpoints import Backends
@@ -37,7 +37,7 @@ class ProcessDeployment(Component):
         super().__init__(process.component, stack, after=[*after, *ready_servers(process, backends)])
         self.process = process
         self.backends = backends
-        certificate = certificates.leaf(process.component, naming.service_names(process.component))
+        certificate = certificates.leaf(process.component, [*naming.service_names(process.component), LOCALHOST])
         account = service_account(self, process.component)
         self.deployment = apps.Deployment(
             process.component,

@@ -15,7 +15,7 @@ from app import contract
 from app.contract import Role
 from infra import naming
 from infra.components import files
-from infra.components.certificates import Certificates
+from infra.components.certificates import LOCALHOST, Certificates
 from infra.components.component import Component
 from infra.components.deployment import disruption_budget, service_account
 from infra.components.passwords import Passwords
@@ -51,7 +51,7 @@ class RabbitMQ(Component):
         self.environment = {"MILLRACE_RABBITMQ_HOST": naming.service_host(naming.RABBITMQ)}
         self.cluster = cluster_of(stack)
         certificate = certificates.leaf(
-            naming.RABBITMQ, [*naming.service_names(naming.RABBITMQ), *self.cluster.hosts], client=True
+            naming.RABBITMQ, [*naming.service_names(naming.RABBITMQ), *self.cluster.hosts, LOCALHOST], client=True
         )
         settings = {
             **config(self.cluster),

@@ -11,7 +11,7 @@ from app import contract
 from app.contract import Role
 from infra import naming
 from infra.components import files
-from infra.components.certificates import Certificates
+from infra.components.certificates import LOCALHOST, Certificates
 from infra.components.component import Component
 from infra.components.deployment import disruption_budget, service_account
 from infra.components.passwords import Passwords
@@ -59,7 +59,7 @@ class Redis(Component):
                 "sentinel_password": passwords.of(Role.SENTINEL, "redis"),
             }
         before: list[pulumi.Resource] = [
-            certificates.leaf(naming.REDIS, [*naming.service_names(naming.REDIS), *nodes, "localhost"]),
+            certificates.leaf(naming.REDIS, [*naming.service_names(naming.REDIS), *nodes, LOCALHOST]),
             files.config_map(self, naming.REDIS, settings_files),
             files.secret(self, naming.REDIS, SECRET, secret_files),
             headless_service(self, naming.REDIS, naming.REDIS_NODES, ports),

@@ -65,7 +65,11 @@ def manifests(name: str, find: Find, *, kubelets: str = OUR_KUBELETS) -> Iterato
             for kind in _MONITORING_KINDS:
                 yield from documents((folder / f"monitoring.coreos.com_{kind}.yaml").read_text())
     folders = {program: str(find(program).parent) for program in PROGRAMS}
-    yield from documents(filled((FOLDER / f"{name}.yaml").read_text(), {**folders, "kubelets": kubelets, "ingress-port": str(INGRESS_PORT)}))
+    yield from documents(
+        filled(
+            (FOLDER / f"{name}.yaml").read_text(), {**folders, "kubelets": kubelets, "ingress-port": str(INGRESS_PORT)}
+        )
+    )
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:
