@@ -5,15 +5,25 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
 from types import FrameType
 from typing import Annotated, Any
 
 import typer
 
-from chaos.containers import ComposeNode, project_name
-from chaos.errors import ChaosError, DrillInterruptedError
+from chaos import broker_faults
+from chaos.cluster import service_of
+from chaos.containers import ComposeTarget
+from chaos.drain import drain as drain_node
+from chaos.errors import ChaosError, DrillInterruptedError, NotSupportedError
 from chaos.kill_leader import Bounds, kill_and_heal
-from chaos.management import Management, local_access
+from chaos.kubernetes_target import KubernetesTarget
+from chaos.node_loss import lose_node as lose
+from chaos.rolling import rolling_restart as roll
+from chaos.target import Target
+from chaos.workloads import deployments
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Faults on purpose, each with its proof.")
 
@@ -22,28 +32,102 @@ MIN_DEAD_SECONDS = 1.0
 MAX_DEAD_SECONDS = 600.0
 
 
+Dead = Annotated[float, typer.Option(min=MIN_DEAD_SECONDS, max=MAX_DEAD_SECONDS, help="How long the node stays dead.")]
+Seconds = Annotated[float, typer.Option(min=MIN_DEAD_SECONDS, max=MAX_DEAD_SECONDS, help="How long it lasts.")]
+Host = Annotated[str, typer.Argument(help="The broker's host: rabbitmq-1")]
+Node = Annotated[str, typer.Argument(help="A node of the Kubernetes cluster")]
+
+
+class Place(StrEnum):
+    """Where Millrace runs."""
+
+    COMPOSE = "compose"
+    KUBERNETES = "kubernetes"
+
+
 @app.callback()
-def main() -> None:
+def main(
+    context: typer.Context,
+    target: Annotated[Place, typer.Option(help="`make up` or `make staging`")] = Place.COMPOSE,
+) -> None:
     """Faults on purpose, each with its proof and its way back."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
+    context.obj = target
 
 
 @app.command("kill-busiest-leader")
-def kill_busiest_leader(
-    dead_seconds: Annotated[
-        float, typer.Option(min=MIN_DEAD_SECONDS, max=MAX_DEAD_SECONDS, help="How long the node stays dead.")
-    ] = 32.0,
-) -> None:
+def kill_busiest_leader(context: typer.Context, dead_seconds: Dead = 32.0) -> None:
     """SIGKILL the RabbitMQ node that leads the busiest queue and carries a worker's connection; start it again."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, _interrupt)
-    project = project_name()
-    try:
+    with _evidence():
+        target = _target(context)
         kill_and_heal(
-            Management(local_access()),
-            lambda service: ComposeNode.find(service, project),
+            target.management(),
+            lambda node: target.broker(service_of(node)),
             say,
             Bounds(dead_seconds=dead_seconds),
         )
+
+
+@app.command("kill-broker")
+def kill_broker(context: typer.Context, host: Host, dead_seconds: Dead = 20.0) -> None:
+    """SIGKILL one RabbitMQ node, and keep it dead for a while."""
+    with _evidence():
+        broker_faults.kill(_target(context), host, dead_seconds, say)
+
+
+@app.command("pause-broker")
+def pause_broker(context: typer.Context, host: Host, seconds: Seconds = 20.0) -> None:
+    """Stop one RabbitMQ node where it stands: its connections stay open, and nothing answers."""
+    with _evidence():
+        broker_faults.pause(_target(context), host, seconds, say)
+
+
+@app.command()
+def drain(context: typer.Context, node: Node) -> None:
+    """Evict Millrace's pods from a node, let them come back, and see that a quorum of brokers was always ready."""
+    with _evidence():
+        drain_node(_kubernetes(context), node, say)
+
+
+@app.command("lose-node")
+def lose_node(context: typer.Context, node: Node, seconds: Seconds = 45.0) -> None:
+    """Pull a node's cable, and put it back."""
+    with _evidence():
+        lose(_kubernetes(context), node, seconds, say)
+
+
+@app.command("restart-brokers")
+def restart_brokers(context: typer.Context) -> None:
+    """Restart RabbitMQ's nodes one after the other."""
+    with _evidence():
+        roll(_kubernetes(context), "statefulset", ["rabbitmq"], say)
+
+
+@app.command("restart-application")
+def restart_application(context: typer.Context) -> None:
+    """Roll every Deployment of the application at once."""
+    with _evidence():
+        target = _kubernetes(context)
+        roll(target, "deployment", deployments(target), say)
+
+
+def _target(context: typer.Context) -> Target:
+    return ComposeTarget() if context.obj is Place.COMPOSE else KubernetesTarget.connect()
+
+
+def _kubernetes(context: typer.Context) -> KubernetesTarget:
+    if context.obj is Place.COMPOSE:
+        message = "It needs nodes to lose: say --target kubernetes."
+        raise NotSupportedError(message)
+    return KubernetesTarget.connect()
+
+
+@contextmanager
+def _evidence() -> Iterator[None]:
+    """What fails is the last line of the evidence, and the exit code is 1."""
+    try:
+        yield
     except ChaosError as error:
         say({"event": "failed", "error": str(error)})
         raise typer.Exit(1) from error

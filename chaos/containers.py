@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
 from typing import Any
 
 import docker
@@ -13,6 +12,8 @@ import docker.errors
 from docker.models.containers import Container
 
 from chaos.errors import ChaosError, NotConfirmedError, TargetMissingError
+from chaos.management import Management, local_access
+from chaos.waiting import wait_until
 
 _PROJECT_LABEL = "com.docker.compose.project"
 _SERVICE_LABEL = "com.docker.compose.service"
@@ -26,6 +27,18 @@ _NO_RESTART: Any = {"Name": "no"}
 def project_name() -> str:
     """The compose project that may be touched: as `make up` has it, or as compose itself has it."""
     return os.environ.get("MILLRACE_PROJECT") or os.environ.get("COMPOSE_PROJECT_NAME") or DEFAULT_PROJECT
+
+
+class ComposeTarget:
+    """The stack of this checkout."""
+
+    def management(self) -> Management:
+        """By the ports that compose publishes."""
+        return Management(local_access())
+
+    def broker(self, host: str) -> ComposeNode:
+        """The service of the node's name."""
+        return ComposeNode.find(host, project_name())
 
 
 class ComposeNode:
@@ -120,12 +133,12 @@ class ComposeNode:
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
+    def pause(self) -> float:
+        """Freeze every process in it, and return when."""
+        self._container.pause()
+        return time.time()
 
-def wait_until(condition: Callable[[], bool], seconds: float, *, every_seconds: float = 0.5) -> bool:
-    """Wait for a condition, but not for ever."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(every_seconds)
-    return True
+    def resume(self) -> float:
+        """Thaw them, and return when."""
+        self._container.unpause()
+        return time.time()

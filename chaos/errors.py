@@ -33,5 +33,13 @@ class NotHealedError(ChaosError):
     """The node was started again but did not rejoin in time; look at `make logs`."""
 
 
+class QuorumLostError(ChaosError):
+    """Fewer brokers were ready than a quorum needs."""
+
+
+class NotSupportedError(ChaosError):
+    """This cannot be done to this target."""
+
+
 class DrillInterruptedError(ChaosError):
     """The drill was ended early; the node was started again."""

@@ -14,9 +14,10 @@ from typing import Any
 from app import contract
 from app.contract import QueueClass, Role
 from chaos.cluster import Victim, better_leader, choose, service_of, worker_consumers
-from chaos.containers import ComposeNode, wait_until
 from chaos.errors import ManagementError, NotConfirmedError, NotHealedError, NoVictimError
 from chaos.management import Management
+from chaos.target import BrokerNode
+from chaos.waiting import wait_until
 
 #: The debian wrapper on the PATH insists on the user `rabbitmq`; this is what it wraps.
 _RABBITMQCTL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
@@ -43,9 +44,9 @@ class Bounds:
 
 
 def find_victim(
-    management: Management, find_node: Callable[[str], ComposeNode], say: Say, bounds: Bounds
-) -> tuple[Victim, ComposeNode]:
-    """The leader of the busiest queue, with a worker's connection on it, and its container.
+    management: Management, find_node: Callable[[str], BrokerNode], say: Say, bounds: Bounds
+) -> tuple[Victim, BrokerNode]:
+    """The leader of the busiest queue, with a worker's connection on it, and where it runs.
 
     Where the two do not meet, the queue's leadership is moved to a node with workers. Closing workers' connections
     until one comes back to the leader would never end: glibc sorts a name's addresses, so a client returns to the
@@ -79,7 +80,7 @@ def find_victim(
 
 def kill_and_heal(
     management: Management,
-    find_node: Callable[[str], ComposeNode],
+    find_node: Callable[[str], BrokerNode],
     say: Say,
     bounds: Bounds,
     *,
@@ -123,7 +124,7 @@ def kill_and_heal(
     say({"event": "recovered", "recovered_at": time.time()})
 
 
-def _require_dead(node: ComposeNode, injected_at: float) -> None:
+def _require_dead(node: BrokerNode, injected_at: float) -> None:
     if not node.still_dead:
         message = f"{node.name} was started by somebody else within {time.time() - injected_at:.1f} s."
         raise NotConfirmedError(message)

@@ -79,6 +79,10 @@ class Management:
         """All consumers of the vhost."""
         return read_consumers(self._ask(f"/api/consumers/{contract.VHOST}"))
 
+    def nodes(self) -> tuple[str, ...]:
+        """The names of all, running or not."""
+        return tuple(str(listed["name"]) for listed in self._ask("/api/nodes"))
+
     def running(self, node: str) -> bool:
         """Whether the others see this node run."""
         nodes = {listed["name"]: bool(listed.get("running")) for listed in self._ask("/api/nodes")}

@@ -1,4 +1,4 @@
-"""`python -m infra.devcluster`: up, down, status, load-images, kubeconfig.
+"""`python -m infra.devcluster`: up, down, status, load-images, link, kubeconfig.
 
 With kind where Docker can pull its images, otherwise from Go modules (and always so with MILLRACE_DEVCLUSTER=modules).
 """
@@ -6,12 +6,13 @@ With kind where Docker can pull its images, otherwise from Go modules (and alway
 from __future__ import annotations
 
 import os
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from infra.devcluster import cluster as clusters, images, kind
+from infra.devcluster import cluster as clusters, images, kind, network
 from infra.devcluster.cluster import Cluster
 from infra.devcluster.waiting import DevclusterError
 from infra.local.progress import Steps
@@ -73,6 +74,22 @@ def load_images(names: Annotated[list[str], typer.Argument(help="as Docker calls
         kind.load_images(names)
     else:
         images.load_from_docker(Cluster().layout, names)
+
+
+class Cable(StrEnum):
+    """A node's connection to all others."""
+
+    UP = "up"
+    DOWN = "down"
+
+
+@app.command()
+def link(node: Annotated[str, typer.Argument(help="node-1, ...")], state: Annotated[Cable, typer.Argument()]) -> None:
+    """Pull a node's cable, or put it back: the node lives on, alone."""
+    layout = Cluster().layout
+    if node not in {each.name for each in layout.nodes}:
+        raise DevclusterError(f"there is no node {node!r}; there are: {', '.join(each.name for each in layout.nodes)}")
+    network.link(layout, node, up=state is Cable.UP)
 
 
 @app.command()

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from chaos import containers
-from chaos.containers import ComposeNode, project_name, wait_until
+from chaos.containers import ComposeNode, project_name
 from chaos.errors import ChaosError, NotConfirmedError, TargetMissingError
+from chaos.waiting import wait_until
 
 
 class FakeContainer:

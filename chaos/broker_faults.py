@@ -1,0 +1,80 @@
+"""Faults of one broker node that need no load to aim at: killed, or stopped where it stands."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from app.contract import QueueClass
+from chaos.drain import Say
+from chaos.errors import ManagementError, NotConfirmedError, NotHealedError
+from chaos.management import Management
+from chaos.target import BrokerNode, Target
+from chaos.waiting import wait_until
+
+#: Erlang calls a silent neighbour lost after net_ticktime, 60 s by default.
+NOTICE_SECONDS = 100.0
+REJOIN_SECONDS = 180.0
+
+
+def kill(target: Target, host: str, seconds: float, say: Say) -> None:
+    """SIGKILL, dead for so long."""
+    _fault(target, host, "kill", seconds, say, lambda node: node.kill(), lambda node: node.start())
+
+
+def pause(target: Target, host: str, seconds: float, say: Say) -> None:
+    """SIGSTOP for so long: sockets stay open, nothing answers."""
+    _fault(target, host, "pause", seconds, say, lambda node: node.pause(), lambda node: node.resume())
+
+
+def _fault(
+    target: Target,
+    host: str,
+    kind: str,
+    seconds: float,
+    say: Say,
+    inject: Callable[[BrokerNode], float],
+    clear: Callable[[BrokerNode], float],
+) -> None:
+    management = target.management()
+    node = target.broker(host)
+    broker = _broker_name(management, host)
+    say({"event": "chosen", "kind": kind, "node": broker, "runs_as": node.name})
+    try:
+        injected_at = inject(node)
+        say({"event": "injected", "injected_at": injected_at})
+        if not wait_until(lambda: not _runs(management, broker), NOTICE_SECONDS):
+            message = f"The others see {broker} run {NOTICE_SECONDS:.0f} s after its {kind}."
+            raise NotConfirmedError(message)
+        say({"event": "confirmed", "confirmed_at": time.time()})
+        time.sleep(max(0.0, injected_at + seconds - time.time()))
+    finally:
+        say({"event": "cleared", "cleared_at": clear(node)})
+    if not wait_until(lambda: _rejoined(management, broker), REJOIN_SECONDS, every_seconds=1.0):
+        message = f"{broker} after {REJOIN_SECONDS:.0f} s."
+        raise NotHealedError(message)
+    say({"event": "recovered", "recovered_at": time.time()})
+
+
+def _broker_name(management: Management, host: str) -> str:
+    for name in management.nodes():
+        if name.partition("@")[2].partition(".")[0] == host:
+            return name
+    message = f"No node of the cluster runs on {host}."
+    raise NotConfirmedError(message)
+
+
+def _runs(management: Management, broker: str) -> bool:
+    try:
+        return management.running(broker)
+    except ManagementError:
+        return False
+
+
+def _rejoined(management: Management, broker: str) -> bool:
+    try:
+        return management.running(broker) and all(
+            broker in queue.online for queue in management.queues() if queue.name in list(QueueClass)
+        )
+    except ManagementError:
+        return False

@@ -1,0 +1,67 @@
+"""What a drill may ask of the place where Millrace runs. Compose and Kubernetes answer; a drill knows neither."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from chaos.management import Management
+
+
+class BrokerNode(Protocol):
+    """One RabbitMQ node, while a drill has it in hand. A context manager is not needed: each verb has its way back."""
+
+    @property
+    def name(self) -> str:
+        """As its place calls it: a container, a pod."""
+        ...
+
+    @property
+    def running(self) -> bool:
+        """Whether its process runs."""
+        ...
+
+    @property
+    def still_dead(self) -> bool:
+        """Whether it is down and was not up in between, however short."""
+        ...
+
+    @property
+    def exit_code(self) -> int:
+        """How it ended: 137 is SIGKILL."""
+        ...
+
+    def run(self, command: list[str]) -> str:
+        """Run a command beside it and return what it said."""
+        ...
+
+    def kill(self) -> float:
+        """SIGKILL, and keep it dead; returns when (Unix time)."""
+        ...
+
+    def start(self) -> float:
+        """Let it live again; returns when."""
+        ...
+
+    def pause(self) -> float:
+        """Stop its processes where they stand, sockets open: to the others it hangs. Returns when."""
+        ...
+
+    def resume(self) -> float:
+        """Let them go on; returns when."""
+        ...
+
+
+class Target(Protocol):
+    """Where Millrace runs."""
+
+    def management(self) -> Management:
+        """RabbitMQ's management API, as the operator."""
+        ...
+
+    def broker(self, host: str) -> BrokerNode:
+        """The node whose host name begins so: rabbitmq-1.
+
+        Raises:
+            TargetMissingError: it does not run.
+        """
+        ...
