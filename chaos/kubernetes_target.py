@@ -1,4 +1,4 @@
-"""Millrace in a Kubernetes cluster, by its API: nothing outside its two namespaces but the nodes that its pods are on."""
+"""Millrace in a Kubernetes cluster, by its API: its two namespaces, and nothing outside but the nodes of its pods."""
 
 from __future__ import annotations
 
