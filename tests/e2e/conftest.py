@@ -1,0 +1,83 @@
+"""Fixtures of the tests on a cluster that runs: they look at it, whoever made it, and leave it as it was."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from _pytest.terminal import TerminalReporter
+
+from infra.settings.load import parse, read_stack_file
+from infra.settings.stack import Stack
+from tests.e2e.harness.ends import End, outside, running_pods, wanted_probes
+from tests.e2e.harness.kubectl import Kubectl
+from tests.e2e.harness.matrix import Matrix, source_names
+from tests.e2e.harness.probe_pods import ProbePods
+from tests.e2e.harness.target import REPOSITORY, Target
+
+#: What a run has to say besides red and green.
+_SAID = pytest.StashKey[list[str]]()
+
+
+def read_stack() -> Stack:
+    """The settings of the deployed stack."""
+    path = REPOSITORY / os.environ.get("MILLRACE_STACK_FILE", "Pulumi.staging.yaml")
+    return parse(read_stack_file(Path(path)), str(path))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin with nothing said."""
+    config.stash[_SAID] = []
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test for each kind of pod that opens connections, so that a failure names it."""
+    if "source_name" in metafunc.fixturenames:
+        metafunc.parametrize("source_name", source_names(read_stack()))
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
+    """The numbers behind the dots."""
+    for line in config.stash[_SAID]:
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Kubectl:
+    """The cluster of KUBECONFIG, and of MILLRACE_CONTEXT if that is set."""
+    return Kubectl.found(os.environ.get("MILLRACE_CONTEXT"))
+
+
+@pytest.fixture(scope="session")
+def stack() -> Stack:
+    """The settings of the deployed stack, from MILLRACE_STACK_FILE."""
+    return read_stack()
+
+
+@pytest.fixture(scope="session")
+def target() -> Target:
+    """How the gateway is reached; written by `make staging`."""
+    try:
+        return Target.read()
+    except AssertionError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def ends(kubectl: Kubectl, stack: Stack) -> Iterator[tuple[End, ...]]:
+    """Every kind of pod, those that do not run now as probe pods, strangers, and what is outside."""
+    running = running_pods(kubectl, stack)
+    with ProbePods(kubectl, wanted_probes(stack, running)) as probes, ThreadPoolExecutor(6) as pool:
+        seen = tuple(pool.map(lambda end: end.with_listeners(kubectl), running))
+        yield (*seen, *probes.ends(), *outside(kubectl, stack))
+
+
+@pytest.fixture(scope="session")
+def matrix(kubectl: Kubectl, stack: Stack, ends: tuple[End, ...], pytestconfig: pytest.Config) -> Matrix:
+    """All pairs, tried once."""
+    made = Matrix.probed(kubectl, stack, ends)
+    pytestconfig.stash[_SAID].append(made.summary())
+    return made

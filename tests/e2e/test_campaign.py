@@ -1,0 +1,119 @@
+"""Under load from outside, a node is lost, three are drained, the broker is restarted and the application rolled.
+
+Everything that the gateway accepted is executed once, and a request fails only where that is said below.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from kubernetes import client
+
+from chaos.kubernetes_target import APP, DATA, KubernetesTarget
+from tests.e2e.harness import campaign as campaigns
+from tests.e2e.harness.campaign import Campaign, Evidence
+
+#: Events a second: what two cores carry with the whole cluster on them while it is being taken apart.
+RATE, SINGLES = 330.0, 10.0
+#: Longer than the drills take together; MILLRACE_CAMPAIGN_SECONDS for a slower machine.
+SECONDS = float(os.environ.get("MILLRACE_CAMPAIGN_SECONDS", "780"))
+EVENTS = 200_000
+#: The one database of staging cannot move while it is evicted. Requests fail from its eviction until the gateway's
+#: pools have it again; this bounds how long after it is back.
+DATABASE_BACK_SECONDS = 15.0
+#: What was under way to a pod on a node when its cable was pulled, and what its proxies still send there until the
+#: node counts as lost.
+NODE_LOST_SECONDS = 75.0
+
+
+@pytest.fixture(scope="module")
+def cluster() -> KubernetesTarget:
+    """The cluster that `make staging` deployed to."""
+    return KubernetesTarget.connect()
+
+
+@pytest.fixture(scope="module")
+def database_node(cluster: KubernetesTarget) -> str:
+    """Where staging's one database is, and must stay: its volume is there."""
+    return str(cluster.core.read_namespaced_pod("postgresql-0", DATA).spec.node_name)
+
+
+@pytest.fixture(scope="module")
+def campaign(
+    cluster: KubernetesTarget, database_node: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Campaign]:
+    """All of it, once."""
+    nodes = [node.metadata.name for node in cluster.core.list_node().items]
+    lost = next(node for node in nodes if node != database_node)
+    drills: list[tuple[str, ...]] = [
+        *(("lose-node", lost) for _ in range(1) if cluster.settings.get("node_link_command")),
+        *(("drain", node) for node in nodes),
+        ("restart-brokers",),
+        ("restart-application",),
+    ]
+    yield campaigns.run(tmp_path_factory.mktemp("campaign"), tuple(drills), seconds=SECONDS, rate=RATE, singles=SINGLES)
+
+
+def test_every_drill_happened_and_healed(campaign: Campaign) -> None:
+    """Each says when it began, that it was confirmed, and that all was well again."""
+    for each in campaign.drills:
+        assert each.exit_code == 0, f"{each.drill}: {each.said.get('error')}"
+        assert each.said["injected_at"] <= each.said["confirmed_at"] <= each.said["recovered_at"]
+
+
+def test_nothing_is_lost_and_nothing_happens_twice(campaign: Campaign) -> None:
+    """The ledger against the database, event by event and sum by sum."""
+    seen = {name: campaign.verdict[name] for name in ("lost", "duplicated_effects", "dead_lettered")}
+    assert seen == {"lost": 0, "duplicated_effects": 0, "dead_lettered": 0}
+    assert campaign.verdict["accepted"] == campaign.verdict["executed"]
+
+
+def test_it_was_a_load(campaign: Campaign) -> None:
+    """Few events would prove little."""
+    assert campaign.verdict["accepted"] >= EVENTS
+
+
+def test_a_quorum_of_brokers_was_always_ready(campaign: Campaign) -> None:
+    """Two of three, asked every second during drains and restarts."""
+    watched = [each for each in campaign.drills if "fewest_ready_brokers" in each.said]
+    assert len(watched) >= 4
+    assert min(each.said["fewest_ready_brokers"] for each in watched) >= 2
+
+
+def test_budgets_were_asked(campaign: Campaign) -> None:
+    """A drain evicts: it does not delete."""
+    drains = [each for each in campaign.drills if each.drill.startswith("drain")]
+    assert len(drains) == 3
+    assert all(each.said["evicted"] for each in drains)
+
+
+def test_requests_fail_only_while_the_database_moves_or_a_node_is_lost(campaign: Campaign, database_node: str) -> None:
+    """Each failed request began in a time that is named, bounded and ended."""
+    windows = [_window(each, database_node) for each in campaign.drills]
+    allowed = [window for window in windows if window is not None]
+    failed = [
+        (at, request["outcome"], request.get("status"), request.get("error"))
+        for request in campaign.verdict["failed_requests"]
+        if not any(begin <= (at := request["intended_at"]) <= end for begin, end in allowed)
+    ]
+    assert not failed, f"{len(failed)} of {len(campaign.verdict['failed_requests'])}: {failed[:10]}; {allowed}"
+
+
+def _window(drill: Evidence, database_node: str) -> tuple[float, float] | None:
+    if drill.drill == f"drain {database_node}":
+        return drill.began_at - 1, drill.ended_at + DATABASE_BACK_SECONDS
+    if drill.drill.startswith("lose-node"):
+        return drill.began_at - 11, drill.began_at + NODE_LOST_SECONDS
+    return None
+
+
+def test_pods_run_everywhere_afterwards(cluster: KubernetesTarget, campaign: Campaign) -> None:
+    """Nothing is left cordoned, pending or crashing."""
+    assert campaign.drills
+    assert not [node.metadata.name for node in cluster.core.list_node().items if node.spec.unschedulable]
+    core = client.CoreV1Api(cluster.api)
+    for namespace in (APP, DATA):
+        for pod in core.list_namespaced_pod(namespace).items:
+            assert pod.status.phase in {"Running", "Succeeded"}, f"{pod.metadata.name}: {pod.status.phase}"
