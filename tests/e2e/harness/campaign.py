@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -121,7 +122,8 @@ def run(out: Path, drills: tuple[tuple[str, ...], ...], *, seconds: float, rate:
         for words in drills:
             time.sleep(_CALM_SECONDS)
             evidence.append(drill(*words))
-            print(f"{words}: {json.dumps(evidence[-1].said)}", flush=True)
+            with (out / "drills.jsonl").open("a") as file:
+                file.write(json.dumps(dataclasses.asdict(evidence[-1])) + "\n")
         assert load.sends, "the load ended before the last drill did: lengthen it"
         folder, verdict = load.finish(seconds + 600)
         return Campaign(verdict, folder, tuple(evidence))

@@ -121,10 +121,14 @@ class Matrix:
     def summary(self) -> str:
         """How much was proved."""
         count = Counter("allowed" if one.expected else "denied" if one.answered else "nobody" for one in self.attempts)
-        return (
-            f"connections: {len(self.attempts)} tried: {count['allowed']} allowed; {count['denied']} denied where somebody "
-            f"listens, {count['nobody']} denied where nobody is known to; {len(self.differences())} differ from the table"
+        said = (
+            f"{len(self.attempts)} tried",
+            f"{count['allowed']} allowed",
+            f"{count['denied']} denied where somebody listens",
+            f"{count['nobody']} denied where nobody is known to",
+            f"{len(self.differences())} differ from the table",
         )
+        return f"connections: {'; '.join(said)}"
 
 
 def allowed(table: Iterable[Connection], source: End, target: End, port: int) -> bool:
