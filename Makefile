@@ -11,7 +11,7 @@ STACK ?=
 TARGET = $(or $(STACK),$(error say which stack: STACK=staging))
 CLUSTER = $(if $(CONTEXT),--context $(CONTEXT))
 .PHONY: help demo test unit integration check fmt images up down status logs operate bench bootstrap clean
-.PHONY: render preview deploy destroy manifests engine cluster-tests cluster cluster-down
+.PHONY: render preview deploy destroy manifests engine cluster-tests cluster cluster-down cluster-proof toolchain
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -52,6 +52,10 @@ cluster-tests: ## deployment on a real Kubernetes API server: about 5 minutes; t
 cluster-proof: bootstrap ## the three-node cluster of `make cluster`, tried out and taken down again (root; 25 minutes the first time)
 	$(PYTHON) -m infra.local images
 	$(PYTHON) -m pytest tests/cluster/test_devcluster_nodes.py
+
+toolchain: ## build every Go program that is used anywhere (20 minutes the first time), so that nothing waits for one later
+	$(BOOTSTRAP)
+	$(PYTHON) -m infra.toolchain
 
 check: ## ruff, strict types, who may import whom
 	$(BOOTSTRAP)

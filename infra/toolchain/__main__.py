@@ -1,4 +1,4 @@
-"""`python -m infra.toolchain NAME...`: build these programs if they are missing, and say where they are."""
+"""`python -m infra.toolchain [NAME...]`: build these programs (or all) if they are missing, and say where they are."""
 
 from __future__ import annotations
 
@@ -10,19 +10,23 @@ from rich.console import Console
 from infra.local import files
 from infra.local.progress import Steps
 from infra.local.state import State
-from infra.toolchain import ToolError, go_tool
+from infra.toolchain import ToolError, go_tool, tools
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 console = Console(stderr=True, soft_wrap=True)
 
 
 @app.command()
-def build(names: Annotated[list[str], typer.Argument(help="as in infra/toolchain/tools.py")]) -> None:
+def build(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="as in infra/toolchain/tools.py; all, if none is given")
+    ] = None,
+) -> None:
     """Build what is missing."""
     state = State.default()
     files.folder(state.root, files.PUBLIC_FOLDER)
     with Steps(state, console) as steps:
-        for name in names:
+        for name in names or [tool.name for tool in tools.TOOLS]:
             typer.echo(go_tool(name, steps))
 
 
