@@ -12,6 +12,7 @@ from _pytest.terminal import TerminalReporter
 
 from infra.settings.load import parse, read_stack_file
 from infra.settings.stack import Stack
+from tests.e2e.harness.doors import ports_of
 from tests.e2e.harness.ends import End, outside, running_pods, wanted_probes
 from tests.e2e.harness.kubectl import Kubectl
 from tests.e2e.harness.matrix import Matrix, source_names
@@ -34,9 +35,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test for each kind of pod that opens connections, so that a failure names it."""
+    """One test for each kind of pod, so that a failure names it."""
     if "source_name" in metafunc.fixturenames:
         metafunc.parametrize("source_name", source_names(read_stack()))
+    if "component" in metafunc.fixturenames:
+        metafunc.parametrize("component", sorted(ports_of(read_stack())))
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:

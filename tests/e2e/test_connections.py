@@ -32,7 +32,7 @@ def test_most_denials_are_denials_of_somebody(matrix: Matrix) -> None:
 
 
 def test_a_deleted_policy_is_noticed(kubectl: Kubectl, stack: Stack, ends: tuple[End, ...]) -> None:
-    """Without its default a namespace lets everybody in to a pod without a policy of its own; the others keep theirs."""
+    """Without its default a namespace lets everybody in to a pod without its own policy; the others keep theirs."""
     [intruder] = [end for end in ends if end.name == STRANGER_OUTSIDE]
     [victim] = [end for end in ends if end.name == f"stranger in {naming.NAMESPACE_APP}"]
 
