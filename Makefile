@@ -11,10 +11,10 @@ STACK ?=
 TARGET = $(or $(STACK),$(error say which stack: STACK=staging))
 CLUSTER = $(if $(CONTEXT),--context $(CONTEXT))
 .PHONY: help demo test unit integration check fmt images up down status logs operate bench bootstrap clean
-.PHONY: render preview deploy destroy manifests engine cluster-tests cluster cluster-down cluster-proof toolchain
+.PHONY: staging e2e render preview deploy destroy manifests engine cluster-tests cluster cluster-down cluster-proof toolchain
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: up ## start everything, drive load, kill a broker node, prove that nothing was lost (INPUT=file.ndjson replays a file)
 	$(PYTHON) -m loadtests demo $(if $(INPUT),--input $(INPUT))
@@ -108,6 +108,12 @@ destroy: ## remove a stack; volumes and passwords stay (STACK=staging; PURGE=1: 
 
 bench: up ## how fast it is here: single events, lists (INPUT=file.ndjson: your events too); about 4 minutes
 	$(PYTHON) -m loadtests bench $(if $(INPUT),--input $(INPUT))
+
+staging: bootstrap ## staging in a cluster, ready for use: three nodes on this machine (root), or CONTEXT=a context of the kubeconfig
+	$(PYTHON) -m infra.staging up $(CLUSTER)
+
+e2e: staging ## end-to-end tests: real load on staging's cluster while its nodes and brokers fail
+	$(PYTHON) -m pytest tests/e2e --timeout 1800
 
 cluster: ## start a three-node Kubernetes on this machine, from Go modules (root; long the first time, then about a minute)
 	$(BOOTSTRAP) --docker

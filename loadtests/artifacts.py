@@ -44,6 +44,8 @@ class Run:
     fault: Fault | None
     drain_seconds: float
     gateway_errors: Mapping[str, int]
+    #: Second after the start to requests without a 202.
+    failed_by_second: Mapping[str, int] = field(default_factory=dict)
     options: Mapping[str, Any]
     environment: Mapping[str, Any]
     reproduce: str
@@ -82,6 +84,7 @@ def document(run: Run) -> dict[str, Any]:
         "unexpected_effects": acc.unexpected,
         "gateway_errors": sum(run.gateway_errors.values()),
         "gateway_errors_by_kind": dict(run.gateway_errors),
+        "failed_requests_by_second": dict(run.failed_by_second),
         "duplicates": {"by_rows": acc.duplicated_by_rows, "by_totals": acc.duplicated_by_totals},
         "totals": asdict(acc.totals),
         "altered_effects": acc.altered,

@@ -92,7 +92,7 @@ def _climb(ladder: Ladder, target: Target, display: Display, *, seconds: float, 
     stopped_by = "the ladder's end"
     for rate in ladder.rates:
         display.console.print(f"[bold]{ladder.name}[/bold]: {rate:,} events/s for {seconds:g} s")
-        options = Options(out=out, seconds=seconds, fault=False, **ladder.options(rate))
+        options = Options(out=out, seconds=seconds, fault=False, target=target.name, **ladder.options(rate))
         content = run_demo(options, target, display)
         if not sustained(content):
             p99_seconds = content["latency_ms"]["end_to_end"]["p99"] / 1000

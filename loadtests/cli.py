@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -18,9 +21,10 @@ from loadtests.bench import SECONDS_A_RATE, climb_all, ladders, print_figures
 from loadtests.console import Display, print_verdict
 from loadtests.demo import run_demo
 from loadtests.errors import HarnessError
+from loadtests.kubernetes_target import kubernetes_target, read_settings
 from loadtests.options import Options
 from loadtests.report import write_report
-from loadtests.target import local_target
+from loadtests.target import Target, local_target
 from loadtests.verdict import EXIT_CODES, Verdict
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Load, and the proof of what became of it.")
@@ -29,6 +33,16 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Load, and th
 EXIT_HARNESS = 4
 #: As shells have it for Ctrl-C.
 EXIT_INTERRUPTED = 130
+
+
+class Place(StrEnum):
+    """Where the stack runs."""
+
+    LOCAL = "local"
+    KUBERNETES = "kubernetes"
+
+
+Where = Annotated[Place, typer.Option("--target", help="The stack of `make up`, or the one of `make staging`.")]
 
 
 @app.command()
@@ -54,6 +68,11 @@ def demo(
     out: Annotated[Path, typer.Option(help="Where the run's folder goes.")] = Path("out"),
     seed: Annotated[int, typer.Option(help="Same seed, same schedule.")] = 1,
     drain_seconds: Annotated[float, typer.Option(help="How long the work left over may take.")] = 180.0,
+    place: Where = Place.LOCAL,
+    lateness_ms: Annotated[
+        float | None,
+        typer.Option(min=1, help="VOID if 1 % of the requests left later than this (default: as suits the stack)."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print verdict.json on standard output.")] = False,
 ) -> None:
     """Load the running stack, kill a broker node under it, and account for every event.
@@ -73,10 +92,12 @@ def demo(
         input_file=input_file,
         seed=seed,
         drain_seconds=drain_seconds,
+        target=str(place),
+        lateness_bound_ms=lateness_ms,
     )
     try:
-        target = local_target()
-        content = run_demo(options, target, Display(console))
+        with _opened(place) as target:
+            content = run_demo(options, target, Display(console))
     except HarnessError as error:
         console.print(str(error), style="red", markup=False, highlight=False)
         raise typer.Exit(EXIT_HARNESS) from error
@@ -97,18 +118,29 @@ def bench(
     input_file: Annotated[Path | None, typer.Option("--input", help="Measure this file's events too.")] = None,
     seconds: Annotated[float, typer.Option(help="How long each rate is offered.")] = SECONDS_A_RATE,
     out: Annotated[Path, typer.Option(help="Where the runs' folders go.")] = Path("out/bench"),
+    place: Where = Place.LOCAL,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures on standard output.")] = False,
 ) -> None:
     """Find the highest rate that the running stack sustains, for single events and for lists, without a fault."""
     console = Console(stderr=as_json)
     try:
-        figures = climb_all(ladders(input_file), local_target(), Display(console), seconds=seconds, out=out)
+        with _opened(place) as target:
+            figures = climb_all(ladders(input_file), target, Display(console), seconds=seconds, out=out)
     except HarnessError as error:
         console.print(str(error), style="red", markup=False, highlight=False)
         raise typer.Exit(EXIT_HARNESS) from error
     print_figures(console, figures)
     if as_json:
         sys.stdout.write(orjson.dumps(figures, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+@contextmanager
+def _opened(place: Place) -> Iterator[Target]:
+    if place is Place.LOCAL:
+        yield local_target()
+        return
+    with kubernetes_target(read_settings()) as target:
+        yield target
 
 
 @app.command()

@@ -105,9 +105,9 @@ def print_verdict(console: Console, content: Mapping[str, Any], target: Target, 
     places.add_row("Verdict", f"{folder}/verdict.json")
     for title, url in target.web_urls.items():
         places.add_row(title, url)
-    places.add_row("Credentials", f"{target.secrets}/operator/ (user operator), {target.secrets}/client/ (API key)")
+    places.add_row("Credentials", target.credentials)
     console.print(places)
-    console.print("[dim]The stack keeps running; `make down` stops it.[/dim]")
+    console.print(f"[dim]{target.closing_note}[/dim]")
 
 
 def _accounting_table(content: Mapping[str, Any]) -> Table:

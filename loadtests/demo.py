@@ -14,6 +14,7 @@ from loadtests.console import Display
 from loadtests.drill import Drill
 from loadtests.environment import describe
 from loadtests.errors import GeneratorError
+from loadtests.failures import by_second, write_failures
 from loadtests.gate import left, require_ready, wait_until_drained
 from loadtests.generator import Generator, users_for
 from loadtests.history import Outcome
@@ -24,13 +25,11 @@ from loadtests.plan import Plan
 from loadtests.queues import Management
 from loadtests.reconcile import reconcile
 from loadtests.report import write_report
+from loadtests.session import Session
 from loadtests.source import ReplayedEvents
 from loadtests.target import Target
 from loadtests.timeline import draw, longest_stall, passages, recovery_seconds
 from loadtests.verdict import Conduct, decide, judge
-
-#: The local cluster.
-NODES = 3
 
 
 def run_demo(options: Options, target: Target, display: Display) -> dict[str, Any]:
@@ -59,14 +58,15 @@ def run_demo(options: Options, target: Target, display: Display) -> dict[str, An
     plan.write(folder / "plan.json")
     _ = target.api_key  # said now if it is missing
     management = Management(target)
-    with target.connect() as connection:
+    bound = options.lateness_bound_ms or target.lateness_bound_ms
+    with Session(target) as session:
         with display.step("The stack is healthy and empty"):
-            require_ready(target, connection, management, nodes=NODES)
-        accounts_before = snapshot_accounts(connection)
-        offset = clock_offset_seconds(connection)
-        environment = describe(connection, management)
+            require_ready(target, session, management, nodes=target.broker_nodes)
+        accounts_before = session.read(snapshot_accounts)
+        offset = session.read(clock_offset_seconds)
+        environment = session.read(lambda connection: describe(connection, management, target.name))
 
-        drill = Drill(folder / "fault.jsonl", folder / "chaos.log") if options.fault else None
+        drill = _drill(folder, target) if options.fault else None
         generator_error, started_at, load_ended_at = _load(plan, folder, drill, display)
         fault = None
         if drill is not None:
@@ -78,13 +78,15 @@ def run_demo(options: Options, target: Target, display: Display) -> dict[str, An
         drain_began = time.time()
         with display.drain() as show:
             drained = wait_until_drained(
-                lambda: left(connection, management, since=started_at, accepted=accepted),
+                lambda: left(session, management, since=started_at, accepted=accepted),
                 deadline_seconds=options.drain_seconds,
                 show=lambda now_left: show(now_left, accepted),
             )
         drain_seconds = time.time() - drain_began
         with display.step("Every accepted event against every effect"):
-            seen = collect(connection, history, since=started_at, accounts_before=accounts_before)
+            seen = session.read(
+                lambda connection: collect(connection, history, since=started_at, accounts_before=accounts_before)
+            )
     management.close()
     accounting = reconcile(history, seen)
     latencies = measure(history, seen)
@@ -98,6 +100,7 @@ def run_demo(options: Options, target: Target, display: Display) -> dict[str, An
             drained=drained,
             clock_offset_seconds=offset,
             generator_error=generator_error,
+            lateness_bound_ms=bound,
         ),
     )
     injected_at = fault.injected_at if fault is not None else None
@@ -119,15 +122,27 @@ def run_demo(options: Options, target: Target, display: Display) -> dict[str, An
             fault=fault,
             drain_seconds=drain_seconds,
             gateway_errors=gateway_errors(history),
+            failed_by_second=by_second(history, started_at),
             options=options.as_data(),
             environment=environment,
             reproduce=options.command(),
+            lateness_bound_ms=bound,
         )
     )
+    write_failures(folder, history, started_at)
     write_document(folder, content)
     write_report(folder, content)
     link_latest(folder)
     return content
+
+
+def _drill(folder: Path, target: Target) -> Drill:
+    return Drill(
+        folder / "fault.jsonl",
+        folder / "chaos.log",
+        arguments=target.chaos_arguments,
+        environment=target.chaos_environment,
+    )
 
 
 def _load(plan: Plan, folder: Path, drill: Drill | None, display: Display) -> tuple[str | None, float, float]:

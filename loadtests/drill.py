@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from loadtests.fault import Fault, read_fault
@@ -21,8 +23,17 @@ _TIMEOUT_SECONDS = 240.0
 class Drill:
     """`python -m chaos kill-busiest-leader`, in the background, once."""
 
-    def __init__(self, evidence_file: Path, log_file: Path) -> None:
-        """Nothing is broken until `start`."""
+    def __init__(
+        self,
+        evidence_file: Path,
+        log_file: Path,
+        *,
+        arguments: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Nothing is broken until `start`. `arguments` and `environment` say which stack's queue it is."""
+        self._arguments = tuple(arguments)
+        self._environment = {**os.environ, **(environment or {})}
         self._evidence_file = evidence_file
         self._log_file = log_file
         self._process: subprocess.Popen[bytes] | None = None
@@ -38,8 +49,11 @@ class Drill:
         """Break it now."""
         with self._evidence_file.open("wb") as evidence, self._log_file.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own command
-                [sys.executable, "-m", "chaos", "kill-busiest-leader", "--dead-seconds", f"{DEAD_SECONDS:g}"],
-                stdout=evidence, stderr=log, stdin=subprocess.DEVNULL,
+                [
+                    sys.executable, "-m", "chaos", *self._arguments,
+                    "kill-busiest-leader", "--dead-seconds", f"{DEAD_SECONDS:g}",
+                ],
+                env=self._environment, stdout=evidence, stderr=log, stdin=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C must not end it: it has a node to start again
             )  # fmt: skip
 

@@ -13,13 +13,14 @@ from loadtests.errors import NotReadyError
 from loadtests.queues import Management
 
 
-def describe(connection: Rows, management: Management) -> dict[str, Any]:
-    """Machine and versions."""
+def describe(connection: Rows, management: Management, target: str) -> dict[str, Any]:
+    """Machine and versions; `target` is the stack's name."""
     try:
         rabbitmq = management.version()
     except NotReadyError:
         rabbitmq = "unknown"
     return {
+        "target": target,
         "cores": os.cpu_count(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "cpu": _cpu_model(),

@@ -14,11 +14,15 @@ class HarnessError(Exception):
 
 
 class NotReadyError(HarnessError):
-    """The stack is not ready for a load test; `make status` shows what is missing, `make up` starts it."""
+    """The stack is not ready for a load test; `make up` (in a cluster: `make staging`) starts it and says what lacks."""
 
 
 class SecretsMissingError(HarnessError):
     """The stack's secrets are not there; `make up` creates them at its first start."""
+
+
+class TargetMissingError(HarnessError):
+    """It is not known how to reach the cluster; `make staging` writes it down when all is ready."""
 
 
 class InputFileError(HarnessError):

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import httpx
 
 from app.contract import QueueClass
-from loadtests.collector import Rows, effects_since, outbox_pending
+from loadtests.collector import effects_since, outbox_pending
 from loadtests.errors import NotReadyError
 from loadtests.queues import Management
+from loadtests.session import Session
 from loadtests.target import Target
 
 #: How long to wait for a stack that has just been started or is still working off an earlier run.
@@ -46,14 +47,16 @@ class Left:
         return f"{self.outbox} in the outbox, {self.ready} ready and {self.unacknowledged} unacknowledged in queues"
 
 
-def left(connection: Rows, management: Management, *, since: float = 0.0, accepted: int = 0) -> Left:
+def left(session: Session, management: Management, *, since: float = 0.0, accepted: int = 0) -> Left:
     """What is left to do, of `accepted` events since then and of anything else."""
     queues = management.work_queues()
     return Left(
-        outbox=outbox_pending(connection),
+        outbox=session.read(outbox_pending),
         ready=sum(queue.ready for queue in queues),
         unacknowledged=sum(queue.unacknowledged for queue in queues),
-        unaccounted=max(0, accepted - effects_since(connection, since)) if accepted else 0,
+        unaccounted=max(0, accepted - session.read(lambda connection: effects_since(connection, since)))
+        if accepted
+        else 0,
     )
 
 
@@ -89,28 +92,28 @@ def wait_until_drained(
     return False
 
 
-def require_ready(target: Target, connection: Rows, management: Management, *, nodes: int) -> None:
+def require_ready(target: Target, session: Session, management: Management, *, nodes: int) -> None:
     """Wait for a healthy, empty stack.
 
     Raises:
         NotReadyError: says what is not as it must be.
     """
     begin = time.monotonic()
-    while problem := _problem(target, connection, management, nodes):
+    while problem := _problem(target, session, management, nodes):
         if time.monotonic() - begin > READY_SECONDS:
             raise NotReadyError(problem)
         time.sleep(_POLL_SECONDS)
     remaining = max(QUIET_SECONDS + 2 * _POLL_SECONDS, READY_SECONDS - (time.monotonic() - begin))
-    if not wait_until_drained(lambda: left(connection, management), deadline_seconds=remaining):
+    if not wait_until_drained(lambda: left(session, management), deadline_seconds=remaining):
         message = (
-            f"An earlier run is not worked off: {left(connection, management)}. "
-            "Wait and try again; if it does not shrink, `make logs` shows why, `make down PURGE=1` forgets it."
+            f"An earlier run is not worked off: {left(session, management)}. "
+            "Wait and try again; if it does not shrink, the workers' logs show why."
         )
         raise NotReadyError(message)
 
 
-def _problem(target: Target, connection: Rows, management: Management, nodes: int) -> str | None:
-    connection.execute("SELECT 1")
+def _problem(target: Target, session: Session, management: Management, nodes: int) -> str | None:
+    session.read(lambda connection: connection.execute("SELECT 1"))
     return _gateway_problem(target) or _broker_problem(management, nodes)
 
 

@@ -37,6 +37,10 @@ class Options:
     list_events: tuple[int, int] | None = None
     seed: int = 1
     drain_seconds: float = 180.0
+    #: The stack: local, kubernetes.
+    target: str = "local"
+    #: None: as suits the stack.
+    lateness_bound_ms: float | None = None
 
     @property
     def schedule(self) -> Schedule:
@@ -60,6 +64,7 @@ class Options:
         """For verdict.json."""
         return {
             "seconds": self.seconds,
+            "target": self.target,
             "fault": self.fault,
             "input": self.input_file.name if self.input_file else None,
             "seed": self.seed,
@@ -75,4 +80,6 @@ class Options:
         words += ["--seed", str(self.seed)]
         words += ["--input", str(self.input_file)] if self.input_file else []
         words += [] if self.fault else ["--no-fault"]
+        words += [] if self.target == "local" else ["--target", self.target]
+        words += [] if self.lateness_bound_ms is None else ["--lateness-ms", f"{self.lateness_bound_ms:g}"]
         return shlex.join(words)

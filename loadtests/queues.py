@@ -43,7 +43,7 @@ class Management:
             httpx.Client(
                 base_url=url,
                 auth=(str(Role.OPERATOR), target.management_password),
-                verify=ssl.create_default_context(cafile=str(target.ca_file)),
+                verify=ssl.create_default_context(cafile=str(target.internal_ca_file)),
                 timeout=_TIMEOUT_SECONDS,
                 trust_env=False,
             )

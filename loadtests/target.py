@@ -1,8 +1,9 @@
-"""Where the stack answers and with which credentials: read from the checkout's `.millrace/`, never from arguments."""
+"""Where a stack answers and with which credentials: read from the checkout's `.millrace/`, never from arguments."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import psycopg
 from app import contract
 from app.contract import Role
 from loadtests.errors import NotReadyError, SecretsMissingError
+from loadtests.verdict import MAX_LATENESS_P99_MS
 
 #: Published ports of the local stack; `MILLRACE_PORT_<NAME>` overrides each.
 DEFAULT_PORTS = {
@@ -29,21 +31,37 @@ _CONNECT_TIMEOUT_SECONDS = 5
 class Target:
     """A running Millrace, as an outsider reaches it. Passwords do not show in its representation."""
 
+    name: str
     gateway_url: str
     ca_file: Path
+    #: Of PostgreSQL and RabbitMQ; the gateway's may be a public one.
+    internal_ca_file: Path
     api_key_file: Path
     postgresql_host: str
     postgresql_port: int
     postgresql_password: str = field(repr=False)
     management_urls: tuple[str, ...]
     management_password: str = field(repr=False)
-    secrets: Path
-    web_urls: dict[str, str] = field(default_factory=dict)
+    #: For people: where keys and passwords are.
+    credentials: str
+    closing_note: str
+    web_urls: Mapping[str, str] = field(default_factory=dict)
+    #: What a connection that broke may need before the next is tried.
+    renew_postgresql: Callable[[], object] = field(default=lambda: None, repr=False)
+    #: How `python -m chaos` reaches the same stack.
+    chaos_arguments: tuple[str, ...] = ()
+    chaos_environment: Mapping[str, str] = field(default_factory=dict)
+    lateness_bound_ms: float = MAX_LATENESS_P99_MS
+
+    @property
+    def broker_nodes(self) -> int:
+        """How many there are."""
+        return len(self.management_urls)
 
     @property
     def api_key(self) -> str:
         """The key that the generator sends."""
-        return _secret(self.api_key_file)
+        return read_secret(self.api_key_file)
 
     def connect(self) -> psycopg.Connection[tuple[object, ...]]:
         """A read-only session of the auditor's, over TLS with the server's name checked."""
@@ -55,7 +73,7 @@ class Target:
                 user=str(Role.AUDITOR),
                 password=self.postgresql_password,
                 sslmode="verify-full",
-                sslrootcert=str(self.ca_file),
+                sslrootcert=str(self.internal_ca_file),
                 connect_timeout=_CONNECT_TIMEOUT_SECONDS,
                 application_name="loadtests",
                 options="-c default_transaction_read_only=on",
@@ -80,15 +98,18 @@ def local_target(state: Path | None = None) -> Target:
         return int(os.environ.get(f"MILLRACE_PORT_{name}", DEFAULT_PORTS[name]))
 
     return Target(
+        name="local",
         gateway_url=f"https://localhost:{port('GATEWAY')}",
         ca_file=_file(client / "ca.crt"),
+        internal_ca_file=_file(client / "ca.crt"),
         api_key_file=_file(client / "api_key"),
         postgresql_host="localhost",
         postgresql_port=port("POSTGRESQL"),
-        postgresql_password=_secret(secrets / Role.AUDITOR / "postgresql_password"),
+        postgresql_password=read_secret(secrets / Role.AUDITOR / "postgresql_password"),
         management_urls=tuple(f"https://localhost:{port(f'MANAGEMENT_{node}')}" for node in (1, 2, 3)),
-        management_password=_secret(secrets / Role.OPERATOR / "rabbitmq_password"),
-        secrets=secrets,
+        management_password=read_secret(secrets / Role.OPERATOR / "rabbitmq_password"),
+        credentials=f"{secrets}/operator/ (user operator), {client}/ (API key)",
+        closing_note="The stack keeps running; `make down` stops it.",
         web_urls={
             "Gateway": f"https://localhost:{port('GATEWAY')}/docs",
             "RabbitMQ": f"https://localhost:{port('MANAGEMENT_1')}",
@@ -105,5 +126,6 @@ def _file(path: Path) -> Path:
     return path
 
 
-def _secret(path: Path) -> str:
+def read_secret(path: Path) -> str:
+    """A password or key, from its file."""
     return _file(path).read_text().strip()

@@ -22,6 +22,7 @@ from infra.devcluster import (
     cgroups,
     identity,
     images,
+    load_balancer,
     masters,
     mounts,
     network,
@@ -174,6 +175,7 @@ def prepare(cluster: Cluster) -> None:
         (layout.root / "cni" / name).symlink_to(go_tool(name))
     for node in layout.nodes:
         _prepare_node(node, authority)
+    load_balancer.write(layout)
     cgroups.make(layout)
     network.make(layout)
 
@@ -200,6 +202,7 @@ def programs(cluster: Cluster) -> tuple[Program, ...]:
         masters.scheduler(master, go_tool),
         # A node ends as by a power cut; nothing on it is kept.
         *(Program(node.name, nodes.start_command(node), priority=40) for node in cluster.layout.nodes),
+        load_balancer.program(cluster.layout),
     )
 
 

@@ -15,6 +15,9 @@ CGROUP = "mr"
 HOST_ADDRESS = "10.96.0.1"
 ROUTER_ADDRESS = "10.96.0.2"
 API_PORT = 6443
+#: Where the gateway is reached from this machine, whichever nodes live.
+LOAD_BALANCER_ADDRESS = "127.0.0.1"
+LOAD_BALANCER_PORT = 10443
 DNS_ADDRESS = "10.97.0.10"
 DOMAIN = "cluster.local"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from infra.devcluster.shell import run
 from infra.devcluster.waiting import DevclusterError
@@ -15,6 +16,7 @@ PACKAGES: Mapping[str, str] = {
     "conntrack": "conntrack",
     "containerd": "docker.io",
     "ctr": "docker.io",
+    "haproxy": "haproxy",
     "ip": "iproute2",
     "ipset": "ipset",
     "iptables": "iptables",
@@ -25,6 +27,9 @@ PACKAGES: Mapping[str, str] = {
     "sysctl": "procps",
     "unshare": "util-linux",
 }
+#: Debian starts the services of what it installs; these are wanted as programs alone.
+SERVICES: Mapping[str, str] = {"haproxy": "haproxy.service"}
+_UNITS = Path("/etc/systemd/system")
 _INSTALL = ("apt-get", "install", "--yes", "--no-install-recommends")
 
 
@@ -58,5 +63,15 @@ def ensure(steps: Steps) -> None:
             f"these programs are missing: {', '.join(programs)}. Debian has them in {', '.join(packages)}"
         )
     with steps.step(f"install {', '.join(packages)}", 15):
+        mask([SERVICES[program] for program in programs if program in SERVICES])
         run("apt-get", "update")
         run("env", "DEBIAN_FRONTEND=noninteractive", *_INSTALL, *packages)
+
+
+def mask(services: Iterable[str], units: Path = _UNITS) -> None:
+    """As `systemctl mask`, before the package is there: neither its installation nor a boot starts the service."""
+    for service in services:
+        unit = units / service
+        if not (unit.exists() or unit.is_symlink()):
+            unit.parent.mkdir(parents=True, exist_ok=True)
+            unit.symlink_to(os.devnull)

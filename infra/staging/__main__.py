@@ -1,0 +1,77 @@
+"""`python -m infra.staging`: up, link."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from infra.deploy.errors import DeployError
+from infra.devcluster import network
+from infra.devcluster.layout import Layout
+from infra.devcluster.waiting import DevclusterError
+from infra.local import stack
+from infra.local.images import ImageError
+from infra.local.stack import StackError
+from infra.local.state import State
+from infra.render.manifests import RenderError
+from infra.settings.load import SettingsError
+from infra.staging import where
+from infra.staging.errors import StagingError
+from infra.staging.place import Place
+from infra.staging.up import up as bring_up
+from infra.toolchain import ToolError
+
+EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
+FAILURES = (StagingError, DeployError, DevclusterError, ImageError, RenderError, SettingsError, StackError, ToolError)
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+console = Console(soft_wrap=True)
+
+
+class Cable(StrEnum):
+    """Of a node."""
+
+    UP = "up"
+    DOWN = "down"
+
+
+@app.command()
+def up(
+    context: Annotated[
+        str | None, typer.Option(help="a context of the kubeconfig; left out: a cluster on this machine")
+    ] = None,
+) -> None:
+    """Bring staging up, or up to date, and wait until it can be used."""
+    state = State.default()
+    with stack.locked(state):
+        found = bring_up(Place(context), state, console)
+    for line in where.lines(found):
+        console.print(line, markup=False, highlight=False)
+
+
+@app.command()
+def link(node: str, cable: Cable) -> None:
+    """Pull the cable of one of the devcluster's nodes, or put it back (drills do)."""
+    layout = Layout()
+    if node not in {each.name for each in layout.nodes}:
+        raise StagingError(f"the devcluster has no node {node}")
+    network.link(layout, node, up=cable is Cable.UP)
+
+
+def main() -> None:
+    """Say what went wrong in its own words, without a traceback: that would show bodies of requests."""
+    try:
+        app()
+    except FAILURES as error:
+        Console(stderr=True, soft_wrap=True).print(str(error), style="red", markup=False, highlight=False)
+        raise SystemExit(EXIT_FAILED) from None
+    except KeyboardInterrupt:
+        Console(stderr=True).print("interrupted; the same command goes on from here")
+        raise SystemExit(EXIT_INTERRUPTED) from None
+
+
+if __name__ == "__main__":
+    main()
