@@ -72,10 +72,11 @@ def test_ports_speak_tls_only(kubectl: Kubectl, stack: Stack, ca_file: Path, com
 
 def _fault(kubectl: Kubectl, ca_file: Path, pod: dict[str, Any], port: int) -> str | None:
     namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
+    host = naming.service_host(pod["metadata"]["labels"][naming.LABEL_NAME])
 
     def with_tls() -> bool:
         with forwarded(kubectl, namespace, name, port) as local:
-            return speaks_tls(port, local, ca_file)
+            return speaks_tls(port, local, ca_file, host)
 
     try:
         eventually(with_tls, within=20, every=1, tolerate=(OSError,), what="a handshake")
@@ -107,5 +108,5 @@ def chatty() -> Iterator[int]:
 def test_a_server_without_tls_is_noticed(chatty: int, ca_file: Path) -> None:
     """The functions above see one: no handshake, and an answer that is no refusal."""
     with pytest.raises(ssl.SSLError):
-        speaks_tls(chatty, chatty, ca_file)
+        speaks_tls(chatty, chatty, ca_file, "localhost")
     assert not refuses(plain_answer(chatty, words_for(chatty)))

@@ -77,8 +77,11 @@ def refuses(answer: bytes) -> bool:
     return not answer or answer[0] == _TLS_ALERT or answer.startswith(_SAYS_NO) or bool(_NEEDS_TLS.match(answer))
 
 
-def speaks_tls(port: int, local: int, ca_file: Path) -> bool:
+def speaks_tls(port: int, local: int, ca_file: Path, host: str) -> bool:
     """Whether a handshake succeeds, with a certificate of our CA; PostgreSQL's begins after a question.
+
+    That of PostgreSQL's protocol must be for `host`, the name that its clients use; the others' for localhost too, which
+    a pod calls itself when it asks whether it is well.
 
     Raises:
         OSError: it does not.
@@ -90,7 +93,7 @@ def speaks_tls(port: int, local: int, ca_file: Path) -> bool:
         plain.sendall(_SSL_REQUEST)
         if plain.recv(1) != b"S":
             return False
-        with context.wrap_socket(plain, server_hostname="localhost"):
+        with context.wrap_socket(plain, server_hostname=host):
             return True
 
 
