@@ -13,12 +13,24 @@ from _pytest.terminal import TerminalReporter
 from infra.settings.load import parse, read_stack_file
 from infra.settings.stack import Stack
 from tests.e2e.harness.doors import ports_of
-from tests.e2e.harness.ends import End, outside, running_pods, wanted_probes
+from tests.e2e.harness.ends import End, running_pods, wanted_probes
 from tests.e2e.harness.kubectl import Kubectl
 from tests.e2e.harness.matrix import Matrix, source_names
+from tests.e2e.harness.outside import outside
 from tests.e2e.harness.probe_pods import ProbePods
+from tests.e2e.harness.replicas import Replicas
 from tests.e2e.harness.target import REPOSITORY, Target
 
+_ORDER = (
+    "test_connections",
+    "test_plain_text",
+    "test_service_accounts",
+    "test_public_face",
+    "test_scaling",
+    "test_campaign",
+    "test_broker_faults",
+    "test_lifecycle",
+)
 #: What a run has to say besides red and green.
 _SAID = pytest.StashKey[list[str]]()
 
@@ -32,6 +44,11 @@ def read_stack() -> Stack:
 def pytest_configure(config: pytest.Config) -> None:
     """Begin with nothing said."""
     config.stash[_SAID] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What only looks comes first, then what breaks, and last what removes."""
+    items.sort(key=lambda item: _ORDER.index(item.path.stem))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -67,6 +84,13 @@ def target() -> Target:
         return Target.read()
     except AssertionError as error:
         pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def replicas(kubectl: Kubectl) -> Iterator[Replicas]:
+    """How many pods the scaled workloads have, from the first test that asks to the last."""
+    with Replicas(kubectl) as watched:
+        yield watched
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from loadtests.history import Outcome
 from loadtests.ledger import read_ledger
 from tests.e2e.harness import campaign as campaigns
 from tests.e2e.harness.campaign import Campaign, Evidence
+from tests.e2e.harness.replicas import Replicas
 
 #: Events a second: what two cores carry with the whole cluster on them while it is being taken apart.
 RATE, SINGLES = 330.0, 10.0
@@ -110,6 +111,17 @@ def _window(drill: Evidence, database_node: str) -> tuple[float, float] | None:
     if drill.drill.startswith("lose-node"):
         return drill.began_at - 11, drill.began_at + NODE_LOST_SECONDS
     return None
+
+
+def test_workers_went_while_tasks_ran(campaign: Campaign, replicas: Replicas) -> None:
+    """The burst before had brought workers that this load does not need: KEDA takes them away under it."""
+    history = read_ledger(campaign.folder / "ledger")
+    begin = min(attempt.intent.intended_at for attempt in history.attempts)
+    end = max(attempt.intent.intended_at for attempt in history.attempts)
+    seen = replicas.between(begin, end, "worker-interactive")
+    assert seen, "nobody looked"
+    if replicas.most("worker-interactive") > 2:
+        assert min(seen[len(seen) // 2 :]) < replicas.most("worker-interactive")
 
 
 def test_pods_run_everywhere_afterwards(cluster: KubernetesTarget, campaign: Campaign) -> None:

@@ -14,9 +14,8 @@ import pytest
 
 from app import contract
 from app.contract import QueueClass, Scope
-from infra import naming
-from tests.e2e.harness.ends import lasting
 from tests.e2e.harness.kubectl import Kubectl
+from tests.e2e.harness.poison import mend, stored
 from tests.e2e.harness.target import Target
 from tests.integration.harness.tls import plain_answer
 from tests.integration.harness.waiting import eventually
@@ -154,32 +153,8 @@ def test_poison_is_archived_and_can_be_replayed(target: Target, kubectl: Kubectl
 
     [letter] = eventually(letters, within=PATIENCE, every=1, what="the poison is archived")
     assert (letter["state"], letter["reason"], letter["queue"]) == ("dead", "failed", QueueClass.INTERACTIVE)
-    _mend(kubectl, sent["switch"])
+    mend(kubectl, sent["switch"])
     target.operate("dead-letters", "replay", letter["dead_letter_id"], "--note", "e2e: mended", "--actor", "e2e")
     assert [one["state"] for one in letters()] == ["replayed"]
-    eventually(lambda: _stored(kubectl, sent["event_id"]) == "1", within=PATIENCE, every=1, what="its effect is there")
+    eventually(lambda: stored(kubectl, sent["event_id"]) == "1", within=PATIENCE, every=1, what="its effect is there")
     assert [one["state"] for one in letters()] == ["replayed"]
-
-
-def _mend(kubectl: Kubectl, switch: str) -> None:
-    """By the role of a worker: the operator may not write the inbox."""
-    worker = naming.worker(QueueClass.INTERACTIVE)
-    pods = kubectl.get("pods", naming.NAMESPACE_APP, f"{naming.LABEL_NAME}={worker}")
-    pod = next(pod["metadata"]["name"] for pod in pods if lasting(pod))
-    code, said = kubectl.execute(naming.NAMESPACE_APP, pod, worker, "python", "-m", "app", "drill-mend", switch)
-    assert code == 0, said
-
-
-def _stored(kubectl: Kubectl, event_id: str) -> str:
-    """How many effects there are, by the database's own superuser in its pod."""
-    [pod] = [
-        one
-        for one in kubectl.get("pods", naming.NAMESPACE_DATA, f"{naming.LABEL_NAME}={naming.POSTGRESQL}")
-        if lasting(one)
-    ]
-    query = f"SELECT count(*) FROM events WHERE event_id = '{event_id}'"
-    words = ("psql", "--no-psqlrc", "-At", "-d", contract.POSTGRESQL_DATABASE, "-c", query)
-    metadata, container = pod["metadata"], pod["spec"]["containers"][0]["name"]
-    code, said = kubectl.execute(metadata["namespace"], metadata["name"], container, *words)
-    assert code == 0, said
-    return said.strip()

@@ -12,6 +12,7 @@ import pytest
 
 from infra import naming
 from infra.settings.stack import Stack
+from tests.e2e.harness.access_reviews import account, granted, review, reviewed
 from tests.e2e.harness.ends import LABEL_PROBE, lasting
 from tests.e2e.harness.kubectl import Kubectl
 
@@ -35,59 +36,31 @@ FORBIDDEN = (
 NAMESPACES = ("", *naming.NAMESPACES, "kube-system")
 #: Where Kubernetes would put a token.
 TOKEN_FOLDER = "/var/run/secrets/kubernetes.io"
-#: Seconds: the API server is asked some thousand times, and kubectl asks no faster than 50 times a second.
-REVIEW_SECONDS = 240
 
 
 def test_service_accounts_may_do_nothing(kubectl: Kubectl) -> None:
     """Of each account of both namespaces, the default ones included; one who may all is seen to be one."""
     accounts = [
-        (namespace, account["metadata"]["name"])
+        (namespace, found["metadata"]["name"])
         for namespace in naming.NAMESPACES
-        for account in kubectl.get("serviceaccounts", namespace)
+        for found in kubectl.get("serviceaccounts", namespace)
     ]
     assert len(accounts) > len(naming.NAMESPACES)
     asked = [
-        _review(user, groups, namespace, action)
-        for user, groups in (*(_account(*one) for one in accounts), ("nobody", ["system:masters"]))
+        review(user, groups, namespace, action)
+        for user, groups in (*(account(*one) for one in accounts), ("nobody", ["system:masters"]))
         for namespace, action in itertools.product(NAMESPACES, FORBIDDEN)
     ]
-    answers = list(_reviewed(kubectl, asked))
+    answers = list(reviewed(kubectl, asked))
     assert len(answers) == len(asked)
     may = {
-        (answer["spec"]["user"], json.dumps(answer["spec"]["resourceAttributes"])) for answer in answers if _yes(answer)
+        (answer["spec"]["user"], json.dumps(answer["spec"]["resourceAttributes"]))
+        for answer in answers
+        if granted(answer)
     }
     masters = {one for one in may if one[0] == "nobody"}
     assert len(masters) == len(NAMESPACES) * len(FORBIDDEN), "the reviews do not see who may everything"
     assert not may - masters
-
-
-def _account(namespace: str, name: str) -> tuple[str, list[str]]:
-    groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"]
-    return f"system:serviceaccount:{namespace}:{name}", groups
-
-
-def _review(user: str, groups: list[str], namespace: str, action: tuple[str, str, str, str]) -> dict[str, Any]:
-    attributes = dict(zip(("verb", "group", "resource", "subresource"), action, strict=True)) | {"namespace": namespace}
-    return {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SubjectAccessReview",
-        "spec": {"user": user, "groups": groups, "resourceAttributes": attributes},
-    }
-
-
-def _yes(answer: Mapping[str, Any]) -> bool:
-    return bool(answer["status"]["allowed"])
-
-
-def _reviewed(kubectl: Kubectl, reviews: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": reviews})
-    said = kubectl.run("create", "--filename", "-", "--output", "json", input=listed, timeout_seconds=REVIEW_SECONDS)
-    decoder, place = json.JSONDecoder(), 0
-    while place < len(said.rstrip()):
-        answer, place = decoder.raw_decode(said, place)
-        yield answer
-        place += len(said[place:]) - len(said[place:].lstrip())
 
 
 def _specs(kubectl: Kubectl) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -192,5 +165,5 @@ def test_a_mounted_key_would_be_noticed() -> None:
 @pytest.mark.parametrize("namespace", naming.NAMESPACES)
 def test_accounts_give_no_token_by_default(kubectl: Kubectl, namespace: str) -> None:
     """A pod that somebody adds and that says nothing about it gets none from an account of ours either."""
-    for account in kubectl.get("serviceaccounts", namespace, f"{naming.LABEL_PART_OF}={naming.PART_OF}"):
-        assert account.get("automountServiceAccountToken") is False, account["metadata"]["name"]
+    for found in kubectl.get("serviceaccounts", namespace, f"{naming.LABEL_PART_OF}={naming.PART_OF}"):
+        assert found.get("automountServiceAccountToken") is False, found["metadata"]["name"]

@@ -80,7 +80,7 @@ def refuses(answer: bytes) -> bool:
 def speaks_tls(port: int, local: int, ca_file: Path, host: str) -> bool:
     """Whether a handshake succeeds, with a certificate of our CA; PostgreSQL's begins after a question.
 
-    That of PostgreSQL's protocol must be for `host`, the name that its clients use; the others' for localhost too, which
+    That of PostgreSQL's protocol must be for `host`, the name that its clients use; the others' for localhost, which
     a pod calls itself when it asks whether it is well.
 
     Raises:

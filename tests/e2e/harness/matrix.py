@@ -10,8 +10,9 @@ from itertools import chain
 
 from infra.connections import Connection, components, connections
 from infra.settings.stack import Stack
-from tests.e2e.harness.ends import DNS, End, neighbours_of, strangers
+from tests.e2e.harness.ends import End, neighbours_of, strangers
 from tests.e2e.harness.kubectl import Kubectl
+from tests.e2e.harness.outside import DNS
 
 #: Sources that try at once: each is a kubectl, a shell's worth of work and some seconds of waiting.
 AT_ONCE = 6
@@ -64,7 +65,9 @@ class Attempt:
 
 def source_names(stack: Stack) -> tuple[str, ...]:
     """Whoever tries: every kind of pod, every neighbour of the table, the strangers."""
-    return tuple(one.name for one in (*components(stack), *neighbours_of(stack), *strangers(stack)))
+    ours = (one.name for one in components(stack))
+    neighbours = (one.name for one in neighbours_of(stack))
+    return (*ours, *neighbours, *(one.name for one in strangers(stack)))
 
 
 def reached(kubectl: Kubectl, source: End, places: Iterable[Place], patience_seconds: int) -> frozenset[Place]:
