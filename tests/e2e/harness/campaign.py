@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 import time
@@ -11,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from loadtests.kubernetes_target import kubernetes_target, read_settings
 
 #: Between two drills, so that the effects of one are over when the next begins.
 _CALM_SECONDS = 5.0
@@ -97,10 +101,14 @@ class Load:
             self._process.wait(timeout=60)
 
 
-def drill(*words: str) -> Evidence:
+def drill(environment: Mapping[str, str], *words: str) -> Evidence:
     """Run a drill to its end."""
     done = subprocess.run(
-        (sys.executable, "-m", "chaos", "--target", "kubernetes", *words), capture_output=True, text=True, check=False
+        (sys.executable, "-m", "chaos", "--target", "kubernetes", *words),
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     said: dict[str, Any] = {}
     for line in done.stdout.splitlines():
@@ -112,8 +120,10 @@ def drill(*words: str) -> Evidence:
 
 def run(out: Path, drills: tuple[tuple[str, ...], ...], *, seconds: float, rate: float, singles: float) -> Campaign:
     """The load, and the drills one after the other until they are done; the load must outlast them."""
-    load = Load(out, seconds=seconds, rate=rate, singles=singles)
-    try:
+    with contextlib.ExitStack() as stack:
+        reached = stack.enter_context(kubernetes_target(read_settings()))
+        load = Load(out, seconds=seconds, rate=rate, singles=singles)
+        stack.callback(load.stop)
         deadline = time.monotonic() + _START_SECONDS
         while not load.started:
             assert time.monotonic() < deadline, "the load has not begun"
@@ -121,11 +131,9 @@ def run(out: Path, drills: tuple[tuple[str, ...], ...], *, seconds: float, rate:
         evidence = []
         for words in drills:
             time.sleep(_CALM_SECONDS)
-            evidence.append(drill(*words))
+            evidence.append(drill(reached.chaos_environment, *words))
             with (out / "drills.jsonl").open("a") as file:
                 file.write(json.dumps(dataclasses.asdict(evidence[-1])) + "\n")
         assert load.sends, "the load ended before the last drill did: lengthen it"
         folder, verdict = load.finish(seconds + 600)
         return Campaign(verdict, folder, tuple(evidence))
-    finally:
-        load.stop()
