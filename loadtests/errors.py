@@ -14,7 +14,7 @@ class HarnessError(Exception):
 
 
 class NotReadyError(HarnessError):
-    """The stack is not ready for a load test; `make up` (in a cluster: `make staging`) starts it and says what lacks."""
+    """The stack is not ready for a load test; `make up` (or `make staging`) starts it and says what is missing."""
 
 
 class SecretsMissingError(HarnessError):
