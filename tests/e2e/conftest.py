@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from tests.e2e.harness.matrix import Matrix, source_names
 from tests.e2e.harness.outside import outside
 from tests.e2e.harness.probe_pods import ProbePods
 from tests.e2e.harness.replicas import Replicas
-from tests.e2e.harness.target import REPOSITORY, Target
+from tests.e2e.harness.target import FILE, REPOSITORY, Target
 
 _ORDER = (
     "test_connections",
@@ -37,13 +38,20 @@ _SAID = pytest.StashKey[list[str]]()
 
 def read_stack() -> Stack:
     """The settings of the deployed stack."""
-    path = REPOSITORY / os.environ.get("MILLRACE_STACK_FILE", "Pulumi.staging.yaml")
+    path = REPOSITORY / os.environ["MILLRACE_STACK_FILE"]
     return parse(read_stack_file(Path(path)), str(path))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin with nothing said."""
+    """What `make staging` wrote says which cluster, and which settings were deployed to it."""
     config.stash[_SAID] = []
+    if not FILE.is_file():
+        raise pytest.UsageError(f"{FILE} is not there: run `make staging` first")
+    said = json.loads(FILE.read_text())
+    os.environ["MILLRACE_STACK_FILE"] = said["stack_file"]
+    for variable, value in (("KUBECONFIG", said.get("kubeconfig")), ("MILLRACE_CONTEXT", said.get("context"))):
+        if value:
+            os.environ[variable] = value
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -20,7 +20,7 @@ _SCALED = {"gateway", "worker-bulk", "worker-interactive"}
 @pytest.fixture
 def deployer(kubectl: Kubectl, tmp_path: Path) -> Deployer:
     """Of the stack that is deployed."""
-    file = REPOSITORY / os.environ.get("MILLRACE_STACK_FILE", "Pulumi.staging.yaml")
+    file = REPOSITORY / os.environ["MILLRACE_STACK_FILE"]
     return Deployer(kubectl, file, tmp_path)
 
 
