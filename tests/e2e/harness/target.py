@@ -25,7 +25,8 @@ class Target:
     gateway_url: str
     ca_file: str
     api_key_file: str
-    context: str
+    #: None: the kubeconfig's current one.
+    context: str | None
     stack_file: str
 
     @classmethod
@@ -39,7 +40,7 @@ class Target:
             raise AssertionError(f"{file} is not there: run `make staging` first")
         said = json.loads(file.read_text())
         names = [field.name for field in fields(cls)]
-        if missing := [name for name in names if not said.get(name)]:
+        if missing := [name for name in names if name not in said]:
             raise AssertionError(f"{file} lacks {', '.join(missing)}: run `make staging` again")
         return cls(**{name: said[name] for name in names})
 
@@ -64,8 +65,9 @@ class Target:
         Raises:
             AssertionError: it failed.
         """
+        context = ("--context", self.context) if self.context else ()
         done = subprocess.run(
-            (sys.executable, "-m", "infra.deploy", "operate", stack, "--context", self.context, "--", *words),
+            (sys.executable, "-m", "infra.deploy", "operate", stack, *context, "--", *words),
             cwd=REPOSITORY,
             env=os.environ,
             capture_output=True,
