@@ -1,4 +1,4 @@
-"""The settings of staging, as they must be on the devcluster: other images, another host name, nothing else."""
+"""The settings of staging, as they must be on the devcluster: other images, another host name, fewer pods at most."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from infra.settings.load import stack_file
 from infra.staging.place import LOCAL_HOST
 
 STACK = "staging"
+#: Three nodes share one machine there: sixteen workers that start at once take it from everybody (load 54 on two cores,
+#: and the gateway lost its database), as a cluster whose nodes are full would leave them pending.
+MAX_REPLICAS = 4
 
 
 def derived(document: dict[str, Any], version: str) -> dict[str, Any]:
@@ -22,7 +25,12 @@ def derived(document: dict[str, Any], version: str) -> dict[str, Any]:
     config = own["config"]
     config["millrace:images"] = {**config["millrace:images"], "registry": "", "version": version}
     config["millrace:images"].pop("digests", None)
-    config["millrace:workloads"]["gateway"]["ingress"]["host"] = LOCAL_HOST
+    workloads = config["millrace:workloads"]
+    workloads["gateway"]["ingress"]["host"] = LOCAL_HOST
+    for scaled in (workloads["gateway"], *workloads["pools"]):
+        scaling = scaled["scaling"]
+        if "maxReplicas" in scaling:
+            scaling["maxReplicas"] = min(scaling["maxReplicas"], MAX_REPLICAS)
     return own
 
 

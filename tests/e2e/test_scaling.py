@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from tests.e2e.harness.campaign import Load
+from tests.e2e.harness.kubectl import Kubectl
 from tests.e2e.harness.replicas import Replicas
 from tests.integration.harness.waiting import eventually
 
-#: More single events than two workers of the interactive class finish, and lists enough to keep the bulk class busy.
-RATE, SINGLES, SECONDS = 500.0, 160.0, 75.0
+#: More lists than two bulk workers carry with the processor that they ask for, and single events that pile up soon.
+RATE, SINGLES, SECONDS = 400.0, 40.0, 100.0
+#: Interactive workers hang for so long: longer than the broker's heartbeats, so that it takes their messages back.
+HANG_SECONDS = 25.0
 MINIMUM = 2
 _SCALED = ("gateway", "worker-bulk", "worker-interactive")
 
@@ -28,17 +32,38 @@ class Burst:
 
 
 @pytest.fixture(scope="module")
-def burst(replicas: Replicas, tmp_path_factory: pytest.TempPathFactory) -> Burst:
+def burst(kubectl: Kubectl, replicas: Replicas, tmp_path_factory: pytest.TempPathFactory) -> Burst:
     """Sent once."""
     eventually(lambda: min(replicas.now().values()) >= MINIMUM, within=180, what="every scaler has its smallest number")
     load = Load(tmp_path_factory.mktemp("burst"), seconds=SECONDS, rate=RATE, singles=SINGLES)
     try:
         eventually(lambda: load.started, within=180, what="the load begins")
         began_at = time.time()
+        with _hanging(kubectl):
+            time.sleep(HANG_SECONDS)
         _, verdict = load.finish(SECONDS + 600)
     finally:
         load.stop()
     return Burst(began_at, verdict)
+
+
+@contextlib.contextmanager
+def _hanging(kubectl: Kubectl) -> Iterator[None]:
+    """Stop every interactive worker where it stands: the queue grows, which is what KEDA looks at."""
+    pods = kubectl.get("pods", "millrace", "app.kubernetes.io/name=worker-interactive")
+    names = [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] == "Running"]
+    assert names
+
+    def signal(name: str) -> None:
+        for pod in names:
+            # -1: every process but the container's first and the one that sends it.
+            kubectl.execute("millrace", pod, "worker-interactive", "bash", "-c", f"kill -{name} -1")
+
+    signal("STOP")
+    try:
+        yield
+    finally:
+        signal("CONT")
 
 
 @pytest.mark.parametrize("name", _SCALED)

@@ -89,7 +89,7 @@ class Load:
             AssertionError: it wrote none.
         """
         self._process.wait(timeout=within)
-        (folder,) = (file.parent for file in self._out.glob("*/plan.json"))
+        folder = (self._out / "latest").resolve()
         file = folder / "verdict.json"
         assert file.is_file(), f"no verdict:\n{self._log.read_text()[-3000:]}"
         return folder, json.loads(file.read_text())
