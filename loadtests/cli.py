@@ -21,6 +21,7 @@ from loadtests.bench import SECONDS_A_RATE, climb_all, ladders, print_figures
 from loadtests.console import Display, print_verdict
 from loadtests.demo import run_demo
 from loadtests.errors import HarnessError
+from loadtests.exclusive import exclusive
 from loadtests.kubernetes_target import kubernetes_target, read_settings
 from loadtests.options import Options
 from loadtests.report import write_report
@@ -137,9 +138,12 @@ def bench(
 @contextmanager
 def _opened(place: Place) -> Iterator[Target]:
     if place is Place.LOCAL:
-        yield local_target()
+        target = local_target()
+        with exclusive(target.api_key_file.parent):
+            yield target
         return
-    with kubernetes_target(read_settings()) as target:
+    settings = read_settings()
+    with exclusive(Path(settings["api_key_file"]).parent), kubernetes_target(settings) as target:
         yield target
 
 

@@ -77,7 +77,7 @@ def kubernetes_target(settings: Mapping[str, Any]) -> Iterator[Target]:
             management_urls=urls,
             management_password=read_secret(Path(settings["operator_password_file"])),
             credentials=f"{Path(settings['api_key_file']).parent}/",
-            web_urls={"Gateway": f"{settings['gateway_url']}/docs"},
+            web_urls={"Gateway": f"{settings['gateway_url']}/openapi.json"},
             chaos_arguments=("--target", "kubernetes"),
             chaos_environment={URLS_VARIABLE: " ".join(urls)},
             lateness_bound_ms=LATENESS_BOUND_MS,

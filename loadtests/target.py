@@ -111,7 +111,7 @@ def local_target(state: Path | None = None) -> Target:
         credentials=f"{secrets}/operator/ (user operator), {client}/ (API key)",
         closing_note="The stack keeps running; `make down` stops it.",
         web_urls={
-            "Gateway": f"https://localhost:{port('GATEWAY')}/docs",
+            "Gateway": f"https://localhost:{port('GATEWAY')}/openapi.json",
             "RabbitMQ": f"https://localhost:{port('MANAGEMENT_1')}",
             "Flower": f"https://localhost:{port('FLOWER')}",
             "Prometheus": f"https://localhost:{port('PROMETHEUS')}",

@@ -30,7 +30,7 @@ def urls(state: State, gateway: str) -> list[Url]:
     return [
         Url(
             "gateway",
-            f"{gateway}/docs",
+            f"{gateway}/openapi.json",
             "X-API-Key",
             state.secrets / "client" / "api_key",
         ),

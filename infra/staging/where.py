@@ -13,7 +13,7 @@ from infra import naming
 def lines(target: Mapping[str, Any]) -> Iterator[str]:
     """Of target.json; plain lines that can be copied."""
     url, ca = target["gateway_url"], target["ca_file"]
-    yield f"gateway    {url}/docs"
+    yield f"gateway    {url}/openapi.json"
     yield f"           curl --cacert {ca} {url}/readyz"
     yield f"           API key: {target['api_key_file']}"
     rabbitmq = _forward(target, naming.RABBITMQ, contract.PORT_RABBITMQ_MANAGEMENT)

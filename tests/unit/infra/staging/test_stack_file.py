@@ -1,4 +1,4 @@
-"""The devcluster runs staging's own settings, but for images and the host's name."""
+"""The devcluster runs staging's own settings, but for images, the host's name, and how many pods there may be."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from infra.render.program import REPOSITORY, Program
 from infra.staging import images, stack_file
 
 
-def test_only_images_and_host_differ(tmp_path: Path) -> None:
+def test_only_images_host_and_most_pods_differ(tmp_path: Path) -> None:
     """And the settings are valid."""
     file = stack_file.write(tmp_path, "0.1.0-abc")
 
@@ -19,8 +19,11 @@ def test_only_images_and_host_differ(tmp_path: Path) -> None:
     assert found["config"]["millrace:images"] == {"registry": "", "version": "0.1.0-abc"}
     assert found["config"]["millrace:workloads"]["gateway"]["ingress"]["host"] == "localhost"
     for document in (own, found):
+        workloads = document["config"]["millrace:workloads"]
         del document["config"]["millrace:images"]
-        del document["config"]["millrace:workloads"]["gateway"]["ingress"]["host"]
+        del workloads["gateway"]["ingress"]["host"]
+        for scaled in (workloads["gateway"], *workloads["pools"]):
+            assert scaled["scaling"].pop("maxReplicas", 0) in {0, 20 if document is own else stack_file.MAX_REPLICAS}
     assert found == own
     assert Program.of("staging", file).settings.images.version == "0.1.0-abc"
 
@@ -30,7 +33,7 @@ def test_a_registry_and_its_digests_are_left_out() -> None:
     document = {
         "config": {
             "millrace:images": {"registry": "example.com/x", "version": "1", "digests": {"app": "sha256:1"}},
-            "millrace:workloads": {"gateway": {"ingress": {"host": "x"}}},
+            "millrace:workloads": {"gateway": {"ingress": {"host": "x"}, "scaling": {}}, "pools": []},
         }
     }
 
