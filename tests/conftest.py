@@ -17,6 +17,8 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     for report in failed[:_SHOWN]:
         crash = getattr(report.longrepr, "reprcrash", None)
         reason = " ".join((crash.message if crash else str(report.longrepr)).split())[:_REASON_CHARACTERS]
-        terminalreporter.write_line(f"red in {report.when} after {report.duration:.0f} s: {report.nodeid}: {reason}")
+        # A file that could not even be read has neither.
+        when, seconds = getattr(report, "when", None) or "collection", getattr(report, "duration", 0.0)
+        terminalreporter.write_line(f"red in {when} after {seconds:.0f} s: {report.nodeid}: {reason}")
     if len(failed) > _SHOWN:
         terminalreporter.write_line(f"and {len(failed) - _SHOWN} more")

@@ -14,7 +14,10 @@ from infra.toolchain.tools import TOOLS
 
 
 def _objects(name: str) -> list[dict[str, Any]]:
-    values = {program: f"/tools/{program}" for program in addons.PROGRAMS} | {"kubelets": addons.OUR_KUBELETS}
+    values = {program: f"/tools/{program}" for program in addons.PROGRAMS} | {
+        "kubelets": addons.OUR_KUBELETS,
+        "ingress-port": str(addons.INGRESS_PORT),
+    }
     text = (addons.FOLDER / f"{name}.yaml").read_text()
     return list(addons.documents(addons.filled(text, values)))
 
