@@ -1,16 +1,13 @@
-"""`python -m infra.staging`: up, link."""
+"""`python -m infra.staging up`: staging in a cluster, ready for use."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from infra.deploy.errors import DeployError
-from infra.devcluster import network
-from infra.devcluster.layout import Layout
 from infra.devcluster.waiting import DevclusterError
 from infra.local import stack
 from infra.local.images import ImageError
@@ -31,11 +28,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 console = Console(soft_wrap=True)
 
 
-class Cable(StrEnum):
-    """Of a node."""
-
-    UP = "up"
-    DOWN = "down"
+@app.callback()
+def staging() -> None:
+    """Staging in a cluster, ready for use."""
 
 
 @app.command()
@@ -50,15 +45,6 @@ def up(
         found = bring_up(Place(context), state, console)
     for line in where.lines(found):
         console.print(line, markup=False, highlight=False)
-
-
-@app.command()
-def link(node: str, cable: Cable) -> None:
-    """Pull the cable of one of the devcluster's nodes, or put it back (drills do)."""
-    layout = Layout()
-    if node not in {each.name for each in layout.nodes}:
-        raise StagingError(f"the devcluster has no node {node}")
-    network.link(layout, node, up=cable is Cable.UP)
 
 
 def main() -> None:

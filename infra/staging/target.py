@@ -16,7 +16,7 @@ from infra.staging.place import Place
 
 def content(place: Place, folder: Folder, *, gateway_url: str, stack_file: Path, kubectl: str) -> dict[str, Any]:
     """All paths are absolute: who reads it may be anywhere."""
-    link = ["env", f"PYTHONPATH={REPOSITORY}", sys.executable, "-m", "infra.staging", "link"]
+    link = ["env", f"PYTHONPATH={REPOSITORY}", sys.executable, "-m", "infra.devcluster", "link"]
     return {
         "gateway_url": gateway_url,
         "ca_file": str(folder.public_ca),

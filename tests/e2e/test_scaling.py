@@ -16,7 +16,7 @@ from tests.e2e.harness.replicas import Replicas
 from tests.integration.harness.waiting import eventually
 
 #: More lists than two bulk workers carry with the processor that they ask for, and single events that pile up soon.
-RATE, SINGLES, SECONDS = 400.0, 40.0, 100.0
+RATE, SINGLES, SECONDS = 1000.0, 90.0, 120.0
 #: Interactive workers hang for so long: longer than the broker's heartbeats, so that it takes their messages back.
 HANG_SECONDS = 25.0
 MINIMUM = 2
@@ -72,7 +72,7 @@ def test_more_pods_come(
 ) -> None:
     """HPA by CPU for the gateway and the bulk class, KEDA by the queue for the interactive one."""
     came_at = eventually(
-        lambda: replicas.first_at_least(name, MINIMUM + 1), within=120, what=f"{name} has more than {MINIMUM} pods"
+        lambda: replicas.first_at_least(name, MINIMUM + 1), within=60, what=f"{name} has more than {MINIMUM} pods"
     )
     record_property("seconds_to_scale_out", round(came_at - burst.began_at, 1))
     record_property("most", replicas.most(name))
