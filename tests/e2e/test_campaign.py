@@ -20,7 +20,7 @@ from tests.e2e.harness.replicas import Replicas
 #: Events a second: what two cores carry with the whole cluster on them while it is being taken apart.
 RATE, SINGLES = 330.0, 10.0
 #: Longer than the drills take together; MILLRACE_CAMPAIGN_SECONDS for a slower machine.
-SECONDS = float(os.environ.get("MILLRACE_CAMPAIGN_SECONDS", "780"))
+SECONDS = float(os.environ.get("MILLRACE_CAMPAIGN_SECONDS", "640"))
 EVENTS = 200_000
 #: The one database of staging cannot move while it is evicted. Requests fail from its eviction until the gateway's
 #: pools have it again; this bounds how long after it is back.
