@@ -43,8 +43,14 @@ def database_node(cluster: KubernetesTarget) -> str:
 
 
 @pytest.fixture(scope="module")
-def campaign(cluster: KubernetesTarget, database_node: str, tmp_path_factory: pytest.TempPathFactory) -> Campaign:
-    """All of it, once."""
+def campaign(
+    cluster: KubernetesTarget,
+    database_node: str,
+    replicas: Replicas,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Campaign:
+    """All of it, once; the replicas are watched from here on, if they were not before."""
+    assert replicas.now(), "nothing is scaled"
     nodes = [node.metadata.name for node in cluster.core.list_node().items]
     lost = next(node for node in nodes if node != database_node)
     drills: list[tuple[str, ...]] = [
