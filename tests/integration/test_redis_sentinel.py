@@ -378,16 +378,17 @@ def test_full_memory(sentinels: Redis) -> None:
 
         def fill(size_bytes: int) -> None:
             with contextlib.suppress(redis.OutOfMemoryError):
-                while len(written) < 2 * _MEMORY_BYTES // _MIB:
-                    worker.set(f"celery-task-meta-{len(written)}", b"x" * size_bytes)
-                    written.append(f"celery-task-meta-{len(written)}")
+                for number in range(len(written), len(written) + 2 * _MEMORY_BYTES // size_bytes):
+                    worker.set(f"celery-task-meta-{number}", b"x" * size_bytes)
+                    written.append(f"celery-task-meta-{number}")
 
         fill(_MIB)
         assert len(written) < _MEMORY_BYTES // _MIB, "more was taken than there is"
 
         def full_for_the_limiter() -> bool:
-            # The buffers of the last large value are given back after it was refused: then small ones fit again.
-            fill(_MIB // 16)
+            # The buffer of a value that was refused is given back: then smaller ones fit again, as the limiter's do.
+            for size_bytes in (64 * 1024, 4 * 1024, 256, 16):
+                fill(size_bytes)
             return sentinels.counted_by() == "local"
 
         eventually(full_for_the_limiter, within=30, what="the limiter fails open")
