@@ -14,6 +14,7 @@ from infra.deploy.errors import DeployError, NothingChangedError
 from infra.deploy.objects import Ref
 from infra.deploy.operate import LABEL_JOB, operate
 from infra.render.manifests import ANNOTATION_PROTECT
+from infra.waiting import poll
 from tests.cluster.deployment import Deployment, changes
 
 APP, DATA = naming.NAMESPACE_APP, naming.NAMESPACE_DATA
@@ -148,6 +149,11 @@ def test_lost_passwords_are_not_made_anew_unasked(deployment: Deployment) -> Non
     """Lost passwords are not made anew unasked."""
     deployment.up()
     deployment.cluster.delete(generated.REF, deployment.read(generated.REF)["metadata"]["uid"])
+    # The garbage collector takes it away after the answer.
+    gone = poll(
+        lambda: deployment.cluster.read(generated.REF), until=lambda live: live is None, seconds=60, every_seconds=0.2
+    )
+    assert gone is None
     before = deployment.passwords()
     with pytest.raises(NothingChangedError, match="lock everybody out"):
         deployment.up()
