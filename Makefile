@@ -19,7 +19,7 @@ help: ## this list
 demo: up ## start everything, drive load, kill a broker node, prove that nothing was lost (INPUT=file.ndjson replays a file)
 	$(PYTHON) -m loadtests demo $(if $(INPUT),--input $(INPUT))
 
-test: unit integration manifests engine cluster-tests ## everything: about 25 minutes on 2 cores; the first time 15 more, to build
+test: unit integration manifests engine cluster-tests ## everything: about 45 minutes on 2 cores; the first time 15 more, to build
 
 unit: ## unit tests: no Docker, about 3 minutes
 	$(BOOTSTRAP)
@@ -44,7 +44,7 @@ engine: ## the program on the real Pulumi engine: about 3 minutes; the first tim
 	$(PYTHON) -m infra.toolchain pulumi
 	$(PYTHON) -m pytest tests/engine --timeout 900
 
-cluster-tests: ## deployment on a real Kubernetes API server: about 5 minutes; the first time 8 more, to build it
+cluster-tests: ## deployment on a real Kubernetes API server: about 20 minutes; the first time 8 more, to build it
 	$(BOOTSTRAP)
 	$(PYTHON) -m infra.toolchain etcd kube-apiserver kube-controller-manager
 	$(PYTHON) -m pytest tests/cluster --timeout 900 --ignore tests/cluster/test_devcluster_nodes.py
