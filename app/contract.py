@@ -126,6 +126,15 @@ MESSAGE_TRACEPARENT = "traceparent"
 #: Unix time in seconds of the first publish; a redelivered message keeps its first stamp, because the user did wait.
 MESSAGE_PUBLISHED_AT = "millrace_published_at"
 
+# --- Kubernetes -------------------------------------------------------------------------------------------------------
+
+#: What we wrote, and what keeps data for it.
+NAMESPACE_APP, NAMESPACE_DATA = "millrace", "millrace-data"
+#: Written by `make staging`, in the checkout's state folder: where outsiders find everything.
+KUBERNETES_TARGET_FILE = "kubernetes/target.json"
+#: Addresses of RabbitMQ's management, where somebody forwards them to drills; with spaces between.
+MANAGEMENT_URLS_VARIABLE = "MILLRACE_MANAGEMENT_URLS"
+
 # --- Scopes of API keys -----------------------------------------------------------------------------------------------
 
 

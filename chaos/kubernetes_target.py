@@ -7,6 +7,7 @@ import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,12 @@ from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 from kubernetes.stream import stream
 
+from app import contract
 from chaos.errors import ChaosError, NotConfirmedError, TargetMissingError
 from chaos.management import Access, Management
 from chaos.waiting import wait_until
 
-#: Written by `make staging`.
-TARGET_FILE = Path(".millrace/kubernetes/target.json")
-#: Where the management API of each node can be reached: whoever forwards the ports says so.
-URLS_VARIABLE = "MILLRACE_MANAGEMENT_URLS"
-APP, DATA = "millrace", "millrace-data"
-NOT_FOUND = 404
+APP, DATA = contract.NAMESPACE_APP, contract.NAMESPACE_DATA
 _RABBITMQ = "rabbitmq"
 _KILL_SECONDS = 30.0
 
@@ -37,12 +34,13 @@ class KubernetesTarget:
     settings: Mapping[str, Any]
 
     @classmethod
-    def connect(cls, file: Path = TARGET_FILE) -> KubernetesTarget:
+    def connect(cls) -> KubernetesTarget:
         """The cluster that `make staging` deployed to.
 
         Raises:
             TargetMissingError: it did not yet.
         """
+        file = Path(os.environ.get("MILLRACE_STATE_DIR", ".millrace")) / contract.KUBERNETES_TARGET_FILE
         try:
             settings = orjson.loads(file.read_bytes())
         except OSError as error:
@@ -53,11 +51,11 @@ class KubernetesTarget:
 
     def management(self) -> Management:
         """Through forwarded ports."""
-        urls = tuple(os.environ.get(URLS_VARIABLE, "").split())
+        urls = tuple(os.environ.get(contract.MANAGEMENT_URLS_VARIABLE, "").split())
         if not urls:
             message = (
-                f"{URLS_VARIABLE} is empty: forward port 15671 of each RabbitMQ pod (kubectl port-forward), and give "
-                "their addresses, https://localhost:<port>, with spaces between."
+                f"{contract.MANAGEMENT_URLS_VARIABLE} is empty: forward port 15671 of each RabbitMQ pod (kubectl "
+                "port-forward), and give their addresses, https://localhost:<port>, with spaces between."
             )
             raise TargetMissingError(message)
         return Management(
@@ -87,7 +85,7 @@ class KubernetesTarget:
         try:
             return self.core.read_namespaced_pod(name, namespace)
         except ApiException as error:
-            if error.status == NOT_FOUND:
+            if error.status == HTTPStatus.NOT_FOUND:
                 return None
             raise
 
@@ -141,9 +139,9 @@ class KubernetesBroker:
         return not self.running
 
     @property
-    def exit_code(self) -> int:
-        """The pod is gone with it; SIGKILL is what was sent."""
-        return 137
+    def exit_code(self) -> None:
+        """Nobody can tell: the pod is deleted with its container."""
+        return
 
     def run(self, command: list[str]) -> str:
         """In the broker's container.

@@ -26,8 +26,8 @@ class BrokerNode(Protocol):
         ...
 
     @property
-    def exit_code(self) -> int:
-        """How it ended: 137 is SIGKILL."""
+    def exit_code(self) -> int | None:
+        """How it ended: 137 is SIGKILL. None where its place does not say."""
         ...
 
     def run(self, command: list[str]) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from app import contract
 
 #: The application: stateless, scaled, replaced at will.
-NAMESPACE_APP = "millrace"
+NAMESPACE_APP = contract.NAMESPACE_APP
 #: Brokers and databases: a worker that scales out must not eat their quota.
-NAMESPACE_DATA = "millrace-data"
+NAMESPACE_DATA = contract.NAMESPACE_DATA
 NAMESPACES = (NAMESPACE_APP, NAMESPACE_DATA)
 
 PART_OF = "millrace"

@@ -20,10 +20,11 @@ def exclusive(folder: Path) -> Iterator[None]:
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            message = f"Another load runs against this stack ({folder} is locked): wait for its end."
+            raise NotReadyError(message) from error
         yield
-    except BlockingIOError as error:
-        message = f"Another load runs against this stack ({folder} is locked): wait for its end."
-        raise NotReadyError(message) from error
     finally:
         os.close(descriptor)

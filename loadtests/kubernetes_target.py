@@ -16,10 +16,6 @@ from loadtests.errors import NotReadyError, TargetMissingError
 from loadtests.forward import Forward, Kubectl
 from loadtests.target import Target, read_secret
 
-TARGET_FILE = Path("kubernetes") / "target.json"
-#: How the drills learn where the brokers' management is forwarded to.
-URLS_VARIABLE = "MILLRACE_MANAGEMENT_URLS"
-_NAMESPACE = "millrace-data"
 _POSTGRESQL, _RABBITMQ = "service/postgresql", "pod/rabbitmq"
 _NODES = 3
 #: The generator shares its machine with a whole cluster there, and drills may stop half of it: rates are still those
@@ -34,7 +30,7 @@ def read_settings(state: Path | None = None) -> Mapping[str, Any]:
         TargetMissingError: `make staging` has not ended well here.
     """
     state = state or Path(os.environ.get("MILLRACE_STATE_DIR", ".millrace"))
-    file = state.resolve() / TARGET_FILE
+    file = state.resolve() / contract.KUBERNETES_TARGET_FILE
     try:
         settings: Mapping[str, Any] = orjson.loads(file.read_bytes())
     except (OSError, orjson.JSONDecodeError) as error:
@@ -55,7 +51,7 @@ def kubernetes_target(settings: Mapping[str, Any]) -> Iterator[Target]:
     with ExitStack() as stack:
 
         def forward(resource: str, port: int) -> Forward:
-            made = Forward(kubectl, _NAMESPACE, resource, port)
+            made = Forward(kubectl, contract.NAMESPACE_DATA, resource, port)
             stack.callback(made.close)
             return made
 
@@ -79,7 +75,7 @@ def kubernetes_target(settings: Mapping[str, Any]) -> Iterator[Target]:
             credentials=f"{Path(settings['api_key_file']).parent}/",
             web_urls={"Gateway": f"{settings['gateway_url']}/openapi.json"},
             chaos_arguments=("--target", "kubernetes"),
-            chaos_environment={URLS_VARIABLE: " ".join(urls)},
+            chaos_environment={contract.MANAGEMENT_URLS_VARIABLE: " ".join(urls)},
             lateness_bound_ms=LATENESS_BOUND_MS,
             closing_note="The stack keeps running in the cluster; `make destroy STACK=staging` removes it.",
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from app import contract
 from infra.local import files
 from infra.local.state import State
 
@@ -18,7 +19,7 @@ class Folder:
     @classmethod
     def of(cls, state: State) -> Folder:
         """Below the state's root, made if it is missing."""
-        found = cls(state.root / "kubernetes")
+        found = cls(state.root / Path(contract.KUBERNETES_TARGET_FILE).parent)
         files.folder(found.root, files.PUBLIC_FOLDER)
         files.folder(found.secrets)
         return found
@@ -31,7 +32,7 @@ class Folder:
     @property
     def target(self) -> Path:
         """How load tests and drills find everything."""
-        return self.root / "target.json"
+        return self.root / Path(contract.KUBERNETES_TARGET_FILE).name
 
     @property
     def public_ca(self) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from infra import naming
 from tests.e2e.harness.deployment import Deployer, Settings
 from tests.e2e.harness.kubectl import Kubectl
 from tests.e2e.harness.target import REPOSITORY
@@ -80,7 +81,7 @@ def test_a_bad_image_harms_nothing_and_is_taken_back(deployer: Deployer, kubectl
     assert back.exit_code == 0, back.said
     assert back.counts.get("change", 0) == 0
     jobs = eventually(
-        lambda: [job for job in kubectl.get("jobs", "millrace") if job["status"].get("succeeded")],
+        lambda: [job for job in kubectl.get("jobs", naming.NAMESPACE_APP) if job["status"].get("succeeded")],
         within=60,
         what="the earlier jobs are there",
     )
@@ -89,15 +90,16 @@ def test_a_bad_image_harms_nothing_and_is_taken_back(deployer: Deployer, kubectl
 
 def test_destroy_leaves_volumes_and_nothing_else(deployer: Deployer, kubectl: Kubectl) -> None:
     """Within its bound; the data and the passwords to it stay, and a new deployment has them again."""
-    volumes = {claim["metadata"]["uid"] for claim in kubectl.get("persistentvolumeclaims", "millrace-data")}
+    volumes = {claim["metadata"]["uid"] for claim in kubectl.get("persistentvolumeclaims", naming.NAMESPACE_DATA)}
     assert volumes
     gone = deployer.destroy("--seconds", str(_DESTROY_SECONDS))
     assert gone.exit_code == 0, gone.said
-    assert {namespace["metadata"]["name"] for namespace in kubectl.get("namespaces")} & {
-        "millrace",
-        "millrace-data",
-    } == {"millrace-data"}
-    assert not kubectl.get("pods", "millrace-data")
-    assert {claim["metadata"]["uid"] for claim in kubectl.get("persistentvolumeclaims", "millrace-data")} == volumes
-    left = [secret["metadata"]["name"] for secret in kubectl.get("secrets", "millrace-data")]
+    assert {namespace["metadata"]["name"] for namespace in kubectl.get("namespaces")} & {*naming.NAMESPACES} == {
+        naming.NAMESPACE_DATA
+    }
+    assert not kubectl.get("pods", naming.NAMESPACE_DATA)
+    assert {
+        claim["metadata"]["uid"] for claim in kubectl.get("persistentvolumeclaims", naming.NAMESPACE_DATA)
+    } == volumes
+    left = [secret["metadata"]["name"] for secret in kubectl.get("secrets", naming.NAMESPACE_DATA)]
     assert left == ["millrace-generated"]

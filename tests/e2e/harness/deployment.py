@@ -12,11 +12,11 @@ from typing import Any
 
 import yaml
 
+from infra import naming
 from tests.e2e.harness.kubectl import Kubectl
 
 #: One workload after the other may have to roll on two cores.
 _SECONDS = 900.0
-_APP, _DATA = "millrace", "millrace-data"
 Settings = dict[str, Any]
 
 
@@ -64,7 +64,7 @@ class Deployer:
     def pods(self) -> dict[str, set[str]]:
         """The pods of each workload, by their unique ids: another pod of the same name is another one."""
         found: dict[str, set[str]] = {}
-        for namespace in (_APP, _DATA):
+        for namespace in naming.NAMESPACES:
             for pod in self.kubectl.get("pods", namespace):
                 if pod["status"]["phase"] == "Running":
                     name = pod["metadata"]["labels"].get("app.kubernetes.io/name", "")  # a probe has none

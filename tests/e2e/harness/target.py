@@ -15,7 +15,7 @@ import httpx
 from app import contract
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-FILE = REPOSITORY / ".millrace" / "kubernetes" / "target.json"
+FILE = REPOSITORY / ".millrace" / contract.KUBERNETES_TARGET_FILE
 
 
 @dataclass(frozen=True)
