@@ -44,10 +44,11 @@ engine: ## the program on the real Pulumi engine: about 3 minutes; the first tim
 	$(PYTHON) -m infra.toolchain pulumi
 	$(PYTHON) -m pytest tests/engine --timeout 900
 
-cluster-tests: ## deployment on a real Kubernetes API server: about 20 minutes; the first time 8 more, to build it
+# Four API servers side by side: the tests wait for controllers nearly all of the time.
+cluster-tests: ## deployment on a real Kubernetes API server: about 7 minutes; the first time 8 more, to build it
 	$(BOOTSTRAP)
 	$(PYTHON) -m infra.toolchain etcd kube-apiserver kube-controller-manager
-	$(PYTHON) -m pytest tests/cluster --timeout 900 --ignore tests/cluster/test_devcluster_nodes.py
+	$(PYTHON) -m pytest tests/cluster -n 4 --timeout 900 --ignore tests/cluster/test_devcluster_nodes.py
 
 cluster-proof: bootstrap ## the three-node cluster of `make cluster`, tried out and taken down again (root; 25 minutes the first time)
 	$(PYTHON) -m infra.local images

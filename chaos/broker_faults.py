@@ -1,4 +1,4 @@
-"""Faults of one broker node that need no load to aim at: killed, or stopped where it stands."""
+"""Faults of one broker node that need no load to aim at: killed, stopped where it stands, or parted from the others."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ def kill(target: Target, host: str, seconds: float, say: Say) -> None:
 def pause(target: Target, host: str, seconds: float, say: Say) -> None:
     """SIGSTOP for so long: sockets stay open, nothing answers."""
     _fault(target, host, "pause", seconds, say, lambda node: node.pause(), lambda node: node.resume())
+
+
+def partition(target: Target, host: str, seconds: float, say: Say) -> None:
+    """Alone for so long, while clients still reach it: what it is told, no other node hears."""
+    _fault(target, host, "partition", seconds, say, lambda node: node.cut_off(), lambda node: node.join())
 
 
 def _fault(

@@ -83,6 +83,13 @@ def pause_broker(context: typer.Context, host: Host, seconds: Seconds = 20.0) ->
         broker_faults.pause(_target(context), host, seconds, say)
 
 
+@app.command("partition-broker")
+def partition_broker(context: typer.Context, host: Host, seconds: Seconds = 40.0) -> None:
+    """Part one RabbitMQ node from the others, but not from its clients."""
+    with _evidence():
+        broker_faults.partition(_target(context), host, seconds, say)
+
+
 @app.command()
 def drain(context: typer.Context, node: Node) -> None:
     """Evict Millrace's pods from a node, let them come back, and see that a quorum of brokers was always ready."""

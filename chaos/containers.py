@@ -11,7 +11,7 @@ import docker
 import docker.errors
 from docker.models.containers import Container
 
-from chaos.errors import ChaosError, NotConfirmedError, TargetMissingError
+from chaos.errors import ChaosError, NotConfirmedError, NotSupportedError, TargetMissingError
 from chaos.management import Management, local_access
 from chaos.waiting import wait_until
 
@@ -141,4 +141,17 @@ class ComposeNode:
     def resume(self) -> float:
         """Thaw them, and return when."""
         self._container.unpause()
+        return time.time()
+
+    def cut_off(self) -> float:
+        """Not here: containers on one network reach each other, or nobody.
+
+        Raises:
+            NotSupportedError: always.
+        """
+        message = "Containers cannot be cut off from some of their network only: say --target kubernetes."
+        raise NotSupportedError(message)
+
+    def join(self) -> float:
+        """Nothing was cut."""
         return time.time()

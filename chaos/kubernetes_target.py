@@ -19,6 +19,7 @@ from kubernetes.stream import stream
 from app import contract
 from chaos.errors import ChaosError, NotConfirmedError, TargetMissingError
 from chaos.management import Access, Management
+from chaos.partition import Partition
 from chaos.waiting import wait_until
 
 APP, DATA = contract.NAMESPACE_APP, contract.NAMESPACE_DATA
@@ -120,6 +121,7 @@ class KubernetesBroker:
         self._node = node
         self._uid = uid
         self._cordoned = False
+        self._partition: Partition | None = None
 
     @property
     def name(self) -> str:
@@ -191,6 +193,19 @@ class KubernetesBroker:
     def resume(self) -> float:
         """SIGCONT."""
         self._signal("CONT")
+        return time.time()
+
+    def cut_off(self) -> float:
+        """By the policy that lets the brokers reach each other."""
+        self._partition = Partition(self._target.api, DATA, self._pod)
+        self._partition.begin(lambda expression: self.run(["rabbitmqctl", "eval", expression]))
+        return time.time()
+
+    def join(self) -> float:
+        """The policy as it was."""
+        if self._partition is not None:
+            self._partition.end()
+            self._partition = None
         return time.time()
 
     def _signal(self, name: str) -> None:

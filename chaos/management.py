@@ -84,19 +84,42 @@ class Management:
         return tuple(str(listed["name"]) for listed in self._ask("/api/nodes"))
 
     def running(self, node: str) -> bool:
-        """Whether the others see this node run."""
-        nodes = {listed["name"]: bool(listed.get("running")) for listed in self._ask("/api/nodes")}
-        return nodes.get(node, False)
+        """Whether every node that answers sees this one run: one that is parted from the others still sees itself.
+
+        Raises:
+            ManagementError: none answers.
+        """
+        answers = [self._answer(client, "/api/nodes") for client in self._clients]
+        seen = [
+            any(listed["name"] == node and listed.get("running") for listed in answer)
+            for answer in answers
+            if not isinstance(answer, _Problem)
+        ]
+        if not seen:
+            raise ManagementError("; ".join(map(str, answers)))
+        return all(seen)
 
     def _ask(self, path: str) -> Any:
+        """The first answer that there is."""
         problems: list[str] = []
         for client in self._clients:
-            try:
-                response = client.get(path)
-            except httpx.HTTPError as error:
-                problems.append(f"{client.base_url}: {type(error).__name__} {error}")
-                continue
-            if response.is_success:
-                return response.json()
-            problems.append(f"{client.base_url}{path}: {response.status_code} {response.text[:200]}")
+            answer = self._answer(client, path)
+            if not isinstance(answer, _Problem):
+                return answer
+            problems.append(answer)
         raise ManagementError("; ".join(problems))
+
+    def _answer(self, client: httpx.Client, path: str) -> Any:
+        try:
+            response = client.get(path)
+        except httpx.HTTPError as error:
+            return _Problem(f"{client.base_url}: {type(error).__name__} {error}")
+        if response.is_success:
+            return response.json()
+        return _Problem(f"{client.base_url}{path}: {response.status_code} {response.text[:200]}")
+
+
+class _Problem(str):
+    """Why a node did not answer."""
+
+    __slots__ = ()

@@ -50,6 +50,18 @@ class BrokerNode(Protocol):
         """Let them go on; returns when."""
         ...
 
+    def cut_off(self) -> float:
+        """Part it from the other nodes, but not from clients; returns when.
+
+        Raises:
+            NotSupportedError: it cannot be done in this place.
+        """
+        ...
+
+    def join(self) -> float:
+        """Let it reach the others again; returns when."""
+        ...
+
 
 class Target(Protocol):
     """Where Millrace runs."""

@@ -135,7 +135,12 @@ async def accept(
     earlier = await found.fetchone()
     if earlier is None or bytes(earlier["request_hash"]) != key.request_hash:
         raise ProblemError(KEY_REUSED, "Take a new key for a new request, or repeat the first one byte by byte.")
-    return Accepted(job_id=earlier["job_id"], events=earlier["accepted"] or len(job.event_ids), replayed=True)
+    return Accepted(
+        job_id=earlier["job_id"],
+        events=earlier["accepted"] or len(job.event_ids),
+        # Our own: written by an attempt whose answer never came.
+        replayed=earlier["job_id"] != job.job_id,
+    )
 
 
 def _job_parameters(job: NewJob) -> dict[str, Any]:

@@ -64,7 +64,8 @@ async def submit(request: Request) -> Response:
     async def write(connection: Connection) -> Accepted:
         return await acceptance.accept(connection, job, outgoing, once)
 
-    accepted = await parts.database.run(write, writes=True)
+    # With a key the second time finds what the first one wrote, if it did; we do what its sender is told to do.
+    accepted = await parts.database.run(write, writes=True, repeatable=once is not None)
     failpoint(Failpoint.GATEWAY_AFTER_COMMIT)
     if not accepted.replayed:
         metrics.EVENTS_ACCEPTED.labels(job.queue).inc(accepted.events)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import docker
 import psycopg
 import pytest
 
@@ -32,14 +33,15 @@ SECONDS = 8.0
 UNDER_WAY = 60
 
 
-def _settings(stack: Stack, name: str, server: str) -> Service:
-    """PgBouncer as Kubernetes runs it, in front of the stack's PostgreSQL."""
+def _settings(stack: Stack, name: str, server: str, *, known_as: str | None = None) -> Service:
+    """PgBouncer as Kubernetes runs it, in front of the stack's PostgreSQL; `known_as` a name that it shares."""
+    known_as = known_as or name
     config = files.folder(stack.state.config / name, files.PUBLIC_FOLDER)
     files.write(config / "pgbouncer.ini", pgbouncer.pgbouncer_ini(server, _REPLICAS), files.PUBLIC_FILE)
     private = files.folder(stack.state.secrets / name)
     authority = stack.state.secrets / "ca"
     ca = Pair((authority / "ca.crt").read_bytes(), (authority / "ca.key").read_bytes())
-    leaf = certificates.make_leaf(ca, (name, "localhost", "127.0.0.1"))
+    leaf = certificates.make_leaf(ca, (known_as, "localhost", "127.0.0.1"))
     files.write(private / "ca.crt", ca.certificate)
     files.write(private / "tls.crt", leaf.certificate)
     files.write(private / "tls.key", leaf.key)
@@ -49,7 +51,7 @@ def _settings(stack: Stack, name: str, server: str) -> Service:
         image=images.reference("PGBOUNCER"),
         command=(),
         environment={},
-        aliases=(name,),
+        aliases=(known_as,),
         tmpfs=(),
         ports=(contract.PORT_POSTGRESQL,),
         mounts={str(config): "/etc/millrace", str(private): "/run/secrets/millrace"},
@@ -161,6 +163,34 @@ def test_pgbouncer_stopped_under_load(pooled: Stack, pooler: Machine, load: Call
         assert pooler.state["ExitCode"] == 0, "it ended by itself, not by SIGKILL"
         pooler.start_again()
     assert_exact(running.accounting())
+
+
+@pytest.mark.parametrize("loss", ["killed", "cut off"])
+def test_one_of_two_lost_under_load(pooled: Stack, pooler: Machine, load: Callable[..., Load], loss: str) -> None:
+    """The one that all connections lead to breaks, or goes silent with its node: nobody's request fails for that.
+
+    An answer that never came may have been to a write that was done: with its key the second attempt finds it.
+    """
+    other = _machine(pooled, _settings(pooled, f"{_NAME}-2", "postgresql", known_as=_NAME))
+    network = docker.from_env().networks.get(pooled._network.id)
+    try:
+        eventually(
+            lambda: other.docker.exec_run(["millrace-healthy"]).exit_code == 0, within=30, what="the other is well"
+        )
+        with load(pooled, seconds=SECONDS) as running:
+            running.wait_stored(UNDER_WAY)
+            if loss == "killed":
+                pooler.kill()
+            else:
+                network.disconnect(pooler.docker)
+            before = running.stored()
+            running.wait_stored(before + UNDER_WAY)
+        assert_exact(running.accounting())
+        assert count(running.history, Outcome.ACCEPTED) == len(running.history.attempts)
+    finally:
+        other.remove()
+        if loss == "cut off":
+            network.connect(pooler.docker, aliases=[_NAME])
 
 
 def test_postgresql_killed_behind_it(pooled: Stack, load: Callable[..., Load]) -> None:
