@@ -29,7 +29,6 @@ _ORDER = (
     "test_public_face",
     "test_scaling",
     "test_campaign",
-    "test_broker_faults",
     "test_lifecycle",
 )
 #: What a run has to say besides red and green.
