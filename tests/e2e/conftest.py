@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -73,6 +73,12 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
 
 
 @pytest.fixture(scope="session")
+def say(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """A line for the end of the run."""
+    return pytestconfig.stash[_SAID].append
+
+
+@pytest.fixture(scope="session")
 def kubectl() -> Kubectl:
     """The cluster of KUBECONFIG, and of MILLRACE_CONTEXT if that is set."""
     return Kubectl.found(os.environ.get("MILLRACE_CONTEXT"))
@@ -110,8 +116,8 @@ def ends(kubectl: Kubectl, stack: Stack) -> Iterator[tuple[End, ...]]:
 
 
 @pytest.fixture(scope="session")
-def matrix(kubectl: Kubectl, stack: Stack, ends: tuple[End, ...], pytestconfig: pytest.Config) -> Matrix:
+def matrix(kubectl: Kubectl, stack: Stack, ends: tuple[End, ...], say: Callable[[str], None]) -> Matrix:
     """All pairs, tried once."""
     made = Matrix.probed(kubectl, stack, ends)
-    pytestconfig.stash[_SAID].append(made.summary())
+    say(made.summary())
     return made
