@@ -19,13 +19,13 @@ help: ## this list
 demo: up ## start everything, drive load, kill a broker node, prove that nothing was lost (INPUT=file.ndjson replays a file)
 	$(PYTHON) -m loadtests demo $(if $(INPUT),--input $(INPUT))
 
-test: unit integration manifests engine cluster-tests ## everything: about 45 minutes on 2 cores; the first time 15 more, to build
+test: unit integration manifests engine cluster-tests ## everything: about 30 minutes on 2 cores; the first time 15 more, to build
 
 unit: ## unit tests: no Docker, about 3 minutes
 	$(BOOTSTRAP)
 	$(PYTHON) -m pytest tests/unit $(XDIST)
 
-integration: bootstrap ## on real servers in containers (RabbitMQ 4.3 and 4.0), everything killed under load: about 15 minutes
+integration: bootstrap ## on real servers in containers (RabbitMQ 4.3 and 4.0), everything killed under load: about 17 minutes
 	$(PYTHON) -m infra.local images --all-versions
 	$(PYTHON) -m pytest tests/integration $(XDIST) --maxfail 10
 

@@ -70,7 +70,7 @@ def campaign(
     ]
     folder = tmp_path_factory.mktemp("campaign")
     went = campaigns.run(folder, tuple(drills), seconds=SECONDS, rate=RATE, singles=SINGLES)
-    numbers = ("accepted", "executed", "lost", "duplicated_effects", "requests", "gateway_errors")
+    numbers = ("accepted", "executed", "lost", "duplicated_effects", "gateway_errors")
     say("campaign: " + ", ".join(f"{went.verdict[name]} {name}" for name in numbers if name in went.verdict))
     for each in went.drills:
         failed = sum(each.began_at <= at <= each.ended_at for at in _failures(went))
