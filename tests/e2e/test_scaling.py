@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.e2e.harness.campaign import Load
 from tests.e2e.harness.kubectl import Kubectl
 from tests.e2e.harness.replicas import Replicas
-from tests.e2e.harness.target import Target
 from tests.integration.harness.waiting import eventually
 
-#: More lists than two bulk workers carry with the processor that they ask for, and single events that pile up soon.
-RATE, SINGLES, SECONDS = 900.0, 40.0, 120.0
-#: What two gateways do not answer with the processor that they ask for; it costs nobody else anything.
-READERS, READS_PER_SECOND = 6, 50.0
+RATE, SINGLES, SECONDS = 500.0, 40.0, 120.0
+#: What each pod of a workload that scales by CPU computes for nothing, as a share of one processor, and for how long:
+#: two metrics, and the scaler's look at them. By load two cores do not get there: 900 events/s left them below 70 %.
+BUSY_SHARE, BUSY_SECONDS = 0.25, 75
+_BUSY = """
+import sys, time
+share, end = float(sys.argv[1]), time.monotonic() + float(sys.argv[2])
+while time.monotonic() < end:
+    pause = time.monotonic() + share / 10
+    while time.monotonic() < pause:
+        pass
+    time.sleep((1 - share) / 10)
+"""
 #: Interactive workers hang for so long: longer than the broker's heartbeats, so that it takes their messages back.
 HANG_SECONDS = 25.0
 MINIMUM = 2
-_SCALED = ("gateway", "worker-bulk", "worker-interactive")
+_BY_CPU = ("gateway", "worker-bulk")
+_SCALED = (*_BY_CPU, "worker-interactive")
 
 
 @dataclass(frozen=True)
@@ -38,50 +44,41 @@ class Burst:
 
 
 @pytest.fixture(scope="module")
-def burst(kubectl: Kubectl, target: Target, replicas: Replicas, tmp_path_factory: pytest.TempPathFactory) -> Burst:
+def burst(kubectl: Kubectl, replicas: Replicas, tmp_path_factory: pytest.TempPathFactory) -> Burst:
     """Sent once."""
     eventually(lambda: min(replicas.now().values()) >= MINIMUM, within=180, what="every scaler has its smallest number")
     load = Load(tmp_path_factory.mktemp("burst"), seconds=SECONDS, rate=RATE, singles=SINGLES)
     try:
         eventually(lambda: load.started, within=180, what="the load begins")
         began_at = time.time()
-        with _readers(target):
-            with _hanging(kubectl):
-                time.sleep(HANG_SECONDS)
-            eventually(lambda: not load.sends, within=SECONDS + 600, what="the load has ended", every=1)
+        for name in _BY_CPU:
+            _compute(kubectl, name)
+        with _hanging(kubectl):
+            time.sleep(HANG_SECONDS)
         _, verdict = load.finish(SECONDS + 600)
     finally:
         load.stop()
     return Burst(began_at, verdict)
 
 
-@contextlib.contextmanager
-def _readers(target: Target) -> Iterator[None]:
-    """Read the description of the API, over and over; who is refused by a busy gateway comes again."""
-    ended = threading.Event()
+def _compute(kubectl: Kubectl, name: str) -> None:
+    """Keep every pod of a workload busy for a while; that ends by itself."""
+    for pod in _running(kubectl, name):
+        command = f"python -c '{_BUSY}' {BUSY_SHARE} {BUSY_SECONDS} > /dev/null 2>&1 < /dev/null &"
+        kubectl.execute("millrace", pod, name, "bash", "-c", command)
 
-    def read() -> None:
-        with target.client() as client:
-            while not ended.wait(1 / READS_PER_SECOND):
-                with contextlib.suppress(httpx.HTTPError):
-                    client.get("/openapi.json")
 
-    with ThreadPoolExecutor(READERS) as pool:
-        reading = [pool.submit(read) for _ in range(READERS)]
-        try:
-            yield
-        finally:
-            ended.set()
-    for each in reading:
-        each.result()
+def _running(kubectl: Kubectl, name: str) -> list[str]:
+    pods = kubectl.get("pods", "millrace", f"app.kubernetes.io/name={name}")
+    names = [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] == "Running"]
+    assert names, f"no pod of {name} runs"
+    return names
 
 
 @contextlib.contextmanager
 def _hanging(kubectl: Kubectl) -> Iterator[None]:
     """Stop every interactive worker where it stands: the queue grows, which is what KEDA looks at."""
-    pods = kubectl.get("pods", "millrace", "app.kubernetes.io/name=worker-interactive")
-    names = [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] == "Running"]
-    assert names
+    names = _running(kubectl, "worker-interactive")
 
     def signal(name: str) -> None:
         for pod in names:
