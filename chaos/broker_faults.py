@@ -15,6 +15,7 @@ from chaos.waiting import wait_until
 #: Erlang calls a silent neighbour lost after net_ticktime, 60 s by default.
 NOTICE_SECONDS = 100.0
 REJOIN_SECONDS = 180.0
+ANSWER_SECONDS = 30.0
 
 
 def kill(target: Target, host: str, seconds: float, say: Say) -> None:
@@ -62,11 +63,26 @@ def _fault(
 
 
 def _broker_name(management: Management, host: str) -> str:
+    """The node's name.
+
+    Raises:
+        ManagementError: nobody answers.
+        NotConfirmedError: there is no such node.
+    """
+    # A forwarded port whose pod was replaced finds that out when it is used, and is opened anew.
+    wait_until(lambda: _answers(management), ANSWER_SECONDS)
     for name in management.nodes():
         if name.partition("@")[2].partition(".")[0] == host:
             return name
     message = f"No node of the cluster runs on {host}."
     raise NotConfirmedError(message)
+
+
+def _answers(management: Management) -> bool:
+    try:
+        return bool(management.nodes())
+    except ManagementError:
+        return False
 
 
 def _runs(management: Management, broker: str) -> bool:
