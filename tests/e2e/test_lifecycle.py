@@ -15,6 +15,7 @@ from tests.integration.harness.waiting import eventually
 
 _NOWHERE = "sha256:" + "0" * 64
 _DESTROY_SECONDS = 300
+_GONE = ("deployments", "statefulsets", "jobs", "cronjobs", "pods", "services", "configmaps", "certificates")
 _SCALED = {"gateway", "worker-bulk", "worker-interactive"}
 
 
