@@ -1,4 +1,4 @@
-"""For every run: the names of what failed, last, where nobody has to look for them."""
+"""For every run: what failed, or passed only when it was tried again; last, where nobody has to look for it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,18 @@ _SHOWN = 30
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     """After containers' logs of hundreds of lines: which tests, when in their life, and in one line why."""
+    for report in terminalreporter.getreports("rerun"):
+        terminalreporter.write_line(f"UNSTEADY, tried again: {_line(report)}")
     failed = [*terminalreporter.getreports("failed"), *terminalreporter.getreports("error")]
     for report in failed[:_SHOWN]:
-        crash = getattr(report.longrepr, "reprcrash", None)
-        reason = " ".join((crash.message if crash else str(report.longrepr)).split())[:_REASON_CHARACTERS]
-        # A file that could not even be read has neither.
-        when, seconds = getattr(report, "when", None) or "collection", getattr(report, "duration", 0.0)
-        terminalreporter.write_line(f"red in {when} after {seconds:.0f} s: {report.nodeid}: {reason}")
+        terminalreporter.write_line(f"red in {_line(report)}")
     if len(failed) > _SHOWN:
         terminalreporter.write_line(f"and {len(failed) - _SHOWN} more")
+
+
+def _line(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    reason = " ".join((crash.message if crash else str(report.longrepr)).split())[:_REASON_CHARACTERS]
+    # A file that could not even be read has neither.
+    when, seconds = getattr(report, "when", None) or "collection", getattr(report, "duration", 0.0)
+    return f"{when} after {seconds:.0f} s: {report.nodeid}: {reason}"
