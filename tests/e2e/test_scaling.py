@@ -18,7 +18,7 @@ from tests.integration.harness.waiting import eventually
 RATE, SINGLES, SECONDS = 500.0, 40.0, 120.0
 #: What each pod of a workload that scales by CPU computes for nothing, as a share of one processor, and for how long:
 #: two metrics, and the scaler's look at them. By load two cores do not get there: 900 events/s left them below 70 %.
-BUSY_SHARE, BUSY_SECONDS = 0.25, 75
+BUSY_SHARE, BUSY_SECONDS = 0.4, 90
 _BUSY = """
 import sys, time
 share, end = float(sys.argv[1]), time.monotonic() + float(sys.argv[2])
@@ -62,9 +62,12 @@ def burst(kubectl: Kubectl, replicas: Replicas, tmp_path_factory: pytest.TempPat
 
 
 def _compute(kubectl: Kubectl, name: str) -> None:
-    """Keep every pod of a workload busy for a while; that ends by itself."""
+    """Keep every pod of a workload busy for a while; that ends by itself.
+
+    A second's sleep: what has not begun when the shell ends, may end with it.
+    """
     for pod in _running(kubectl, name):
-        command = f"python -c '{_BUSY}' {BUSY_SHARE} {BUSY_SECONDS} > /dev/null 2>&1 < /dev/null &"
+        command = f"python -c '{_BUSY}' {BUSY_SHARE} {BUSY_SECONDS} > /dev/null 2>&1 < /dev/null & sleep 1"
         kubectl.execute("millrace", pod, name, "bash", "-c", command)
 
 
