@@ -70,7 +70,7 @@ def _broker_name(management: Management, host: str) -> str:
         NotConfirmedError: there is no such node.
     """
     # A forwarded port whose pod was replaced finds that out when it is used, and is opened anew.
-    wait_until(lambda: _answers(management), ANSWER_SECONDS)
+    wait_until(lambda: _told(lambda: bool(management.nodes())), ANSWER_SECONDS)
     for name in management.nodes():
         if name.partition("@")[2].partition(".")[0] == host:
             return name
@@ -78,24 +78,21 @@ def _broker_name(management: Management, host: str) -> str:
     raise NotConfirmedError(message)
 
 
-def _answers(management: Management) -> bool:
-    try:
-        return bool(management.nodes())
-    except ManagementError:
-        return False
-
-
 def _runs(management: Management, broker: str) -> bool:
-    try:
-        return management.running(broker)
-    except ManagementError:
-        return False
+    return _told(lambda: management.running(broker))
 
 
 def _rejoined(management: Management, broker: str) -> bool:
+    def everywhere() -> bool:
+        queues = [queue for queue in management.queues() if queue.name in list(QueueClass)]
+        return management.running(broker) and all(broker in queue.online for queue in queues)
+
+    return _told(everywhere)
+
+
+def _told(ask: Callable[[], bool]) -> bool:
+    """What the management says; no, while nobody answers."""
     try:
-        return management.running(broker) and all(
-            broker in queue.online for queue in management.queues() if queue.name in list(QueueClass)
-        )
+        return ask()
     except ManagementError:
         return False

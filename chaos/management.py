@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,37 +90,26 @@ class Management:
         Raises:
             ManagementError: none answers.
         """
-        answers = [self._answer(client, "/api/nodes") for client in self._clients]
-        seen = [
+        return all(
             any(listed["name"] == node and listed.get("running") for listed in answer)
-            for answer in answers
-            if not isinstance(answer, _Problem)
-        ]
-        if not seen:
-            raise ManagementError("; ".join(map(str, answers)))
-        return all(seen)
+            for answer in self._answers("/api/nodes")
+        )
 
     def _ask(self, path: str) -> Any:
-        """The first answer that there is."""
+        return next(self._answers(path))
+
+    def _answers(self, path: str) -> Iterator[Any]:
+        """One node's answer after the other; who does not answer is left out, unless nobody does."""
         problems: list[str] = []
         for client in self._clients:
-            answer = self._answer(client, path)
-            if not isinstance(answer, _Problem):
-                return answer
-            problems.append(answer)
-        raise ManagementError("; ".join(problems))
-
-    def _answer(self, client: httpx.Client, path: str) -> Any:
-        try:
-            response = client.get(path)
-        except httpx.HTTPError as error:
-            return _Problem(f"{client.base_url}: {type(error).__name__} {error}")
-        if response.is_success:
-            return response.json()
-        return _Problem(f"{client.base_url}{path}: {response.status_code} {response.text[:200]}")
-
-
-class _Problem(str):
-    """Why a node did not answer."""
-
-    __slots__ = ()
+            try:
+                response = client.get(path)
+            except httpx.HTTPError as error:
+                problems.append(f"{client.base_url}: {type(error).__name__} {error}")
+                continue
+            if response.is_success:
+                yield response.json()
+            else:
+                problems.append(f"{client.base_url}{path}: {response.status_code} {response.text[:200]}")
+        if len(problems) == len(self._clients):
+            raise ManagementError("; ".join(problems))

@@ -31,7 +31,7 @@ _ATTEMPTS = 3
 #: A peer that does not even confirm what it was sent for so long is gone, with its node or its cable. One that is only
 #: slow confirms: its kernel does.
 _UNCONFIRMED_SECONDS = 1.5
-#: TLS and the password on a busy machine take a fifth of it.
+#: Short, so that a way that leads nowhere leaves time for the next two.
 _CONNECT_SECONDS = 1.0
 #: Seconds after which a refused caller should come again.
 _RETRY_SECONDS = 2.0

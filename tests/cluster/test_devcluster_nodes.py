@@ -1,6 +1,6 @@
 """Three nodes: network, policies, volumes, metrics, certificates, KEDA; a node can be lost; nothing stays.
 
-The tests run in this order, on one cluster, which the last one takes down.
+The tests run in this order, on one cluster, which the last one takes down: that is why they are one long file.
 """
 
 from __future__ import annotations

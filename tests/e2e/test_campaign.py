@@ -72,8 +72,9 @@ def campaign(
     went = campaigns.run(folder, tuple(drills), seconds=SECONDS, rate=RATE, singles=SINGLES)
     numbers = ("accepted", "executed", "lost", "duplicated_effects", "gateway_errors")
     say("campaign: " + ", ".join(f"{went.verdict[name]} {name}" for name in numbers if name in went.verdict))
+    failures = _failures(went)
     for each in went.drills:
-        failed = sum(each.began_at <= at <= each.ended_at for at in _failures(went))
+        failed = sum(each.began_at <= at <= each.ended_at for at in failures)
         say(f"{each.drill}: well again after {each.ended_at - each.began_at:.0f} s, {failed} failed requests meanwhile")
     return went
 

@@ -96,16 +96,7 @@ def test_destroy_leaves_what_volumes_need_and_nothing_else(deployer: Deployer, k
     gone = deployer.destroy("--seconds", str(_DESTROY_SECONDS))
     assert gone.exit_code == 0, gone.said
     for namespace in naming.NAMESPACES:
-        for kind in (
-            "deployments",
-            "statefulsets",
-            "jobs",
-            "cronjobs",
-            "pods",
-            "services",
-            "configmaps",
-            "certificates",
-        ):
+        for kind in _GONE:
             left = {each["metadata"]["name"] for each in kubectl.get(kind, namespace)}
             # Every namespace has this one, from Kubernetes itself.
             assert left <= {"kube-root-ca.crt"}, f"{kind} in {namespace}: {left}"

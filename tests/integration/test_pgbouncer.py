@@ -71,6 +71,12 @@ def _machine(stack: Stack, service: Service) -> Machine:
     return machine
 
 
+def _wait_well(pgbouncer: Machine) -> None:
+    eventually(
+        lambda: pgbouncer.docker.exec_run(["millrace-healthy"]).exit_code == 0, within=30, what="PgBouncer is well"
+    )
+
+
 def _connect(stack: Stack, role: Role, *, name: str = _NAME, **options: Any) -> psycopg.Connection[Any]:
     arguments: dict[str, Any] = {
         "host": "localhost",
@@ -99,7 +105,7 @@ def pooled(single: Stack, pooler: Machine) -> Stack:
     """The stack whose processes know PostgreSQL only by way of PgBouncer."""
     if not pooler.running:
         pooler.start_again()
-    eventually(lambda: pooler.docker.exec_run(["millrace-healthy"]).exit_code == 0, within=30, what="PgBouncer is well")
+    _wait_well(pooler)
     single.ensure(**_THROUGH_IT)
     return single
 
@@ -174,9 +180,7 @@ def test_one_of_two_lost_under_load(pooled: Stack, pooler: Machine, load: Callab
     other = _machine(pooled, _settings(pooled, f"{_NAME}-2", "postgresql", known_as=_NAME))
     network = docker.from_env().networks.get(pooled._network.id)
     try:
-        eventually(
-            lambda: other.docker.exec_run(["millrace-healthy"]).exit_code == 0, within=30, what="the other is well"
-        )
+        _wait_well(other)
         with load(pooled, seconds=SECONDS) as running:
             running.wait_stored(UNDER_WAY)
             if loss == "killed":
@@ -263,7 +267,7 @@ def test_a_server_with_another_name_is_not_believed(pooled: Stack) -> None:
     (network,) = server.attrs["NetworkSettings"]["Networks"].values()
     machine = _machine(pooled, _settings(pooled, "pgbouncer-misled", network["IPAddress"]))
     try:
-        eventually(lambda: machine.docker.exec_run(["millrace-healthy"]).exit_code == 0, within=30, what="it runs")
+        _wait_well(machine)
         with pytest.raises(psycopg.OperationalError):
             _connect(pooled, Role.GATEWAY, name="pgbouncer-misled")
         assert "not present in server certificate" in machine.logs()

@@ -1,4 +1,7 @@
-"""RabbitMQ as Kubernetes runs it: the same files, names and user, three nodes, each version that has an image."""
+"""RabbitMQ as Kubernetes runs it: the same files, names and user, three nodes, each version that has an image.
+
+One file, though long: its two clusters of three nodes start once for all that is asked of them.
+"""
 
 from __future__ import annotations
 

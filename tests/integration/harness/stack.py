@@ -1,4 +1,7 @@
-"""A whole Millrace for tests: compose.yaml's services in a network of their own, with secrets of their own."""
+"""A whole Millrace for tests: compose.yaml's services in a network of their own, with secrets of their own.
+
+One class, which tests hold in their hands; its parts are the modules beside it.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,13 +9,10 @@ import pytest
 from chaos.errors import NotConfirmedError
 from chaos.partition import without
 from infra.render.program import REPOSITORY, Program
-from infra.settings.load import parse, read_stack_file
 
 
 def _policy() -> dict[str, Any]:
-    path = REPOSITORY / "Pulumi.staging.yaml"
-    assert parse(read_stack_file(path), str(path))
-    manifests = Program.of("staging", Path(path)).references()
+    manifests = Program.of("staging", REPOSITORY / "Pulumi.staging.yaml").references()
     (found,) = (one for one in manifests if (one.kind, one.name) == ("NetworkPolicy", "rabbitmq"))
     return dict(found.body["spec"])
 

@@ -1,4 +1,7 @@
-"""A small stack that keeps every rule of prod, and ways to break it."""
+"""A small stack that keeps every rule of prod, and ways to break it.
+
+Long because it is data: one builder for each kind of manifest, and nothing that decides.
+"""
 
 from __future__ import annotations
 
