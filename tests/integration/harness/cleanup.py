@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from pathlib import Path
 
 import docker
@@ -41,6 +42,24 @@ def sweep() -> None:
 def end() -> None:
     """Remove all that is left of this run."""
     _remove_run(docker.from_env(), os.environ[_RUN_VARIABLE])
+
+
+def remove_network(name: str) -> None:
+    """Remove a network; one that a container still holds is an error that names it.
+
+    Docker sometimes counts an endpoint that is no more, and then refuses until it is started again (moby#42119): that
+    is no fault of a test's, and `sweep` removes the network later.
+    """
+    network = docker.from_env().networks.get(name)
+    try:
+        network.remove()
+    except APIError as error:
+        network.reload()
+        # Of a container that is gone only the endpoint is listed, as "ep-…".
+        held = [of["Name"] for key, of in network.attrs["Containers"].items() if not key.startswith("ep-")]
+        if held:
+            raise AssertionError(f"the network {name} is still held by {', '.join(held)}") from error
+        warnings.warn(f"Docker refuses to remove {name}, which nothing holds: {error.explanation}", stacklevel=2)
 
 
 def _remove_run(client: docker.DockerClient, run: str) -> None:

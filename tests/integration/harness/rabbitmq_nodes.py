@@ -102,7 +102,7 @@ class Nodes:
         """Remove all of it."""
         with ThreadPoolExecutor() as pool:
             list(pool.map(Machine.remove, self.machines.values()))
-        self._network.remove()
+        cleanup.remove_network(self._network.name)
 
     def create(self, host: str, *, authority: Pair | None = None, **options: Any) -> Machine:
         """Prepare one node. With `authority` its certificate is of that one, though it trusts ours."""

@@ -200,4 +200,4 @@ class Redis:
             self.limiter.remove(force=True)
         for pod in self.pods:
             pod.remove()
-        self.network.remove()
+        cleanup.remove_network(self.network.name)

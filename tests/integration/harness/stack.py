@@ -101,7 +101,7 @@ class Stack:
         self.machines.clear()
         if hasattr(self, "broker"):
             self.broker.close()
-        self._network.remove()
+        cleanup.remove_network(self._network.name)
 
     def _prepare_postgresql(self) -> None:
         self.wait("postgresql")
