@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 
 from app.contract import QueueClass
-from chaos.drain import Say
 from chaos.errors import ManagementError, NotConfirmedError, NotHealedError
+from chaos.fault import Say, hold
 from chaos.management import Management
 from chaos.target import BrokerNode, Target
 from chaos.waiting import wait_until
@@ -46,16 +46,15 @@ def _fault(
     node = target.broker(host)
     broker = _broker_name(management, host)
     say({"event": "chosen", "kind": kind, "node": broker, "runs_as": node.name})
-    try:
-        injected_at = inject(node)
-        say({"event": "injected", "injected_at": injected_at})
-        if not wait_until(lambda: not _runs(management, broker), NOTICE_SECONDS):
-            message = f"The others see {broker} run {NOTICE_SECONDS:.0f} s after its {kind}."
-            raise NotConfirmedError(message)
-        say({"event": "confirmed", "confirmed_at": time.time()})
-        time.sleep(max(0.0, injected_at + seconds - time.time()))
-    finally:
-        say({"event": "cleared", "cleared_at": clear(node)})
+    hold(
+        lambda: inject(node),
+        lambda: clear(node),
+        noticed=lambda: not _runs(management, broker),
+        unnoticed=lambda: f"The others see {broker} run {NOTICE_SECONDS:.0f} s after its {kind}.",
+        notice_seconds=NOTICE_SECONDS,
+        seconds=seconds,
+        say=say,
+    )
     if not wait_until(lambda: _rejoined(management, broker), REJOIN_SECONDS, every_seconds=1.0):
         message = f"{broker} after {REJOIN_SECONDS:.0f} s."
         raise NotHealedError(message)

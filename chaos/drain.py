@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -12,7 +11,8 @@ from typing import Any
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
-from chaos.errors import NotConfirmedError, NotHealedError, QuorumLostError
+from chaos.errors import NotHealedError, QuorumLostError
+from chaos.fault import Say, hold
 from chaos.kubernetes_target import KubernetesTarget
 from chaos.waiting import wait_until
 from chaos.workloads import pods_on, ready_brokers, unready
@@ -22,8 +22,6 @@ QUORUM = 2
 #: A broker's stop waits for its queues, a worker's for its tasks.
 DRAIN_SECONDS = 300.0
 HEAL_SECONDS = 300.0
-
-Say = Callable[[dict[str, Any]], object]
 
 
 @dataclass
@@ -46,17 +44,35 @@ class _Drain:
         return not left
 
     def _evict(self, metadata: Any) -> None:
-        name, namespace = metadata.name, metadata.namespace
-        body = client.V1Eviction(metadata=client.V1ObjectMeta(name=name, namespace=namespace))
-        try:
-            self.target.core.create_namespaced_pod_eviction(name, namespace, body)
-        except ApiException as error:
-            if error.status == HTTPStatus.TOO_MANY_REQUESTS:
-                self.refused[f"{namespace}/{name}"] += 1
-                return
-            if error.status != HTTPStatus.NOT_FOUND:
-                raise
-        self.evicted.add(f"{namespace}/{name}")
+        name = f"{metadata.namespace}/{metadata.name}"
+        if evict(self.target, metadata):
+            self.evicted.add(name)
+        else:
+            self.refused[name] += 1
+
+
+def _cordon(target: KubernetesTarget, node: str, *, on: bool) -> float:
+    at = time.time()
+    target.cordon(node, on=on)
+    return at
+
+
+def _names(pods: list[Any]) -> str:
+    return ", ".join(pod.metadata.name for pod in pods)
+
+
+def evict(target: KubernetesTarget, metadata: Any, *, dry_run: bool = False) -> bool:
+    """Ask for a pod's eviction; False if its disruption budget refuses. A pod that is gone is evicted."""
+    name, namespace = metadata.name, metadata.namespace
+    body = client.V1Eviction(metadata=client.V1ObjectMeta(name=name, namespace=namespace))
+    try:
+        target.core.create_namespaced_pod_eviction(name, namespace, body, **({"dry_run": "All"} if dry_run else {}))
+    except ApiException as error:
+        if error.status == HTTPStatus.TOO_MANY_REQUESTS:
+            return False
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
+    return True
 
 
 def drain(target: KubernetesTarget, node: str, say: Say) -> None:
@@ -69,25 +85,18 @@ def drain(target: KubernetesTarget, node: str, say: Say) -> None:
     """
     say({"event": "chosen", "kind": "drain", "node": node, "pods": len(pods_on(target, node))})
     running = _Drain(target, node)
-    injected_at = time.time()
-    target.cordon(node, on=True)
-    try:
-        say({"event": "injected", "injected_at": injected_at})
-        empty = wait_until(running.step, DRAIN_SECONDS, every_seconds=1.0)
-        say(
-            {
-                "event": "confirmed" if empty else "not_empty",
-                "confirmed_at": time.time(),
-                "evicted": sorted(running.evicted),
-                "refused_by_budget": dict(running.refused),
-            }
-        )
-    finally:
-        target.cordon(node, on=False)
-        say({"event": "cleared", "cleared_at": time.time()})
-    if not empty:
-        message = f"On {node} after {DRAIN_SECONDS:.0f} s: {[pod.metadata.name for pod in pods_on(target, node)]}"
-        raise NotConfirmedError(message)
+    hold(
+        lambda: _cordon(target, node, on=True),
+        lambda: _cordon(target, node, on=False),
+        noticed=running.step,
+        unnoticed=lambda: (
+            f"On {node} after {DRAIN_SECONDS:.0f} s: {[pod.metadata.name for pod in pods_on(target, node)]}"
+        ),
+        notice_seconds=DRAIN_SECONDS,
+        seconds=0.0,
+        say=say,
+    )
+    say({"event": "emptied", "evicted": sorted(running.evicted), "refused_by_budget": dict(running.refused)})
     heal(target, say, HEAL_SECONDS, running)
     if running.fewest_brokers < QUORUM:
         message = f"{running.fewest_brokers} ready during the drain of {node}."

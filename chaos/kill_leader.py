@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from app import contract
 from app.contract import QueueClass, Role
 from chaos.cluster import Victim, better_leader, choose, service_of, worker_consumers
 from chaos.errors import ManagementError, NotConfirmedError, NotHealedError, NoVictimError
+from chaos.fault import Say
 from chaos.management import Management
 from chaos.target import BrokerNode
 from chaos.waiting import wait_until
@@ -29,8 +29,6 @@ _MOVE_SECONDS = 8.0
 _CONFIRM_SECONDS = 25.0
 #: A node boots in some 20 s on two busy cores, then its queues catch up.
 _REJOIN_SECONDS = 150.0
-
-Say = Callable[[dict[str, Any]], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,9 @@ import subprocess
 import time
 from typing import Any
 
-from chaos.drain import Say, heal
+from chaos.drain import heal
 from chaos.errors import NotConfirmedError, NotSupportedError
+from chaos.fault import Say, hold
 from chaos.kubernetes_target import KubernetesTarget
 from chaos.waiting import wait_until
 from chaos.workloads import pods_on
@@ -32,29 +33,28 @@ def lose_node(target: KubernetesTarget, node: str, seconds: float, say: Say) -> 
         raise NotSupportedError(message)
     pods = sorted(f"{pod.metadata.namespace}/{pod.metadata.name}" for pod in pods_on(target, node))
     say({"event": "chosen", "kind": "lose-node", "node": node, "pods": pods})
-    injected_at = time.time()
-    try:
-        _link(command, node, "down")
-        say({"event": "injected", "injected_at": injected_at})
-        if not wait_until(lambda: not _ready(target, node), NOTICE_SECONDS):
-            message = f"{node} counts as ready after {NOTICE_SECONDS:.0f} s without its link."
-            raise NotConfirmedError(message)
-        say({"event": "confirmed", "confirmed_at": time.time()})
-        time.sleep(max(0.0, injected_at + seconds - time.time()))
-    finally:
-        _link(command, node, "up")
-        say({"event": "cleared", "cleared_at": time.time()})
+    hold(
+        lambda: _link(command, node, "down"),
+        lambda: _link(command, node, "up"),
+        noticed=lambda: not _ready(target, node),
+        unnoticed=lambda: f"{node} counts as ready after {NOTICE_SECONDS:.0f} s without its link.",
+        notice_seconds=NOTICE_SECONDS,
+        seconds=seconds,
+        say=say,
+    )
     if not wait_until(lambda: _ready(target, node), RETURN_SECONDS):
         message = f"{node} is not ready {RETURN_SECONDS:.0f} s after it was connected again."
         raise NotConfirmedError(message)
     heal(target, say, HEAL_SECONDS)
 
 
-def _link(command: list[str], node: str, state: str) -> None:
+def _link(command: list[str], node: str, state: str) -> float:
+    at = time.time()
     done = subprocess.run([*command, node, state], capture_output=True, text=True, check=False)  # noqa: S603 - ours
     if done.returncode:
         message = f"{' '.join(command)} {node} {state}: {done.stderr.strip()[-300:]}"
         raise NotConfirmedError(message)
+    return at
 
 
 def _ready(target: KubernetesTarget, node: str) -> bool:

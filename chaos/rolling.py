@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from chaos.drain import QUORUM, Say, heal
+from chaos.drain import QUORUM, heal
 from chaos.errors import NotHealedError, QuorumLostError
+from chaos.fault import Say
 from chaos.kubernetes_target import KubernetesTarget
 from chaos.waiting import wait_until
 from chaos.workloads import ready_brokers, restart, unready

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from _pytest.terminal import TerminalReporter
 
+from chaos.kubernetes_target import KubernetesTarget
 from infra.settings.load import parse, read_stack_file
 from infra.settings.stack import Stack
 from tests.e2e.harness.doors import ports_of
@@ -27,6 +28,7 @@ _ORDER = (
     "test_plain_text",
     "test_service_accounts",
     "test_public_face",
+    "test_budgets",
     "test_scaling",
     "test_campaign",
     "test_lifecycle",
@@ -82,6 +84,12 @@ def say(pytestconfig: pytest.Config) -> Callable[[str], None]:
 def kubectl() -> Kubectl:
     """The cluster of KUBECONFIG, and of MILLRACE_CONTEXT if that is set."""
     return Kubectl.found(os.environ.get("MILLRACE_CONTEXT"))
+
+
+@pytest.fixture(scope="session")
+def kubernetes() -> KubernetesTarget:
+    """The same, through its API, as the drills see it."""
+    return KubernetesTarget.connect()
 
 
 @pytest.fixture(scope="session")

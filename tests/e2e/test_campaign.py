@@ -35,20 +35,14 @@ NODE_LOST_SECONDS = float(os.environ.get("MILLRACE_NODE_LOST_SECONDS", "40"))
 
 
 @pytest.fixture(scope="module")
-def cluster() -> KubernetesTarget:
-    """The cluster that `make staging` deployed to."""
-    return KubernetesTarget.connect()
-
-
-@pytest.fixture(scope="module")
-def database_node(cluster: KubernetesTarget) -> str:
+def database_node(kubernetes: KubernetesTarget) -> str:
     """Where staging's one database is, and must stay: its volume is there."""
-    return str(cluster.core.read_namespaced_pod("postgresql-0", DATA).spec.node_name)
+    return str(kubernetes.core.read_namespaced_pod("postgresql-0", DATA).spec.node_name)
 
 
 @pytest.fixture(scope="module")
 def campaign(
-    cluster: KubernetesTarget,
+    kubernetes: KubernetesTarget,
     database_node: str,
     replicas: Replicas,
     tmp_path_factory: pytest.TempPathFactory,
@@ -56,10 +50,10 @@ def campaign(
 ) -> Campaign:
     """All of it, once; the replicas are watched from here on, if they were not before."""
     assert replicas.now(), "nothing is scaled"
-    nodes = [node.metadata.name for node in cluster.core.list_node().items]
+    nodes = [node.metadata.name for node in kubernetes.core.list_node().items]
     lost = next(node for node in nodes if node != database_node)
     drills: list[tuple[str, ...]] = [
-        *(("lose-node", lost) for _ in range(1) if cluster.settings.get("node_link_command")),
+        *(("lose-node", lost) for _ in range(1) if kubernetes.settings.get("node_link_command")),
         *(("drain", node) for node in nodes),
         ("restart-brokers",),
         ("restart-application",),
@@ -143,11 +137,11 @@ def test_workers_went_while_tasks_ran(campaign: Campaign, replicas: Replicas) ->
     assert min(seen[len(seen) // 2 :]) < most
 
 
-def test_pods_run_everywhere_afterwards(cluster: KubernetesTarget, campaign: Campaign) -> None:
+def test_pods_run_everywhere_afterwards(kubernetes: KubernetesTarget, campaign: Campaign) -> None:
     """Nothing is left cordoned, pending or crashing."""
     assert campaign.drills
-    assert not [node.metadata.name for node in cluster.core.list_node().items if node.spec.unschedulable]
-    core = client.CoreV1Api(cluster.api)
+    assert not [node.metadata.name for node in kubernetes.core.list_node().items if node.spec.unschedulable]
+    core = client.CoreV1Api(kubernetes.api)
     for namespace in (APP, DATA):
         for pod in core.list_namespaced_pod(namespace).items:
             assert pod.status.phase in {"Running", "Succeeded"}, f"{pod.metadata.name}: {pod.status.phase}"
