@@ -26,11 +26,10 @@ Connection = psycopg.AsyncConnection[DictRow]
 class Connections:
     """At most `size` connections; the one used last is taken first, so that a quiet gateway keeps few of them busy."""
 
-    def __init__(self, arguments: dict[str, Any], *, size: int, wait_seconds: float, connect_seconds: float) -> None:
+    def __init__(self, arguments: dict[str, Any], *, size: int, wait_seconds: float) -> None:
         """Connect lazily: the gateway starts while PostgreSQL is away."""
         self._arguments = arguments
         self._wait_seconds = wait_seconds
-        self._connect_seconds = connect_seconds
         self._free = asyncio.Semaphore(size)
         self._idle: list[Connection] = []
         self._waiting = 0
@@ -73,14 +72,9 @@ class Connections:
             self._waiting -= 1
 
     async def _connect(self) -> Connection:
-        try:
-            # Its own connect_timeout is of whole seconds, two at least.
-            async with asyncio.timeout(self._connect_seconds):
-                return await psycopg.AsyncConnection.connect(
-                    **self._arguments, autocommit=True, row_factory=dict_row, prepare_threshold=1
-                )
-        except TimeoutError:
-            raise psycopg.errors.ConnectionTimeout(f"no connection within {self._connect_seconds:g} s") from None
+        return await psycopg.AsyncConnection.connect(
+            **self._arguments, autocommit=True, row_factory=dict_row, prepare_threshold=1
+        )
 
     async def _discard(self, failed: Connection) -> None:
         """Close a connection after a failure, and with it all idle ones if its server has gone."""

@@ -28,11 +28,9 @@ _Answer = TypeVar("_Answer")
 DEADLINE_SECONDS = 5.0
 #: The first way, and two more: with two poolers of which one is lost, seven of eight requests find the other.
 _ATTEMPTS = 3
-#: A peer that does not even confirm what it was sent for so long is gone, with its node or its cable. One that is only
-#: slow confirms: its kernel does.
+#: A peer that does not even confirm what it was sent for so long is gone, with its node or its cable: so is one that
+#: leaves the first packet of a connection unanswered. One that is only slow confirms, its kernel does.
 _UNCONFIRMED_SECONDS = 1.5
-#: Short, so that a way that leads nowhere leaves time for the next two.
-_CONNECT_SECONDS = 1.0
 #: Seconds after which a refused caller should come again.
 _RETRY_SECONDS = 2.0
 #: What PostgreSQL or the way to it may do to us. Anything else that psycopg raises is a bug of ours.
@@ -45,10 +43,12 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         """Connect lazily: the gateway starts while PostgreSQL is away."""
         self._connections = Connections(
-            connect_arguments(settings) | {"tcp_user_timeout": int(_UNCONFIRMED_SECONDS * 1000)},
+            connect_arguments(settings)
+            # No shorter time for a handshake: with one second everybody was refused while the pods of a drained node
+            # started on two processors, and each attempt that was thrown away made it worse.
+            | {"connect_timeout": int(DEADLINE_SECONDS), "tcp_user_timeout": int(_UNCONFIRMED_SECONDS * 1000)},
             size=settings.postgresql_pool_size,
             wait_seconds=settings.postgresql_connect_timeout_seconds,
-            connect_seconds=_CONNECT_SECONDS,
         )
 
     async def run(

@@ -26,8 +26,9 @@ _DEFAULTS = (
     "timeout client 1h",
     "timeout server 1h",
 )
-#: Lost after a second; who is connected through a lost node is told so, instead of waiting for answers.
-_CHECK = "check inter 500ms fall 2 rise 2 on-marked-down shutdown-sessions"
+#: Lost after two seconds; who is connected through a lost node is told so, instead of waiting for answers. With half of
+#: that a node counted as lost when the machine was busy with the pods of another that was being drained.
+_CHECK = "check inter 1s fall 2 rise 2 on-marked-down shutdown-sessions"
 
 
 def settings(layout: Layout) -> str:

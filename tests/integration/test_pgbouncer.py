@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
 import docker
+import httpx
 import psycopg
 import pytest
 
@@ -21,8 +24,9 @@ from tests.integration.harness import images
 from tests.integration.harness.containers import Machine
 from tests.integration.harness.drills import Drill, wait_archived
 from tests.integration.harness.load import Load, assert_exact, count
+from tests.integration.harness.messages import event
 from tests.integration.harness.services import Service
-from tests.integration.harness.stack import Stack
+from tests.integration.harness.stack import QUICK, Stack
 from tests.integration.harness.tls import plain_answer
 from tests.integration.harness.waiting import eventually
 
@@ -31,6 +35,8 @@ _REPLICAS = 2
 _THROUGH_IT = {"MILLRACE_POSTGRESQL_HOST": _NAME}
 SECONDS = 8.0
 UNDER_WAY = 60
+#: Longer than any handshake on a machine that has nothing else to do; shorter than the time that a request has.
+SLOW_SECONDS = 1.7
 
 
 def _settings(stack: Stack, name: str, server: str, *, known_as: str | None = None) -> Service:
@@ -169,6 +175,25 @@ def test_pgbouncer_stopped_under_load(pooled: Stack, pooler: Machine, load: Call
         assert pooler.state["ExitCode"] == 0, "it ended by itself, not by SIGKILL"
         pooler.start_again()
     assert_exact(running.accounting())
+
+
+def test_slow_to_connect(pooled: Stack, pooler: Machine) -> None:
+    """A handshake that takes longer than usual is waited for, not begun anew: whoever is slow has enough to do."""
+    gateway = pooled.replace("gateway", environment={**QUICK, **_THROUGH_IT})
+    with ThreadPoolExecutor(8) as pool, pooled.http() as client:
+        pooler.docker.pause()
+        try:
+            frozen_at = time.monotonic()
+            sent = [pool.submit(client.post, "/v1/events", json=event(f"somebody-{number}")) for number in range(8)]
+            eventually(
+                lambda: time.monotonic() - frozen_at > SLOW_SECONDS, within=10, what="it was slow for long enough"
+            )
+            retried = "postgresql_tried_again" in gateway.logs()
+        finally:
+            pooler.docker.unpause()
+        answers = [answer.result().status_code for answer in sent]
+    assert answers == [httpx.codes.ACCEPTED] * len(sent)
+    assert not retried
 
 
 @pytest.mark.parametrize("loss", ["killed", "cut off"])
