@@ -16,7 +16,7 @@ def test_every_node_is_a_server_that_is_checked() -> None:
 
     for node in LAYOUT.nodes:
         assert f"server {node.name} {node.address}:30443" in text
-    assert "check inter 500ms fall 2 rise 2 on-marked-down shutdown-sessions" in text
+    assert "check inter 1s fall 2 rise 2 on-marked-down shutdown-sessions" in text
 
 
 def test_it_listens_on_the_loopback_interface_alone_and_tries_elsewhere() -> None:
