@@ -30,7 +30,7 @@ DEADLINE_SECONDS = 5.0
 _ATTEMPTS = 3
 #: A peer that does not even confirm what it was sent for so long is gone, with its node or its cable: so is one that
 #: leaves the first packet of a connection unanswered. One that is only slow confirms, its kernel does.
-_UNCONFIRMED_SECONDS = 1.5
+_UNCONFIRMED_SECONDS = 1.0
 #: Seconds after which a refused caller should come again.
 _RETRY_SECONDS = 2.0
 #: What PostgreSQL or the way to it may do to us. Anything else that psycopg raises is a bug of ours.
