@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -68,16 +69,17 @@ def campaign(
     say("campaign: " + ", ".join(f"{went.verdict[name]} {name}" for name in numbers if name in went.verdict))
     failures = _failures(went)
     for each in went.drills:
-        failed = sum(each.began_at <= at <= each.ended_at for at in failures)
+        failed = sum(each.began_at <= at <= each.ended_at for at, _ in failures)
         say(f"{each.drill}: well again after {each.ended_at - each.began_at:.0f} s, {failed} failed requests meanwhile")
     return went
 
 
-def _failures(campaign: Campaign) -> list[float]:
-    """When each request was due that was not answered 202; Unix seconds."""
+def _failures(campaign: Campaign) -> list[tuple[float, str]]:
+    """Each request that was not answered 202: when it was due (Unix seconds), and what came instead."""
     lines = (campaign.folder / FAILURES_FILE).read_text().splitlines()
     assert len(lines) >= campaign.verdict["gateway_errors"]
-    return [json.loads(line)["intended_at"] for line in lines]
+    failed = [json.loads(line) for line in lines]
+    return [(each["intended_at"], f"{each['status']} {(each['error'] or '').strip()[:80]}") for each in failed]
 
 
 def test_every_drill_happened_and_healed(campaign: Campaign) -> None:
@@ -117,8 +119,8 @@ def test_requests_fail_only_while_the_database_moves_or_a_node_is_lost(campaign:
     """Each failed request began in a time that is named, bounded and ended."""
     windows = [_window(each, database_node) for each in campaign.drills]
     allowed = [window for window in windows if window is not None]
-    failed = [at for at in _failures(campaign) if not any(begin <= at <= end for begin, end in allowed)]
-    assert not failed, f"{len(failed)}, such as {failed[:5]}; allowed: {allowed}"
+    failed = [(at, how) for at, how in _failures(campaign) if not any(begin <= at <= end for begin, end in allowed)]
+    assert not failed, f"{len(failed)} from {failed[0][0]}: {Counter(how for _, how in failed)}; allowed: {allowed}"
 
 
 def _window(drill: Evidence, database_node: str) -> tuple[float, float] | None:
