@@ -43,6 +43,11 @@ class _Drain:
                 self._evict(pod.metadata)
         return not left
 
+    def left(self) -> str:
+        """Who is still there, and whom a budget kept: the usual reason."""
+        names = [pod.metadata.name for pod in pods_on(self.target, self.node)]
+        return f"On {self.node} after {DRAIN_SECONDS:.0f} s: {names}; refused by budgets: {dict(self.refused)}"
+
     def _evict(self, metadata: Any) -> None:
         name = f"{metadata.namespace}/{metadata.name}"
         if evict(self.target, metadata):
@@ -55,10 +60,6 @@ def _cordon(target: KubernetesTarget, node: str, *, on: bool) -> float:
     at = time.time()
     target.cordon(node, on=on)
     return at
-
-
-def _names(pods: list[Any]) -> str:
-    return ", ".join(pod.metadata.name for pod in pods)
 
 
 def evict(target: KubernetesTarget, metadata: Any, *, dry_run: bool = False) -> bool:
@@ -89,9 +90,7 @@ def drain(target: KubernetesTarget, node: str, say: Say) -> None:
         lambda: _cordon(target, node, on=True),
         lambda: _cordon(target, node, on=False),
         noticed=running.step,
-        unnoticed=lambda: (
-            f"On {node} after {DRAIN_SECONDS:.0f} s: {[pod.metadata.name for pod in pods_on(target, node)]}"
-        ),
+        unnoticed=running.left,
         notice_seconds=DRAIN_SECONDS,
         seconds=0.0,
         say=say,

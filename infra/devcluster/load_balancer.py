@@ -27,7 +27,7 @@ _DEFAULTS = (
     "timeout server 1h",
 )
 #: Lost after two seconds; who is connected through a lost node is told so, instead of waiting for answers. With half of
-#: that a node counted as lost when the machine was busy with the pods of another that was being drained.
+#: that, connections through nodes that were well were closed too while two busy processors drained another.
 _CHECK = "check inter 1s fall 2 rise 2 on-marked-down shutdown-sessions"
 
 
