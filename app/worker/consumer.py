@@ -19,6 +19,7 @@ from app.settings import load
 from app.storage.failures import TaskFailure
 from app.tasks.base import record_quietly
 from app.tasks.metrics import count_outcome
+from app.telemetry import heartbeat
 from app.worker.heartbeat import Heartbeat
 
 log = structlog.get_logger(__name__)
@@ -49,6 +50,11 @@ class MillraceConsumer(Consumer):
         connection = self.app.connection_for_write(*args, **options)
         connection.transport_options = {**(connection.transport_options or {}), "confirm_publish": False}
         return self.ensure_connected(connection)
+
+    def on_ready(self) -> None:
+        """The broker has answered basic.consume: only now does this worker get messages."""
+        super().on_ready()
+        heartbeat.write(load().heartbeat_file, "consuming")
 
     def create_task_handler(self, *args: Any, **options: Any) -> Callable[[Any], None]:
         """Celery's handler, behind a check of the message's shape.

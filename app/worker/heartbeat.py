@@ -1,6 +1,10 @@
 """The worker's heartbeat, as a step of Celery's consumer.
 
 The timer runs in the parent's event loop, so it beats while all children are busy and stops when the loop is wedged.
+
+The first beat is `MillraceConsumer.on_ready`'s, after the broker's answer to basic.consume, which may be long in coming:
+all nodes of a cluster had started at once, a queue elected two leaders within 20 ms, and a minute later its worker had
+no consumer yet. It had long said that it was consuming (seen in CI, RabbitMQ 4.3.6).
 """
 
 from __future__ import annotations
@@ -27,8 +31,8 @@ class Heartbeat(bootsteps.StartStopStep):
         self._timer: Any = None
 
     def start(self, parent: Any) -> None:
-        """Connected, and consuming as soon as the loop runs."""
-        heartbeat.write(self._path, "consuming")
+        """Connected; what follows asks the broker for messages, and the loop runs only when it has answered."""
+        heartbeat.write(self._path, "subscribing")
         self._timer = parent.timer.call_repeatedly(
             heartbeat.BEAT_SECONDS, heartbeat.write, (self._path, "consuming"), priority=10
         )

@@ -48,6 +48,28 @@ def test_broker_away_for_a_minute(cluster43: Stack, load: Callable[..., Load]) -
     assert_exact(running.accounting())
 
 
+def test_a_worker_whose_queue_is_silent_is_not_ready(cluster43: Stack) -> None:
+    """A worker says that it consumes when the broker has said so, not when it is connected.
+
+    Given a queue that lost two of its three members, with all brokers up,
+    when a worker for it starts,
+    then it is connected and not ready; when the members are back, it is ready.
+    """
+    stopped = [cluster43.machines[name] for name in cluster43.nodes[:2]]
+    try:
+        for node in stopped:
+            node.execute("rabbitmqctl", "eval", "ok = ra:stop_server(quorum_queues, {millrace_external, node()}).")
+        worker = cluster43.replace("worker-external", wait=False)
+        eventually(
+            lambda: worker.heartbeat() in {"subscribing", "consuming"}, within=60, what="the worker is connected"
+        )
+        assert worker.heartbeat() == "subscribing"
+    finally:
+        for node in stopped:
+            node.execute("rabbitmqctl", "eval", "ok = ra:restart_server(quorum_queues, {millrace_external, node()}).")
+    cluster43.wait("worker-external")
+
+
 def test_worker_of_a_killed_node_resumes(cluster43: Stack, load: Callable[..., Load]) -> None:
     """On 4.3 a worker whose node is killed, and stays dead, executes again within 5 s."""
     worker_of_a_killed_node_resumes(cluster43, load)

@@ -117,11 +117,15 @@ class Machine:
         assert code == 0, f"{self.service.name}: {command} ended with {code}: {text}"
         return text
 
-    def consuming(self) -> bool:
-        """Whether its heartbeat says that it does its work."""
+    def heartbeat(self) -> str:
+        """The state that its heartbeat says; empty before the first."""
         code, output = self.docker.exec_run(["cat", _HEARTBEAT])
         # On a busy machine Docker sometimes loses what a command printed.
-        return code == 0 and bool(output) and json.loads(output)["state"] == "consuming"
+        return str(json.loads(output)["state"]) if code == 0 and output else ""
+
+    def consuming(self) -> bool:
+        """Whether its heartbeat says that it does its work."""
+        return self.heartbeat() == "consuming"
 
     def processes(self) -> dict[int, int]:
         """Pid to parent's pid, as seen inside."""

@@ -19,6 +19,8 @@ from app.telemetry.probe import main, verdict
         ("ready", "starting", 1, False),
         ("live", "consuming", 59, True),
         ("live", "consuming", 61, False),
+        ("ready", "subscribing", 1, False),
+        ("live", "subscribing", 61, False),
         ("live", "disconnected", 61, True),
         ("live", "disconnected", 1801, False),
     ],
