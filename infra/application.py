@@ -49,6 +49,7 @@ class Process:
     probes: Probes = NO_PROBES
     pre_stop: tuple[str, ...] = ()
     restart_policy: str = "Always"
+    spread_hosts: str = "ScheduleAnyway"
 
 
 def heartbeat_probes() -> Probes:
@@ -126,6 +127,7 @@ def pod_of(stack: Stack, process: Process, backends: Backends) -> core.PodSpecAr
         first=first,
         grace_period_seconds=process.grace_period_seconds,
         restart_policy=process.restart_policy,
+        spread_hosts=process.spread_hosts,
     )
 
 

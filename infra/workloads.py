@@ -194,6 +194,10 @@ def _spread(stack: Stack, component: str, hosts: str) -> list[core.TopologySprea
             topology_key=key,
             when_unsatisfiable=when,
             label_selector=meta.LabelSelectorArgs(match_labels=naming.selector(component)),
+            # Of its own revision only: pods that a roll-out is about to remove would leave theirs in heaps.
+            match_label_keys=["pod-template-hash"],
+            # A node that is being drained takes no pods: counted as an empty one it would make every other too full.
+            node_taints_policy="Honor",
         )
         for key, when in over.items()
     ]

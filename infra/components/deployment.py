@@ -47,13 +47,13 @@ def service_account(parent: Component, component: str) -> core.ServiceAccount:
     )
 
 
-def disruption_budget(parent: Component, component: str) -> policy.PodDisruptionBudget:
-    """One pod at a time may be moved; one that is broken anyway always."""
+def disruption_budget(parent: Component, component: str, max_unavailable: int | str = 1) -> policy.PodDisruptionBudget:
+    """So many pods may be moved at a time; one that is broken anyway always."""
     return policy.PodDisruptionBudget(
         component,
         metadata=metadata(parent.stack, component),
         spec=policy.PodDisruptionBudgetSpecArgs(
-            max_unavailable=1,
+            max_unavailable=max_unavailable,
             unhealthy_pod_eviction_policy="AlwaysAllow",
             selector=meta.LabelSelectorArgs(match_labels=naming.selector(component)),
         ),

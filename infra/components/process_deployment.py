@@ -32,6 +32,7 @@ class ProcessDeployment(Component):
         replicas: int | None,
         after: Sequence[pulumi.Resource],
         recreate: bool = False,
+        max_unavailable: int | str = 1,
     ) -> None:
         """`replicas` is None where a scaler owns the number: a number here would fight with it at every deploy."""
         super().__init__(process.component, stack, after=[*after, *ready_servers(process, backends)])
@@ -58,4 +59,4 @@ class ProcessDeployment(Component):
             opts=self.child(after=[certificate, account]),
         )
         if not recreate:
-            disruption_budget(self, process.component)
+            disruption_budget(self, process.component, max_unavailable)

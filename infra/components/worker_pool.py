@@ -13,9 +13,13 @@ from infra.components.certificates import Certificates
 from infra.components.process_deployment import ProcessDeployment
 from infra.components.scalers import cpu_scaler, queue_scaler
 from infra.endpoints import Backends
+from infra.settings.backends import SinglePostgreSQL
 from infra.settings.scaling import Fixed, HpaCpu, KedaQueue
 from infra.settings.stack import Stack
 from infra.settings.workloads import Pool
+
+#: More than a node holds of a pool that is spread evenly: a drained node's are never kept by their budget (ADR 0017).
+MAX_UNAVAILABLE = "50%"
 
 
 class WorkerPool(ProcessDeployment):
@@ -52,9 +56,19 @@ class WorkerPool(ProcessDeployment):
             },
             waits_for=("--migrations", "--topology"),
             probes=heartbeat_probes(),
+            # A database that waits for its drained node has nobody to wait for who waits for it (ADR 0017).
+            spread_hosts="DoNotSchedule" if isinstance(stack.database, SinglePostgreSQL) else "ScheduleAnyway",
         )
         replicas = pool.scaling.replicas if isinstance(pool.scaling, Fixed) else None
-        super().__init__(stack, process, backends, certificates, replicas=replicas, after=after)
+        super().__init__(
+            stack,
+            process,
+            backends,
+            certificates,
+            replicas=replicas,
+            after=after,
+            max_unavailable=MAX_UNAVAILABLE,
+        )
         match pool.scaling:
             case HpaCpu() as scaling:
                 cpu_scaler(self, component, scaling, pool.grace_period_seconds, self.deployment)
