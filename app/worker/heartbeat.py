@@ -2,9 +2,9 @@
 
 The timer runs in the parent's event loop, so it beats while all children are busy and stops when the loop is wedged.
 
-The first beat is `MillraceConsumer.on_ready`'s: the broker has answered basic.consume. That may take long. In CI (4.3.6)
-all nodes of a cluster had started at once, a queue elected two leaders within 20 ms, and a minute later its worker had
-no consumer yet, though it had long said that it was consuming.
+The first beat is `MillraceConsumer.on_ready`'s: the broker has answered basic.consume. That may take long. In CI, after
+all nodes of a cluster (4.3.6) had started at once, a queue elected two leaders within 20 ms; a minute later its worker
+had no consumer yet, though it had long said that it was consuming.
 """
 
 from __future__ import annotations
