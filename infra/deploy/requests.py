@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
 import kubernetes.config
+import yaml
 from kubernetes.client import ApiClient, Configuration
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
+from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION
 from kubernetes.dynamic import DynamicClient
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 from urllib3.exceptions import HTTPError
@@ -28,7 +31,7 @@ def connect(context: str | None) -> ApiClient:
     """The cluster of the kubeconfig (KUBECONFIG, or ~/.kube/config) and its context.
 
     Raises:
-        NothingChangedError: there is no such file or context.
+        NothingChangedError: there is no such file or context, or it is not what it should be.
     """
     configuration = Configuration()
     configuration.retries = False
@@ -38,6 +41,10 @@ def connect(context: str | None) -> ApiClient:
         raise NothingChangedError(
             f"no cluster to speak to: {error}; name a file in KUBECONFIG and a context with CONTEXT="
         ) from None
+    except (yaml.YAMLError, TypeError, AttributeError, ValueError) as error:
+        # What the library makes of a file of another kind: it reads it as it comes.
+        place = os.environ.get("KUBECONFIG", KUBE_CONFIG_DEFAULT_LOCATION)
+        raise NothingChangedError(f"{place} is not a kubeconfig: {error}; name another file in KUBECONFIG") from None
 
 
 def call(api: DynamicClient, method: str, path: str, what: str, **request: Any) -> dict[str, Any]:
