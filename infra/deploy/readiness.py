@@ -103,7 +103,8 @@ def _waiting(why: str) -> Readiness:
 
 
 _SAY_GENERATION = frozenset({"Deployment", "StatefulSet"})
-#: A ScaledObject also says `Ready`, but only when the Deployment that it scales is there, which comes after it.
+#: Scalers are not among them: whether they act is a matter of metrics-server and KEDA, no reason to call a deployment
+#: failed. `make staging`, after which all must work, asks for them too (infra/staging/ready.py).
 _RULES: Mapping[str, Callable[[Mapping[str, Any]], Readiness]] = {
     "Deployment": _deployment,
     "StatefulSet": _stateful_set,
