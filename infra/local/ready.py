@@ -30,15 +30,26 @@ def healthy(container: Container) -> bool:
     """Ask the container now. One without a health check is healthy when it runs."""
     if container.state != "running":
         return False
+    return container.status == "healthy" or _check(container)[0]
+
+
+def _check(container: Container) -> tuple[bool, str]:
+    """Whether its own health check is content, and what it says."""
     command = _health_command(container.name)
-    if not command or container.status == "healthy":
-        return True
-    return process.run("docker", "exec", container.name, *command).returncode == 0
+    if not command:
+        return True, ""
+    found = process.run("docker", "exec", container.name, *command)
+    return found.returncode == 0, (found.stdout + found.stderr).strip()
 
 
 def _complaint(missing: Sequence[Container]) -> str:
-    parts = [f"{c.service} ({c.state}, exit code {c.exit_code}):\n{tail(c.name)}" for c in missing]
-    return "\n\n".join(parts)
+    return "\n\n".join(f"{c.service} ({_state(c)}):\n{tail(c.name)}" for c in missing)
+
+
+def _state(container: Container) -> str:
+    if container.state != "running":
+        return f"{container.state}, exit code {container.exit_code}"
+    return ", ".join(part for part in ("running", _check(container)[1]) if part)
 
 
 def wait_healthy(
