@@ -15,8 +15,8 @@ from infra.staging.place import LOCAL_HOST
 
 STACK = "staging"
 #: Three nodes share one machine there: sixteen workers that start at once take it from everybody (load 54 on two cores,
-#: and the gateway lost its database), as a cluster whose nodes are full would leave them pending. With four of each, two
-#: nodes have no room for a database that is not starved while the third is drained.
+#: and the gateway lost its database), as a cluster whose nodes are full would leave them pending. Four of each would
+#: leave two nodes no room for all the others while the third is drained.
 MAX_REPLICAS = 3
 
 
