@@ -18,7 +18,7 @@ from infra.settings.scaling import Fixed, HpaCpu, KedaQueue
 from infra.settings.stack import Stack
 from infra.settings.workloads import Pool
 
-#: More than a node holds of a pool that is spread evenly: a drained node's are never kept by their budget (ADR 0017).
+#: At least what a node holds of a pool that is spread evenly: its budget never keeps them on a drained node (ADR 0017).
 MAX_UNAVAILABLE = "50%"
 
 
@@ -56,7 +56,7 @@ class WorkerPool(ProcessDeployment):
             },
             waits_for=("--migrations", "--topology"),
             probes=heartbeat_probes(),
-            # A database that waits for its drained node has nobody to wait for who waits for it (ADR 0017).
+            # The only database waits for its drained node: no worker there may have to wait for it first (ADR 0017).
             spread_hosts="DoNotSchedule" if isinstance(stack.database, SinglePostgreSQL) else "ScheduleAnyway",
         )
         replicas = pool.scaling.replicas if isinstance(pool.scaling, Fixed) else None
