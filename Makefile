@@ -39,23 +39,23 @@ manifests: ## the rendered stacks against schemas (kubeconform), scanner (checko
 		&& $(PYTHON) -m infra.checks manifests .millrace/build/render/$$stack \
 		&& $(PYTHON) -m infra.policy.command .millrace/build/render/$$stack --environment $$stack || exit 1; \
 	done
-	$(PYTHON) -m pytest tests/manifests
+	$(PYTHON) -m pytest tests/proofs/manifests
 
 # Built before the tests: their time limits are for tests.
 engine: ## the program on the real Pulumi engine: about 3 minutes; the first time 5 more, to build it
 	$(BOOTSTRAP)
 	$(PYTHON) -m infra.toolchain pulumi
-	$(PYTHON) -m pytest tests/engine --timeout 900
+	$(PYTHON) -m pytest tests/proofs/engine --timeout 900
 
 # Four API servers side by side: the tests wait for controllers nearly all of the time.
 cluster-tests: ## deployment on a real Kubernetes API server: about 7 minutes; the first time 8 more, to build it
 	$(BOOTSTRAP)
 	$(PYTHON) -m infra.toolchain etcd kube-apiserver kube-controller-manager
-	$(PYTHON) -m pytest tests/cluster -n 4 --timeout 900 --ignore tests/cluster/test_devcluster_nodes.py
+	$(PYTHON) -m pytest tests/proofs/api_server -n 4 --timeout 900
 
 cluster-proof: bootstrap ## the three-node cluster of `make cluster`, tried out and taken down again (root; 25 minutes the first time)
 	$(PYTHON) -m infra.local images
-	$(PYTHON) -m pytest tests/cluster/test_devcluster_nodes.py
+	$(PYTHON) -m pytest tests/proofs/devcluster
 
 toolchain: ## build every Go program that is used anywhere (20 minutes the first time), so that nothing waits for one later
 	$(BOOTSTRAP)
@@ -117,7 +117,7 @@ staging: bootstrap ## staging in a cluster, ready for use: three nodes on this m
 	$(PYTHON) -m infra.staging up $(CLUSTER)
 
 e2e: staging ## end-to-end tests: real load on staging's cluster while its nodes and brokers fail
-	$(PYTHON) -m pytest tests/e2e --timeout 1800
+	$(PYTHON) -m pytest tests/proofs/e2e --timeout 1800
 
 cluster: ## start a three-node Kubernetes on this machine, from Go modules (root; long the first time, then about a minute)
 	$(BOOTSTRAP) --docker

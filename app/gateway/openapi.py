@@ -1,6 +1,6 @@
 """What the OpenAPI document says of each route: the routes read the raw request, for speed, so it is said here.
 
-schemathesis holds the gateway to every word of it (tests/integration).
+schemathesis holds the gateway to every word of it (tests/proofs/schemathesis).
 """
 
 from __future__ import annotations

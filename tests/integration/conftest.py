@@ -22,9 +22,9 @@ os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
 
 from app.contract import Role
 from infra.servers.rabbitmq.cluster import RabbitMQVersion
-from tests.integration.harness import cleanup, images
-from tests.integration.harness.load import Load
-from tests.integration.harness.stack import Stack
+from tests.harness import cleanup, images
+from tests.harness.load import Load
+from tests.harness.stack import Stack
 
 #: Of each container, in a failure's report; without the lines that say that all is well.
 _LOG_LINES = 12

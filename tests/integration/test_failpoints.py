@@ -9,10 +9,10 @@ import pytest
 from app.contract import Role
 from app.failpoints import Failpoint
 from loadtests.history import Outcome
-from tests.integration.harness.drills import Drill, archived, wait_archived
-from tests.integration.harness.load import Load, assert_exact, count
-from tests.integration.harness.stack import QUICK, Stack
-from tests.integration.harness.waiting import eventually
+from tests.harness.drills import Drill, archived, wait_archived
+from tests.harness.load import Load, assert_exact, count
+from tests.harness.stack import QUICK, Stack
+from tests.harness.waiting import eventually
 
 SECONDS = 6.0
 KILLED = 137

@@ -11,10 +11,10 @@ import pytest
 
 from app import contract
 from app.contract import Scope
-from tests.integration.harness.load import drain
-from tests.integration.harness.messages import event
-from tests.integration.harness.stack import QUICK, Stack
-from tests.integration.harness.waiting import eventually
+from tests.harness.load import drain
+from tests.harness.messages import event
+from tests.harness.stack import QUICK, Stack
+from tests.harness.waiting import eventually
 
 PROBLEM = "application/problem+json"
 

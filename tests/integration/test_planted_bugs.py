@@ -9,10 +9,10 @@ import pytest
 
 from app.failpoints import Failpoint
 from infra.local.state import REPOSITORY
-from tests.integration.harness.containers import Machine
-from tests.integration.harness.load import Load, assert_exact
-from tests.integration.harness.stack import QUICK, Stack
-from tests.integration.harness.waiting import eventually
+from tests.harness.containers import Machine
+from tests.harness.load import Load, assert_exact
+from tests.harness.stack import QUICK, Stack
+from tests.harness.waiting import eventually
 
 SECONDS = 4.0
 

@@ -13,10 +13,10 @@ from app import contract
 from app.contract import QueueClass
 from infra.servers.rabbitmq.vhost import work_queue_policy
 from loadtests.reconcile import Accounting
-from tests.integration.harness.drills import DRILL_USER, Drill, archived, wait_archived
-from tests.integration.harness.load import Load, assert_exact
-from tests.integration.harness.messages import event, publish, task_body
-from tests.integration.harness.stack import QUICK, Stack
+from tests.harness.drills import DRILL_USER, Drill, archived, wait_archived
+from tests.harness.load import Load, assert_exact
+from tests.harness.messages import event, publish, task_body
+from tests.harness.stack import QUICK, Stack
 
 #: Twenty deliveries of a killed child take minutes; the number changes nothing of the path. Only in this module.
 DELIVERY_LIMIT = 4

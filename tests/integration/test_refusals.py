@@ -17,10 +17,10 @@ from redis.retry import Retry
 from app import contract
 from app.contract import Role
 from infra.local import settings_files
-from tests.integration.harness.messages import channel
-from tests.integration.harness.stack import Stack
-from tests.integration.harness.tls import answers_tls, plain_answer
-from tests.integration.harness.waiting import eventually
+from tests.harness.messages import channel
+from tests.harness.stack import Stack
+from tests.harness.tls import answers_tls, plain_answer
+from tests.harness.waiting import eventually
 
 _HTTP = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 _WRONG = "wrong"  # a password

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from app.contract import Role
 from app.storage.retention import TABLES, partition_name, partition_statement
-from tests.integration.harness.stack import Stack
+from tests.harness.stack import Stack
 
 OLD_DAYS = 200
 

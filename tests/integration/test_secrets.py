@@ -10,8 +10,8 @@ import docker
 import pytest
 
 from infra.local.state import REPOSITORY
-from tests.integration.harness import images
-from tests.integration.harness.stack import Stack
+from tests.harness import images
+from tests.harness.stack import Stack
 
 _PEM = re.compile(rb"-----BEGIN (?:[A-Z ]*PRIVATE KEY|CERTIFICATE)-----[\r\n]+[A-Za-z0-9+/=]{20}")
 #: In the images: any key but in the documentation and tests of libraries, which the build has removed.

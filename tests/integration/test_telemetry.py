@@ -8,9 +8,9 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from app import contract
-from tests.integration.harness.load import drain
-from tests.integration.harness.messages import event
-from tests.integration.harness.stack import PROCESSES, Stack
+from tests.harness.load import drain
+from tests.harness.messages import event
+from tests.harness.stack import PROCESSES, Stack
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE_ID}-00f067aa0ba902b7-01"

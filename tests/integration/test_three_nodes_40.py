@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.integration.harness.load import Load
-from tests.integration.harness.node_killed import worker_of_a_killed_node_resumes
-from tests.integration.harness.stack import Stack
+from tests.harness.load import Load
+from tests.harness.node_killed import worker_of_a_killed_node_resumes
+from tests.harness.stack import Stack
 
 
 def test_worker_of_a_killed_node_resumes(cluster40: Stack, load: Callable[..., Load]) -> None:

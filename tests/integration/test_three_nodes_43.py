@@ -7,11 +7,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from loadtests.history import Outcome
-from tests.integration.harness.containers import Machine
-from tests.integration.harness.load import Load, assert_exact, count
-from tests.integration.harness.node_killed import worker_of_a_killed_node_resumes
-from tests.integration.harness.stack import Stack
-from tests.integration.harness.waiting import eventually
+from tests.harness.containers import Machine
+from tests.harness.load import Load, assert_exact, count
+from tests.harness.node_killed import worker_of_a_killed_node_resumes
+from tests.harness.stack import Stack
+from tests.harness.waiting import eventually
 
 AWAY_SECONDS = 60.0
 

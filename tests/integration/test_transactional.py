@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.integration.harness.load import drain
-from tests.integration.harness.messages import channel, event
-from tests.integration.harness.stack import Stack
-from tests.integration.harness.waiting import eventually
+from tests.harness.load import drain
+from tests.harness.messages import channel, event
+from tests.harness.stack import Stack
+from tests.harness.waiting import eventually
 
 #: As an application would write it. The external class has no worker here, so its messages can be looked at.
 _SEND = """

@@ -13,7 +13,7 @@ import pytest
 from infra.render.program import REPOSITORY
 
 _OURS = ("infra.devcluster", "infra.staging")
-_FILES = sorted((REPOSITORY / "tests/e2e").rglob("*.py"))
+_FILES = sorted((REPOSITORY / "tests/proofs/e2e").rglob("*.py"))
 
 
 def _imported(source: str) -> set[str]:

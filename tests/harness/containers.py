@@ -1,0 +1,151 @@
+"""One container of a stack: testcontainers' with the verbs that faults need."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from docker.errors import APIError
+from docker.models.containers import Container
+from testcontainers.core.container import DockerContainer
+from testcontainers.core.network import Network
+
+from tests.harness import cleanup
+from tests.harness.services import Service
+from tests.harness.waiting import eventually
+
+_HEARTBEAT = "/tmp/millrace-heartbeat.json"  # noqa: S108 - in the container
+_SECRETS = "/run/secrets/millrace"
+
+
+class Machine:
+    """A service's container: started as compose would start it, less the restart policy, because a fault must last."""
+
+    def __init__(
+        self,
+        service: Service,
+        network: Network,
+        prefix: str,
+        *,
+        environment: Mapping[str, str] | None = None,
+        ports: Mapping[int, int] | None = None,
+        mounts: Mapping[str, str] | None = None,
+        options: Mapping[str, Any] | None = None,
+        command: tuple[str, ...] | None = None,
+    ) -> None:
+        """Describe it; nothing starts yet."""
+        self.service = service
+        #: Not as compose says, in more than its environment: never to be used by the next test.
+        self.special = bool(mounts or options or command)
+        self.environment = {**service.environment, **(environment or {})}
+        self._container = DockerContainer(service.image).with_envs(**self.environment).with_network(network)
+        self._container.with_network_aliases(*service.aliases).with_name(f"{prefix}-{service.name}")
+        words = command if command is not None else service.command
+        if words:
+            self._container.with_command(list(words))
+        for source, target in {**service.mounts, **(mounts or {})}.items():
+            self._container.with_volume_mapping(source, target, "ro")
+        for path in service.tmpfs:
+            self._container.with_tmpfs_mount(path)
+        # Loopback only, which `with_bind_ports` cannot say.
+        self._container.ports = {str(inside): ("127.0.0.1", outside) for inside, outside in (ports or {}).items()}  # type: ignore[assignment]
+        self._container.with_kwargs(**{**service.options, **(options or {})}, labels=cleanup.labels())
+
+    def start(self) -> None:
+        """Create and start it."""
+        self._container.start()
+
+    def remove(self) -> None:
+        """Kill it and take its data away."""
+        try:
+            self._container.stop(force=True, delete_volume=True)
+        except APIError as error:
+            if error.status_code not in {404, 409}:
+                raise
+
+    @property
+    def docker(self) -> Container:
+        """Docker's own view of it."""
+        return self._container.get_wrapped_container()
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Docker's `State`: Running, ExitCode, OOMKilled, ..."""
+        self.docker.reload()
+        state: dict[str, Any] = self.docker.attrs["State"]
+        return state
+
+    @property
+    def running(self) -> bool:
+        """Whether it runs now."""
+        return bool(self.state["Running"])
+
+    def kill(self) -> None:
+        """SIGKILL to all of it."""
+        self.docker.kill("SIGKILL")
+
+    def stop(self, *, timeout: int = 10) -> None:
+        """SIGTERM, then SIGKILL after `timeout`."""
+        self.docker.stop(timeout=timeout)
+
+    def start_again(self) -> None:
+        """Start it after a kill or a stop, with its data."""
+        self.docker.start()
+
+    def wait_ended(self, *, within: float = 30) -> int:
+        """Wait until it has ended; returns the exit code."""
+        eventually(lambda: not self.running, within=within, what=f"{self.service.name} ends")
+        return int(self.state["ExitCode"])
+
+    def logs(self, tail: int | str = "all") -> str:
+        """What it wrote, both streams."""
+        return self.docker.logs(tail=tail).decode(errors="replace")
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Its log as JSON objects, one a line; a line that is none is an error."""
+        return [json.loads(line) for line in self.docker.logs(stderr=False).decode().splitlines() if line.strip()]
+
+    def execute(self, *command: str) -> str:
+        """Run a command inside; returns what it printed.
+
+        Raises:
+            AssertionError: it failed.
+        """
+        code, output = self.docker.exec_run(list(command))
+        text = output.decode(errors="replace")
+        assert code == 0, f"{self.service.name}: {command} ended with {code}: {text}"
+        return text
+
+    def heartbeat(self) -> str:
+        """The state that its heartbeat says; empty before the first."""
+        code, output = self.docker.exec_run(["cat", _HEARTBEAT])
+        # On a busy machine Docker sometimes loses what a command printed.
+        return str(json.loads(output)["state"]) if code == 0 and output else ""
+
+    def consuming(self) -> bool:
+        """Whether its heartbeat says that it does its work."""
+        return self.heartbeat() == "consuming"
+
+    def processes(self) -> dict[int, int]:
+        """Pid to parent's pid, as seen inside."""
+        listing = self.execute("sh", "-c", "cat /proc/[0-9]*/stat 2>/dev/null || true")
+        found = {}
+        for line in listing.splitlines():
+            pid, _, rest = line.partition(" (")
+            fields = rest.rpartition(") ")[2].split()
+            found[int(pid)] = int(fields[1])
+        return found
+
+    def kill_parent(self) -> None:
+        """SIGKILL to the process itself, which is the child of the container's init."""
+        parents = [pid for pid, parent in self.processes().items() if parent == 1]
+        self.docker.exec_run(["sh", "-c", f"kill -9 {min(parents)}"])
+
+    def kill_child(self) -> int:
+        """SIGKILL to one of its pool's children; returns the pid."""
+        table = self.processes()
+        main = min(pid for pid, parent in table.items() if parent == 1)
+        child = min(pid for pid, parent in table.items() if parent == main)
+        self.execute("sh", "-c", f"kill -9 {child}")
+        return child

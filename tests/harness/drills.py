@@ -1,0 +1,42 @@
+"""Tasks that misbehave until mended, and their dead letters."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.harness.stack import Stack
+from tests.harness.waiting import eventually
+
+#: What the command `drill` puts into its event.
+DRILL_USER = "drill"
+
+
+class Drill:
+    """One misbehaving task: `python -m app drill`."""
+
+    def __init__(self, stack: Stack, fault: str, *, queue: str) -> None:
+        """Send it."""
+        sent = json.loads(stack.operate("drill", "--fault", fault, "--queue", queue).splitlines()[-1])
+        self._stack = stack
+        self.task_id: str = sent["task_id"]
+        self.event_id: str = sent["event_id"]
+        self._switch: str = sent["switch"]
+
+    def mend(self) -> None:
+        """Take the fault out, as if a new image had been deployed."""
+        self._stack.run("worker-external", "drill-mend", self._switch)
+
+
+def archived(stack: Stack, task_id: str) -> list[dict[str, Any]]:
+    """The dead letters of a task."""
+    columns = ("dead_letter_id", "state", "reason", "attempts", "exception_type", "queue")
+    rows = stack.query(f"SELECT {', '.join(columns)} FROM dead_letters WHERE task_id = %s", task_id)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def wait_archived(stack: Stack, task_id: str, *, within: float = 60) -> dict[str, Any]:
+    """Wait for the one dead letter of a task."""
+    letters = eventually(lambda: archived(stack, task_id), within=within, what=f"{task_id} is archived")
+    assert len(letters) == 1
+    return letters[0]

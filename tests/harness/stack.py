@@ -1,0 +1,314 @@
+"""A whole Millrace for tests: compose.yaml's services in a network of their own, with secrets of their own.
+
+One class, which tests hold in their hands; its parts are the modules beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import redis
+from testcontainers.core.network import Network
+
+from app import contract
+from app.contract import Role, Scope
+from infra.local import secrets, settings_files
+from infra.local.folders import RABBITMQ_NODES
+from infra.local.state import State
+from infra.servers.rabbitmq.cluster import RabbitMQVersion
+from tests.harness import cleanup, images, services
+from tests.harness.broker import Broker
+from tests.harness.containers import Machine
+from tests.harness.ports import free_port
+from tests.harness.tls import answers_tls
+from tests.harness.waiting import eventually
+
+#: What is ours to start and break; Flower and Prometheus only where a test asks for them.
+PROCESSES = ("gateway", "relay-1", "relay-2", "worker-interactive", "worker-bulk", "archiver")
+#: Short, where the defaults are made for production: what is tested is the order of events, not its duration.
+QUICK = {
+    "MILLRACE_DRILLS_ENABLED": "true",
+    "MILLRACE_RETRY_BASE_SECONDS": "0.2",
+    "MILLRACE_RELAY_LEASE_SECONDS": "5",
+    "MILLRACE_RELAY_CONFIRM_TIMEOUT_SECONDS": "4",
+}
+#: A quorum queue tells its counts once in this time (milliseconds; 5,000 by default), and a drained broker is one that
+#: told nought twice.
+TICK_MILLISECONDS = 1000
+BROKER = {"ERL_AFLAGS": f"-rabbit quorum_tick_interval {TICK_MILLISECONDS}"}
+#: A machine with two cores runs several stacks at once.
+_START_SECONDS = 150.0
+
+_INJECT = """
+import json, sys
+from app.brokers.celery_app import celery_app
+from app.brokers.transactional import in_transaction
+from app.storage.engine import engine
+queue, task, arguments = sys.argv[1:]
+with engine().begin() as connection, in_transaction(connection):
+    celery_app.send_task(task, args=json.loads(arguments), queue=queue)
+"""
+
+
+class Stack:
+    """Servers that live for a session, and processes that each test may replace, kill and start again."""
+
+    def __init__(self, name: str, folder: Path, *, version: RabbitMQVersion = "4.3", nodes: int = 1) -> None:
+        """Describe it; `start` makes it."""
+        self.name = name
+        self.version = version
+        self.nodes = RABBITMQ_NODES[:nodes]
+        self.servers = ("postgresql", "redis", *self.nodes)
+        self.state = State(folder)
+        self.machines: dict[str, Machine] = {}
+        self._ports: dict[tuple[str, int], int] = {}
+        self._network = Network(docker_network_kw={"labels": cleanup.labels()})
+        self.broker: Broker
+        self.api_key = ""
+
+    # --- Beginning and end
+
+    def start(self) -> None:
+        """Start the servers, make schema, topology and an API key; the processes start when a test wants them."""
+        secrets.write_secrets(self.state)
+        settings_files.write_settings(self.state, self.version, self.nodes)
+        self._network.create()
+        password = self.password(Role.OPERATOR, "rabbitmq")
+        management = [self.port(node, contract.PORT_RABBITMQ_MANAGEMENT) for node in self.nodes]
+        self.broker = Broker(management, self.ca_file, password)
+        with ThreadPoolExecutor() as pool:
+            list(
+                pool.map(
+                    lambda name: self._create(name, environment=BROKER if name in self.nodes else {}), self.servers
+                )
+            )
+            schema = pool.submit(self._prepare_postgresql)
+            topology = pool.submit(self._prepare_rabbitmq)
+            schema.result()
+            topology.result()
+
+    def close(self) -> None:
+        """Remove all of it."""
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(Machine.remove, self.machines.values()))
+        self.machines.clear()
+        if hasattr(self, "broker"):
+            self.broker.close()
+        cleanup.remove_network(self._network.name)
+
+    def _prepare_postgresql(self) -> None:
+        self.wait("postgresql")
+        self.run("migrate")
+        scopes = [part for scope in Scope for part in ("--scope", str(scope))]
+        self.api_key = self.operate("api-keys", "create", "--name", "tests", *scopes).split()[-1]
+
+    def _prepare_rabbitmq(self) -> None:
+        for server in ("redis", *self.nodes):
+            self.wait(server)
+        everyone = len(self.nodes)
+        eventually(
+            lambda: self.broker.nodes_running() == everyone,
+            within=_START_SECONDS, what=f"{everyone} nodes form a cluster", every=0.3, tolerate=(httpx.HTTPError,),
+        )  # fmt: skip
+        self.run("topology")
+
+    # --- Processes
+
+    def ensure(self, *names: str, **environment: str) -> None:
+        """Have these run with this environment on top of the usual; what runs so already is left alone."""
+        names = names or PROCESSES
+        wanted = {name: {**QUICK, **environment} for name in names}
+        self.start_all({name: env for name, env in wanted.items() if not self._runs_so(name, env)})
+
+    def heal(self) -> None:
+        """Start every server that is down, and every process anew that is down or was started for a fault.
+
+        What only an earlier test wanted goes: a worker of the external class would take what a test looks for.
+        """
+        self.remove(*(self.machines.keys() - {*self.servers, *PROCESSES}))
+        for name in self.servers:
+            if not self.machines[name].running:
+                self.machines[name].start_again()
+        for name in self.servers:
+            self.wait(name)
+        self.ensure()
+
+    def start_all(self, wanted: Mapping[str, Mapping[str, str]]) -> None:
+        """Start processes side by side and wait until each does its work."""
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda item: self.replace(item[0], environment=item[1]), wanted.items()))
+
+    def replace(
+        self, name: str, *, wait: bool = True, environment: Mapping[str, str] | None = None, **options: Any
+    ) -> Machine:
+        """Start a process afresh, under its name, in place of the one that was there."""
+        self.remove(name)
+        machine = self._create(name, environment=environment if environment is not None else QUICK, **options)
+        if wait:
+            self.wait(name)
+        return machine
+
+    def remove(self, *names: str) -> None:
+        """Take processes away for good."""
+        for name in names:
+            if machine := self.machines.pop(name, None):
+                machine.remove()
+
+    def run(self, name: str, *command: str, within: float = 90, **options: Any) -> str:
+        """Run a one-shot service to its end; returns what it printed."""
+        service = services.read(name, self._variables)
+        suffix = f"{self._prefix}-once-{free_port()}"
+        machine = Machine(service, self._network, suffix, command=command or None, **options)
+        try:
+            machine.start()
+            code = machine.wait_ended(within=within)
+            assert code == 0, f"{name} {command} ended with {code}:\n{machine.logs(40)}"
+            return machine.docker.logs(stderr=False).decode()
+        finally:
+            machine.remove()
+
+    def inject(self, queue: str, task: str, arguments: list[Any]) -> None:
+        """Put a task into the outbox past the gateway and its checks."""
+        words = (queue, task, json.dumps(arguments))
+        self.run("worker-external", *words, options={"entrypoint": ["python", "-c", _INJECT]})
+
+    def operate(self, *command: str, **options: Any) -> str:
+        """A command of the operator's: `dead-letters`, `api-keys`."""
+        return self.run("operator", *command, **options)
+
+    def _create(self, name: str, **options: Any) -> Machine:
+        service = services.read(name, self._variables)
+        ports = {inside: self.port(name, inside) for inside in self._published(service)}
+        machine = Machine(service, self._network, self._prefix, ports=ports, **options)
+        self.machines[name] = machine
+        machine.start()
+        return machine
+
+    def _published(self, service: services.Service) -> Iterable[int]:
+        """What compose publishes, and the metrics, which it does not: the tests knock at every door."""
+        if service.name.startswith(("relay", "worker", "archiver", "beat")):
+            return (*service.ports, contract.PORT_METRICS)
+        if service.name in self.nodes:
+            return (*service.ports, contract.PORT_RABBITMQ_METRICS)
+        return service.ports
+
+    def _runs_so(self, name: str, environment: Mapping[str, str]) -> bool:
+        machine = self.machines.get(name)
+        return (
+            machine is not None
+            and machine.environment == {**machine.service.environment, **environment}
+            and not machine.special
+            and machine.running
+        )
+
+    # --- Waiting
+
+    def wait(self, name: str, *, within: float = _START_SECONDS) -> None:
+        """Wait until a service answers, or at once say what it wrote before it ended."""
+
+        def ready() -> bool:
+            if not self.machines[name].running:
+                raise AssertionError(f"{name} ended:\n{self.machines[name].logs(40)}")
+            return self._answers(name)
+
+        tolerate = (OSError, httpx.HTTPError, psycopg.Error, redis.RedisError)
+        eventually(ready, within=within, what=f"{name} answers", tolerate=tolerate)
+
+    def _answers(self, name: str) -> bool:
+        if name == "postgresql":
+            self.database().close()
+            return True
+        if name == "redis":
+            with self.redis() as session:
+                return bool(session.ping())
+        if name in self.nodes:
+            return answers_tls(self.port(name, contract.PORT_AMQPS), self.ca_file)
+        if name == "gateway":
+            with self.http() as client:
+                return client.get("/readyz").status_code == httpx.codes.OK
+        if name in PROCESSES or name.startswith(("worker", "beat")):
+            return self.machines[name].consuming()
+        return True
+
+    # --- Ways in
+
+    @property
+    def ca_file(self) -> Path:
+        """The CA of this stack."""
+        return self.state.secrets / "client" / "ca.crt"
+
+    def password(self, role: Role, server: str) -> str:
+        """A role's password."""
+        return (self.state.secrets / role / f"{server}_password").read_text()
+
+    def port(self, name: str, inside: int) -> int:
+        """Where a container's port is published: the same for the life of the stack."""
+        return self._ports.setdefault((name, inside), free_port())
+
+    @property
+    def gateway_url(self) -> str:
+        """The gateway, from the host."""
+        return f"https://127.0.0.1:{self.port('gateway', contract.PORT_GATEWAY)}"
+
+    def http(self, **options: Any) -> httpx.Client:
+        """A client of the gateway with the API key."""
+        headers = {contract.HEADER_API_KEY: self.api_key} | options.pop("headers", {})
+        context = ssl.create_default_context(cafile=str(self.ca_file))
+        return httpx.Client(
+            base_url=self.gateway_url, verify=context, headers=headers, timeout=10, trust_env=False, **options
+        )
+
+    def metrics_client(self, name: str) -> httpx.Client:
+        """A client of a process's metrics with Prometheus' certificate."""
+        context = ssl.create_default_context(cafile=str(self.ca_file))
+        folder = self.state.secrets / Role.PROMETHEUS
+        context.load_cert_chain(folder / "tls.crt", folder / "tls.key")
+        url = f"https://127.0.0.1:{self.port(name, contract.PORT_METRICS)}"
+        return httpx.Client(base_url=url, verify=context, timeout=5, trust_env=False)
+
+    def database(self, role: Role = Role.AUDITOR) -> psycopg.Connection[Any]:
+        """A session of a role, over verified TLS."""
+        return psycopg.connect(
+            host="127.0.0.1",
+            port=self.port("postgresql", contract.PORT_POSTGRESQL),
+            dbname=contract.POSTGRESQL_DATABASE,
+            user=str(role),
+            password=self.password(role, "postgresql"),
+            sslmode="verify-full",
+            sslrootcert=str(self.ca_file),
+            connect_timeout=3,
+            autocommit=True,
+        )
+
+    def query(self, statement: str, *arguments: object, role: Role = Role.AUDITOR) -> list[tuple[Any, ...]]:
+        """Rows of one statement."""
+        with self.database(role) as connection:
+            cursor = connection.execute(statement, arguments)  # type: ignore[call-overload]
+            return list(cursor.fetchall()) if cursor.description else []
+
+    def redis(self) -> redis.Redis:
+        """The operator's Redis session."""
+        return redis.Redis(
+            host="127.0.0.1",
+            port=self.port("redis", contract.PORT_REDIS),
+            username=str(Role.OPERATOR),
+            password=self.password(Role.OPERATOR, "redis"),
+            ssl=True,
+            ssl_ca_certs=str(self.ca_file),
+            socket_timeout=3,
+        )
+
+    @property
+    def _prefix(self) -> str:
+        return f"millrace-test-{cleanup.labels()[cleanup.RUN_LABEL]}-{self.name}"
+
+    @property
+    def _variables(self) -> dict[str, str]:
+        return {**images.compose_variables(self.version), "MILLRACE_STATE_DIR": str(self.state.root)}

@@ -1,0 +1,104 @@
+"""The program itself on the real engine: what `pulumi preview`, `up` and `destroy` would do with each stack."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.proofs.engine.harness import leaks
+from tests.proofs.engine.harness.engine import Engine
+from tests.proofs.engine.harness.run import EngineError
+
+ROOT = Path(__file__).parents[3]
+PACK = ROOT / "infra" / "policy"
+#: What is in the cluster before us.
+NAMESPACES = ("default", "kube-system", "cert-manager", "keda", "monitoring", "ingress", "ingress-nginx", "cnpg-system")
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def _program() -> None:
+    runpy.run_path(str(ROOT / "infra" / "__main__.py"), run_name="__main__")
+
+
+def _engine(folder: Path, stack: str) -> Engine:
+    settings = folder / f"Pulumi.{stack}.yaml"
+    settings.write_text((ROOT / settings.name).read_text())
+    return Engine(folder=folder, stack=stack, settings=settings, program=_program, namespaces=NAMESPACES)
+
+
+def _set(engine: Engine, key: str, **values: object) -> None:
+    """Change a setting of the stack's file, as a person would."""
+    path = Path(str(engine.settings))
+    document = yaml.safe_load(path.read_text())
+    document["config"][f"millrace:{key}"].update(values)
+    path.write_text(yaml.safe_dump(document))
+
+
+@pytest.fixture(scope="module", params=["staging", "prod"])
+def up(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """A stack that is up, policies asked."""
+    engine = _engine(tmp_path_factory.mktemp(request.param), request.param)
+    run = engine.up(PACK)
+    assert run.violations == ()
+    return engine
+
+
+def test_a_second_preview_is_empty(up: Engine) -> None:
+    """Nothing changes without a change."""
+    assert not up.preview().changed
+
+
+def test_no_password_is_in_clear(up: Engine) -> None:
+    """Neither in the state and its history, nor in an object that is no Secret, nor in what the engine prints."""
+    known = leaks.passwords(up.state_in_clear())
+    assert len(known) > 20
+    assert leaks.in_files(up.backend, known) == []
+    assert leaks.in_objects(up.cluster, known) == []
+    printed = up.preview().output
+    assert not [password for password in known if password in printed]
+
+
+def test_another_image_replaces_no_data_and_keeps_the_passwords(up: Engine) -> None:
+    """A new version: pods roll, Jobs are new ones, and what holds data or a password is updated at most."""
+    before = leaks.passwords(up.state_in_clear())
+    text = Path(str(up.settings)).read_text()
+    try:
+        _set(up, "images", version="0.1.1")
+        run = up.preview()
+        assert run.changed
+        assert not run.of("replace")
+        assert {step.type for step in (*run.of("create"), *run.of("delete"))} == {"kubernetes:batch/v1:Job"}
+        up.up()
+        assert leaks.passwords(up.state_in_clear()) == before
+    finally:
+        Path(str(up.settings)).write_text(text)
+        up.up()
+
+
+def test_prod_is_not_destroyed_by_accident(tmp_path: Path) -> None:
+    """Nor are its disks replaced by an edit: the engine refuses, and says which resource is protected."""
+    engine = _engine(tmp_path, "prod")
+    engine.up()
+    _set(engine, "broker", storage="100Gi")
+    with pytest.raises(EngineError, match="currently marked for protection"):
+        engine.up()
+    with pytest.raises(EngineError, match="protect"):
+        engine.destroy()
+    objects = engine.cluster.objects()
+    kept = {f"StatefulSet/millrace-data/{name}" for name in ("rabbitmq", "redis")} | {
+        "Cluster/millrace-data/postgresql"
+    }
+    assert kept | {"Cluster/millrace-data/postgresql"} <= objects.keys()
+
+
+def test_wrong_settings_change_nothing(tmp_path: Path) -> None:
+    """One message, and no resource."""
+    engine = _engine(tmp_path, "staging")
+    _set(engine, "broker", nodes=4)
+    with pytest.raises(EngineError, match="nodes 4 is even: a quorum needs an odd number, write 5"):
+        engine.up()
+    assert not [name for name in engine.cluster.objects() if not name.startswith("Namespace/")]
