@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from infra import naming
+from tests.harness.waiting import eventually
 from tests.proofs.e2e.harness.deployment import Deployer, Settings
 from tests.proofs.e2e.harness.kubectl import Kubectl
 from tests.proofs.e2e.harness.target import REPOSITORY
-from tests.harness.waiting import eventually
 
 _NOWHERE = "sha256:" + "0" * 64
 _DESTROY_SECONDS = 300

@@ -14,11 +14,11 @@ import pytest
 
 from app import contract
 from app.contract import QueueClass, Scope
+from tests.harness.tls import plain_answer
+from tests.harness.waiting import eventually
 from tests.proofs.e2e.harness.kubectl import Kubectl
 from tests.proofs.e2e.harness.poison import mend, stored
 from tests.proofs.e2e.harness.target import Target
-from tests.harness.tls import plain_answer
-from tests.harness.waiting import eventually
 
 EVENTS = "/v1/events"
 #: Seconds that two busy cores may take for what takes milliseconds.

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from tests.harness.waiting import eventually
 from tests.proofs.e2e.harness.campaign import Load
 from tests.proofs.e2e.harness.kubectl import Kubectl
 from tests.proofs.e2e.harness.replicas import Replicas
-from tests.harness.waiting import eventually
 
 RATE, SINGLES, SECONDS = 500.0, 40.0, 120.0
 #: What each pod of a workload that scales by CPU computes for nothing, as a share of one processor, and for how long:

@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Any, Self
 
 from infra import naming
+from tests.harness.waiting import eventually
 from tests.proofs.e2e.harness.ends import LABEL_PROBE, End, Wanted
 from tests.proofs.e2e.harness.kubectl import Kubectl
-from tests.harness.waiting import eventually
 
 CONTAINER = "probe"
 #: If a run is killed, its probes end by themselves.
