@@ -62,7 +62,7 @@ class Accounting:
     def failed_share(self) -> float:
         """Of the requests that were sent, those without a 202, whatever came instead."""
         sent = self.requests["planned"] - self.requests["not_sent"]
-        return 1 - self.requests["accepted"] / sent if sent else 0.0
+        return (sent - self.requests["accepted"]) / sent if sent else 0.0
 
 
 def reconcile(history: History, seen: Observation) -> Accounting:
@@ -95,7 +95,7 @@ def reconcile(history: History, seen: Observation) -> Accounting:
     jobs = compare(
         history, seen.jobs, seen.job_answers, executed=rows.__contains__, dead=seen.dead_letters.__contains__
     )
-    totals, off_users = compare_totals([may_run[event_id] for event_id in may_run.keys() & rows.keys()], seen)
+    totals, off_users = compare_totals(_ran(history, seen), seen)
     return Accounting(
         requests={"planned": len(history.attempts)}
         | {o.value: sum(1 for _ in history.with_outcome(o)) for o in Outcome},
@@ -140,6 +140,19 @@ def reconcile(history: History, seen: Observation) -> Accounting:
 
 def _by_id(effects: Iterable[Effect]) -> dict[str, Effect]:
     return {effect.event_id: effect for effect in effects}
+
+
+def _ran(history: History, seen: Observation) -> Iterable[Effect]:
+    """Each event that has a row, once: as it was sent or, if nobody here sent it, as it is stored."""
+    sent = _by_id(history.effects(*Outcome))
+    known = {row.event_id: sent.get(row.event_id) for row in seen.effects}
+    if seen.exclusive:
+        known |= {
+            row.event_id: Effect(row.event_id, row.user_id, row.amount)
+            for row in seen.effects
+            if row.event_id not in sent
+        }
+    return (effect for effect in known.values() if effect is not None)
 
 
 def _as_sent(row: StoredEffect, sent: Effect) -> bool:
