@@ -25,6 +25,11 @@ _WAITING = frozenset({"accepted", "queued", "running", "retrying"})
 
 def ask_gateway(target: Target, history: History) -> dict[str, JobState]:
     """Job id to the state that the gateway tells, for a sample of the accepted requests."""
+    again = Retrying(
+        stop=stop_after_delay(_PATIENCE_SECONDS),
+        wait=wait_fixed(_AGAIN_SECONDS),
+        retry=retry_if_exception_type(httpx.HTTPError),
+    )
     with httpx.Client(
         base_url=target.gateway_url,
         verify=ssl.create_default_context(cafile=str(target.ca_file)),
@@ -32,19 +37,19 @@ def ask_gateway(target: Target, history: History) -> dict[str, JobState]:
         timeout=_TIMEOUT_SECONDS,
         trust_env=False,
     ) as client:
-        again = Retrying(
-            stop=stop_after_delay(_PATIENCE_SECONDS),
-            wait=wait_fixed(_AGAIN_SECONDS),
-            retry=retry_if_exception_type(httpx.HTTPError),
-        )
-        answers = {}
-        for job_id in sample([attempt.result.job_id for attempt in with_job(history) if attempt.result.job_id]):
-            try:
-                answers[job_id] = again(_ask, client, job_id)
-            except RetryError:
-                answers[job_id] = JobState.UNTOLD
-                break  # one is enough to say so
-        return answers
+        ids = [attempt.result.job_id for attempt in with_job(history) if attempt.result.job_id]
+        return answers(client, sample(ids), again)
+
+
+def answers(client: httpx.Client, job_ids: Sequence[str], again: Retrying) -> dict[str, JobState]:
+    """Each job's state; it ends with the first that the gateway would not tell at all."""
+    told: dict[str, JobState] = {}
+    for job_id in job_ids:
+        try:
+            told[job_id] = again(_ask, client, job_id)
+        except RetryError:
+            return told | {job_id: JobState.UNTOLD}
+    return told
 
 
 def sample(job_ids: Sequence[str]) -> Sequence[str]:
@@ -55,9 +60,9 @@ def sample(job_ids: Sequence[str]) -> Sequence[str]:
 
 def _ask(client: httpx.Client, job_id: str) -> JobState:
     response = client.get(f"/v1/jobs/{job_id}")
-    if response.status_code == httpx.codes.NOT_FOUND:
-        return JobState.UNTOLD
-    return read_state(response.raise_for_status().json().get("state"))
+    if response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error:
+        response.raise_for_status()
+    return read_state(response.json().get("state")) if response.is_success else JobState.UNTOLD
 
 
 def read_state(said: str | None) -> JobState:

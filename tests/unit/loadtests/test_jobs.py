@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import httpx
 import pytest
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from app.storage import job_state
-from loadtests.job_answers import SAMPLE, read_state, sample
+from loadtests.job_answers import SAMPLE, answers, read_state, sample
 from loadtests.jobs import JobState, compare, state_of
 from loadtests.synthetic import Request, make_run
 
@@ -64,3 +66,26 @@ def test_a_sample_is_bounded_and_spread(jobs: int) -> None:
     assert len(taken) == len(set(taken)) <= SAMPLE
     assert len(taken) >= min(jobs, SAMPLE // 2)
     assert taken[-1:] == ([jobs - 1] if jobs else [])
+
+
+@pytest.mark.parametrize(
+    ("answers_given", "state"),
+    [
+        ([(200, {"state": "succeeded"})], JobState.SUCCEEDED),
+        ([(200, {"state": "retrying"})], JobState.WAITING),
+        ([(404, {}), (200, {"state": "succeeded"})], JobState.UNTOLD),
+        ([(429, {}), (503, {}), (200, {"state": "succeeded"})], JobState.SUCCEEDED),
+        ([(503, {})] * 3, JobState.UNTOLD),
+    ],
+)
+def test_the_gateway_is_asked_until_it_says(answers_given: list[tuple[int, dict[str, str]]], state: JobState) -> None:
+    """A limit or a restart passes; a job that is not there, or a gateway that stays silent, is a finding."""
+    given = iter(answers_given)
+    again = Retrying(stop=stop_after_attempt(3), retry=retry_if_exception_type(httpx.HTTPError))
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        status, body = next(given)
+        return httpx.Response(status, json=body)
+
+    with httpx.Client(transport=httpx.MockTransport(answer), base_url="https://gateway") as client:
+        assert answers(client, ["job-1"], again) == {"job-1": state}
