@@ -145,14 +145,11 @@ def _by_id(effects: Iterable[Effect]) -> dict[str, Effect]:
 def _ran(history: History, seen: Observation) -> Iterable[Effect]:
     """Each event that has a row, once: as it was sent or, if nobody here sent it, as it is stored."""
     sent = _by_id(history.effects(*Outcome))
-    known = {row.event_id: sent.get(row.event_id) for row in seen.effects}
-    if seen.exclusive:
-        known |= {
-            row.event_id: Effect(row.event_id, row.user_id, row.amount)
-            for row in seen.effects
-            if row.event_id not in sent
-        }
-    return (effect for effect in known.values() if effect is not None)
+    return {
+        row.event_id: sent.get(row.event_id, Effect(row.event_id, row.user_id, row.amount))
+        for row in seen.effects
+        if seen.exclusive or row.event_id in sent
+    }.values()
 
 
 def _as_sent(row: StoredEffect, sent: Effect) -> bool:
