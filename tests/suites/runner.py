@@ -24,7 +24,7 @@ from tests.suites.table import Suite
 REPOSITORY = Path(__file__).parents[2]
 RESULTS = REPOSITORY / ".millrace" / "logs" / "suites"
 #: A suite that takes so much longer than usual hangs; with the least that each may take.
-_PATIENCE, _LEAST_SECONDS = 4.0, 900.0
+PATIENCE, LEAST_SECONDS = 4.0, 900.0
 #: pytest's closing line: `3 failed, 90 passed in 12.3s`.
 _CLOSING = re.compile(r"\b(passed|failed|errors?)\b.* in [\d.]+s\b")
 _COUNT = re.compile(r"(\d+) (passed|failed|error)")
@@ -75,7 +75,7 @@ def run(
 def _run(suite: Suite) -> Result:
     began_at = time.monotonic()
     log = RESULTS / f"{suite.name}.log"
-    deadline = began_at + max(_LEAST_SECONDS, _PATIENCE * suite.seconds)
+    deadline = began_at + max(LEAST_SECONDS, PATIENCE * suite.seconds)
     why = ""
     with log.open("w") as file:
         for command in suite.commands:
@@ -94,35 +94,34 @@ def _run(suite: Suite) -> Result:
 
 def _follow(command: Sequence[str], write: Callable[[str], object], deadline: float) -> str:
     """Run a command and show what it says; returns what went wrong."""
-    process = subprocess.Popen(
+    hung = threading.Event()
+    with subprocess.Popen(
         command, cwd=REPOSITORY, text=True, errors="replace", stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-    )  # fmt: skip
-    hung = threading.Event()
+    ) as process:  # fmt: skip
 
-    def kill() -> None:
-        hung.set()
-        os.killpg(process.pid, signal.SIGKILL)
+        def kill() -> None:
+            hung.set()
+            os.killpg(process.pid, signal.SIGKILL)
 
-    timer = threading.Timer(max(0.0, deadline - time.monotonic()), kill)
-    timer.start()
-    try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            write(line)
-            sys.stdout.write(line)
-            sys.stdout.flush()
-        code = process.wait()
-    except BaseException:
-        # An interrupt is passed on and waited for: the suite has containers to remove.
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait()
-        raise
-    finally:
-        timer.cancel()
+        timer = threading.Timer(max(0.0, deadline - time.monotonic()), kill)
+        timer.start()
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                write(line)
+                sys.stdout.write(line)
+                sys.stdout.flush()
+            process.wait()
+        except BaseException:
+            # An interrupt is passed on and waited for: the suite has containers to remove.
+            os.killpg(process.pid, signal.SIGINT)
+            raise
+        finally:
+            timer.cancel()
     if hung.is_set():
         return f"hung, and was killed: {' '.join(command)}"
-    return f"exit code {code}: {' '.join(command)}" if code else ""
+    return f"exit code {process.returncode}: {' '.join(command)}" if process.returncode else ""
 
 
 def _counts(log: Path) -> dict[str, int]:

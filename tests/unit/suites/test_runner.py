@@ -1,0 +1,61 @@
+"""Suites one after the other: a failed one keeps none from running, and every end is told."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from tests.suites import runner
+from tests.suites.runner import End, run
+from tests.suites.table import Suite
+
+_PASSES = (sys.executable, "-c", "print('==== 3 passed, 1 warning in 0.12s ====')")
+_FAILS = (sys.executable, "-c", "print('== 1 failed, 2 passed, 1 error in 0.12s =='); raise SystemExit(1)")
+_HANGS = (sys.executable, "-c", "import signal; signal.pause()")
+
+
+def _suite(name: str, *commands: tuple[str, ...]) -> Suite:
+    return Suite(name=name, proves="", seconds=1, commands=commands)
+
+
+@pytest.fixture(autouse=True)
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of this test's own."""
+    monkeypatch.setattr(runner, "RESULTS", tmp_path)
+    return tmp_path / "results.jsonl"
+
+
+def test_a_failed_suite_keeps_none_from_running(results: Path) -> None:
+    """Its later commands are not run; the next suite is; counts are those of pytest's closing lines."""
+    shown = io.StringIO()
+    suites = [_suite("bad", _FAILS, _PASSES), _suite("good", _PASSES, _PASSES)]
+    bad, good = run(suites, Console(file=shown, width=200))
+    assert (bad.end, bad.tests_passed, bad.tests_failed) == (End.FAILED, 2, 2)
+    assert "exit code 1" in bad.why
+    assert (good.end, good.tests_passed, good.tests_failed) == (End.PASSED, 6, 0)
+    assert [json.loads(line)["suite"] for line in results.read_text().splitlines()] == ["bad", "good"]
+    assert "failed: bad" in shown.getvalue()
+
+
+def test_what_does_not_fit_is_left_out_by_name() -> None:
+    """It is in the table, and is no failure."""
+    shown = io.StringIO()
+    (left_out,) = run([_suite("long", _FAILS)], Console(file=shown, width=200), fits=lambda _suite, _elapsed: False)
+    assert left_out.end is End.LEFT_OUT
+    assert "long" in shown.getvalue()
+    assert "failed" not in shown.getvalue().replace("│", "").split("why")[1]
+
+
+def test_a_suite_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After its time, with all that it started, and the next one runs."""
+    monkeypatch.setattr(runner, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(runner, "PATIENCE", 0.5)
+    hung, good = run([_suite("hangs", _HANGS), _suite("good", _PASSES)], Console(file=io.StringIO()))
+    assert hung.end is End.FAILED
+    assert "hung" in hung.why
+    assert good.suite == "good"
