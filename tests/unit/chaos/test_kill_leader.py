@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tenacity import wait_fixed
 
 from chaos.cluster import Consumer, Queue
 from chaos.errors import (
@@ -21,6 +22,11 @@ from chaos.kill_leader import Bounds, find_victim, kill_and_heal
 
 NODES = ("rabbit@rabbitmq-1", "rabbit@rabbitmq-2", "rabbit@rabbitmq-3")
 BOUNDS = Bounds(dead_seconds=0.05, move_seconds=0.05, confirm_seconds=0.05, rejoin_seconds=0.05)
+
+
+@pytest.fixture(autouse=True)
+def _asks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chaos.waiting.wait_fixed", lambda _: wait_fixed(0.005))
 
 
 class FakeCluster:
