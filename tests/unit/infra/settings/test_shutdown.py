@@ -111,7 +111,7 @@ FORBIDS = {
 
 
 @given(times())
-@settings(max_examples=500)
+@settings(max_examples=200)
 def test_what_would_be_cut_off_is_refused(values: dict[str, int]) -> None:
     """Whatever a stop at the worst moment would cut off, the contract names; so nothing accepted is cut off."""
     sentences = broken(_with(values))
@@ -120,7 +120,7 @@ def test_what_would_be_cut_off_is_refused(values: dict[str, int]) -> None:
 
 
 @given(times())
-@settings(max_examples=500)
+@settings(max_examples=200)
 def test_what_ends_in_good_time_is_accepted(values: dict[str, int]) -> None:
     """Nor is anything refused for nothing: with a minute to spare everywhere there is no sentence."""
     spare = {name: value + 200 for name, value in values.items() if name in PATIENT.values()}
