@@ -12,6 +12,21 @@ from infra.deploy.__main__ import app
 from infra.deploy.errors import Cause, NothingChangedError, RefusedError
 from infra.deploy.plan import explained
 from infra.deploy.pulumi_cli import Engine
+from infra.deploy.requests import connect
+
+
+@pytest.mark.parametrize("content", ["a: [b", "just text", "[]", "contexts: 3", "current-context: [a]\ncontexts: [b]"])
+def test_a_file_that_is_no_kubeconfig(content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said with the file, whatever the library trips over."""
+    file = tmp_path / "config"
+    file.write_text(content)
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(file))
+    monkeypatch.setenv("KUBECONFIG", str(file))
+
+    with pytest.raises(NothingChangedError, match="KUBECONFIG") as caught:
+        connect(None)
+
+    assert str(file) in str(caught.value)
 
 
 def test_a_conflict_says_who_has_what_and_how_to_go_on() -> None:
