@@ -200,8 +200,9 @@ def test_the_node_is_started_again_when_the_drill_is_interrupted(error: BaseExce
     def interrupted(_: float) -> None:
         raise error
 
+    bounds = replace(BOUNDS, dead_seconds=60)
     with pytest.raises(type(error)):
-        kill_and_heal(cluster, cluster.find, lambda _: None, BOUNDS, sleep=interrupted)  # type: ignore[arg-type]
+        kill_and_heal(cluster, cluster.find, lambda _: None, bounds, sleep=interrupted)  # type: ignore[arg-type]
 
     assert cluster.calls == ["find rabbitmq-2", "kill", "start"]
 
