@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tenacity import wait_fixed
 
 from chaos.cluster import Consumer, Queue
 from chaos.errors import (
@@ -21,6 +22,11 @@ from chaos.kill_leader import Bounds, find_victim, kill_and_heal
 
 NODES = ("rabbit@rabbitmq-1", "rabbit@rabbitmq-2", "rabbit@rabbitmq-3")
 BOUNDS = Bounds(dead_seconds=0.05, move_seconds=0.05, confirm_seconds=0.05, rejoin_seconds=0.05)
+
+
+@pytest.fixture(autouse=True)
+def _asks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chaos.waiting.wait_fixed", lambda _: wait_fixed(0.005))
 
 
 class FakeCluster:
@@ -194,8 +200,9 @@ def test_the_node_is_started_again_when_the_drill_is_interrupted(error: BaseExce
     def interrupted(_: float) -> None:
         raise error
 
+    bounds = replace(BOUNDS, dead_seconds=60)
     with pytest.raises(type(error)):
-        kill_and_heal(cluster, cluster.find, lambda _: None, BOUNDS, sleep=interrupted)  # type: ignore[arg-type]
+        kill_and_heal(cluster, cluster.find, lambda _: None, bounds, sleep=interrupted)  # type: ignore[arg-type]
 
     assert cluster.calls == ["find rabbitmq-2", "kill", "start"]
 

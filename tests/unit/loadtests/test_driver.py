@@ -96,7 +96,12 @@ def gateway(certificate: Path) -> Iterator[Gateway]:
     server.server_close()
 
 
-SHORT = Schedule(seconds=0.5, singles_per_second=20, lists_per_second=4, list_min_events=2, list_max_events=5)
+SHORT = Schedule(seconds=0.1, singles_per_second=100, lists_per_second=20, list_min_events=2, list_max_events=5)
+
+
+@pytest.fixture(autouse=True)
+def _begins_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loadtests.driver.START_DELAY_SECONDS", 0.0)
 
 
 def outcomes(tmp_path: Path) -> Counter[Outcome]:
@@ -118,16 +123,15 @@ def test_every_request_is_sent_once_and_noted(tmp_path: Path, gateway: Gateway, 
     assert {attempt.result.job_id for attempt in attempts} == {"j"}
 
 
-@pytest.mark.parametrize(("status", "outcome"), [(503, Outcome.UNKNOWN), (422, Outcome.REFUSED)])
-def test_answers_are_judged(tmp_path: Path, gateway: Gateway, certificate: Path, status: int, outcome: Outcome) -> None:
-    """A 503 leaves the outcome open, a 422 does not; neither is sent again."""
-    gateway.status = status
+def test_a_503_is_not_sent_again(tmp_path: Path, gateway: Gateway, certificate: Path) -> None:
+    """It leaves the outcome open."""
+    gateway.status = 503
     ledger = Ledger(tmp_path / "ledger", run="run")
 
     drive(f"https://localhost:{gateway.server_port}", certificate, "key", ledger, SHORT, threads=4)
     ledger.close()
 
-    assert outcomes(tmp_path) == {outcome: 12}
+    assert outcomes(tmp_path) == {Outcome.UNKNOWN: 12}
     assert len(gateway.seen) == 12
 
 
@@ -164,4 +168,4 @@ def test_a_drive_can_be_ended_early(tmp_path: Path, gateway: Gateway, certificat
         raise RuntimeError("the fault failed")
     ledger.close()
 
-    assert sum(outcomes(tmp_path).values()) < 20
+    assert sum(outcomes(tmp_path).values()) < long.requests

@@ -8,15 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from loadtests.errors import NotReadyError, TargetMissingError
 from loadtests.forward import Forward, Kubectl
 from loadtests.kubernetes_target import read_settings
+from tests.harness.waiting import eventually
 
 #: Takes one connection, says that its pod is gone, and lives on, as kubectl does.
-FAKE = """#!{python}
-import socket, sys, time
+FAKE = """#!{python} -IS
+import signal, socket, sys
 port = int(sys.argv[-1].partition(":")[0])
 server = socket.create_server(("127.0.0.1", port))
 while True:
@@ -24,7 +24,7 @@ while True:
     if connection.recv(4) == b"lose":
         print("error: lost connection to pod", file=sys.stderr, flush=True)
         server.close()
-        time.sleep(60)
+        signal.pause()
     connection.sendall(b"here")
     connection.close()
 """
@@ -39,15 +39,20 @@ def kubectl(tmp_path: Path) -> Kubectl:
     return Kubectl(program=str(program), kubeconfig="/k", context=None)
 
 
-@retry(retry=retry_if_exception_type((OSError, AssertionError)), stop=stop_after_delay(15), wait=wait_fixed(0.1))
 def _answers(port: int) -> None:
-    with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
-        connection.sendall(b"ask ")
-        assert connection.recv(4) == b"here"
+    def answer() -> bool:
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+            connection.sendall(b"ask ")
+            return connection.recv(4) == b"here"
+
+    eventually(answer, within=15, what=f"an answer on port {port}", every=0.02, tolerate=(OSError,))
 
 
-def test_it_comes_back_on_the_same_port_when_its_pod_was_lost(kubectl: Kubectl) -> None:
+def test_it_comes_back_on_the_same_port_when_its_pod_was_lost(
+    kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Kubectl says so, and forwards to nowhere for ever."""
+    monkeypatch.setattr("loadtests.forward._AGAIN_SECONDS", 0.01)
     forward = Forward(kubectl, "millrace-data", "pod/rabbitmq-0", 15671)
     try:
         forward.wait()
@@ -65,12 +70,13 @@ def test_it_comes_back_on_the_same_port_when_its_pod_was_lost(kubectl: Kubectl) 
 
 def test_what_kubectl_says_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A person must not search for it."""
-    monkeypatch.setattr("loadtests.forward._OPEN_SECONDS", 2.0)
+    monkeypatch.setattr("loadtests.forward._OPEN_SECONDS", 0.0)
     program = tmp_path / "kubectl"
     program.write_text("#!/bin/sh\necho 'error: pods \"rabbitmq-0\" not found' >&2\n")
     program.chmod(0o755)
     forward = Forward(Kubectl(program=str(program), kubeconfig=None, context="theirs"), "a", "pod/rabbitmq-0", 1)
     try:
+        eventually(lambda: "error" in forward._said, within=15, what="a word of kubectl", every=0.02)
         with pytest.raises(NotReadyError, match="not found"):
             forward.wait()
     finally:

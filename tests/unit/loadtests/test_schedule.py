@@ -12,7 +12,7 @@ from loadtests.schedule import Schedule
 
 
 @given(
-    seconds=st.floats(1, 120),
+    seconds=st.floats(1, 20),
     singles=st.floats(1, 200),
     lists=st.floats(0, 20),
     seed=st.integers(),

@@ -17,8 +17,9 @@ def _session(patience: float) -> tuple[Session, Any]:
     return Session(target, patience_seconds=patience), target
 
 
-def test_a_broken_connection_is_made_again() -> None:
+def test_a_broken_connection_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """And what leads to it is renewed first."""
+    monkeypatch.setattr("loadtests.session._AGAIN_SECONDS", 0.0)
     session, target = _session(30)
     answers = iter([psycopg.OperationalError("gone"), 7])
 

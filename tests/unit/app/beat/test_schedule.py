@@ -16,7 +16,7 @@ from app.beat.schedule import canaries
 from app.beat.scheduler import CanaryScheduler
 from app.contract import QueueClass
 
-SECONDS = 10.0
+SECONDS = 600.0
 
 
 class Broker:

@@ -3,40 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 from typer.testing import CliRunner
 
 from infra.deploy import pulumi_cli
 from infra.deploy.__main__ import app
-from infra.deploy.cluster import Cluster
 from infra.deploy.errors import Cause, NothingChangedError, RefusedError
-from infra.deploy.operate import job
-from infra.deploy.plan import OPERATORS, explained, require_kinds
+from infra.deploy.plan import explained
 from infra.deploy.pulumi_cli import Engine
-from infra.render.manifests import Manifest
-from infra.render.program import Program
+from infra.deploy.requests import connect
 
 
-class _Bare:
-    """A cluster with what Kubernetes itself brings."""
+@pytest.mark.parametrize("content", ["a: [b", "just text", "[]", "contexts: 3", "current-context: [a]\ncontexts: [b]"])
+def test_a_file_that_is_no_kubeconfig(content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said with the file, whatever the library trips over."""
+    file = tmp_path / "config"
+    file.write_text(content)
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(file))
+    monkeypatch.setenv("KUBECONFIG", str(file))
 
-    def serves(self, api_version: str, kind: str) -> bool:
-        return "." not in api_version.replace(".k8s.io", "")
+    with pytest.raises(NothingChangedError, match="KUBECONFIG") as caught:
+        connect(None)
 
-
-@pytest.mark.parametrize("stack", ["staging", "prod"])
-def test_kinds_that_a_cluster_lacks_are_named_with_who_brings_them(stack: str) -> None:
-    """Each of them, at once."""
-    manifests = Program.of(stack).references()
-    with pytest.raises(NothingChangedError) as refused:
-        require_kinds(cast("Cluster", _Bare()), manifests)
-    groups = {one.body["apiVersion"].rpartition("/")[0] for one in manifests}
-    message = str(refused.value)
-    for group, operator in OPERATORS.items():
-        assert (operator in message) == (group in groups), group
-    assert "its CRD" not in message
+    assert str(file) in str(caught.value)
 
 
 def test_a_conflict_says_who_has_what_and_how_to_go_on() -> None:
@@ -83,24 +73,3 @@ def test_prod_is_not_destroyed_by_the_wrong_word() -> None:
     done = CliRunner().invoke(app, ["destroy", "prod"])
     assert isinstance(done.exception, NothingChangedError)
     assert "YES_DESTROY_PROD=1" in str(done.exception)
-
-
-def test_a_command_of_the_operator_runs_once_and_goes_with_its_template() -> None:
-    """As a child of the CronJob, so that no deployment prunes it."""
-    (found,) = [one for one in Program.of("staging").references() if _is_operator(one)]
-    template = {**found.body, "metadata": {**found.body["metadata"], "uid": "7"}}
-    made: dict[str, Any] = job(template, ["dead-letters", "list"], "abc")
-    assert made["metadata"]["name"] == "operator-abc"
-    assert (
-        made["metadata"]["ownerReferences"][0] | {"uid": "7", "kind": "CronJob"}
-        == made["metadata"]["ownerReferences"][0]
-    )
-    assert made["spec"]["backoffLimit"] == 0
-    (container,) = made["spec"]["template"]["spec"]["containers"]
-    assert container["args"] == ["dead-letters", "list"]
-    before = template["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
-    assert {**container, "args": before["args"]} == before
-
-
-def _is_operator(one: Manifest) -> bool:
-    return (one.kind, one.name) == ("CronJob", "operator")

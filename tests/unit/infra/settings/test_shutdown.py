@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from infra.settings.load import parse, read_stack_file
-from infra.settings.shutdown import bounds, broken
+from infra.settings.shutdown import Bound, bounds, broken
 from infra.settings.stack import Stack
 
 ROOT = Path(__file__).parents[4]
@@ -111,7 +110,7 @@ FORBIDS = {
 
 
 @given(times())
-@settings(max_examples=500)
+@settings(max_examples=200)
 def test_what_would_be_cut_off_is_refused(values: dict[str, int]) -> None:
     """Whatever a stop at the worst moment would cut off, the contract names; so nothing accepted is cut off."""
     sentences = broken(_with(values))
@@ -120,16 +119,15 @@ def test_what_would_be_cut_off_is_refused(values: dict[str, int]) -> None:
 
 
 @given(times())
-@settings(max_examples=500)
+@settings(max_examples=200)
 def test_what_ends_in_good_time_is_accepted(values: dict[str, int]) -> None:
-    """Nor is anything refused for nothing: with a minute to spare everywhere there is no sentence."""
+    """Nor is anything refused for nothing: with minutes to spare everywhere there is no sentence."""
     spare = {name: value + 200 for name, value in values.items() if name in PATIENT.values()}
     later = values | spare
     # The time limit is on both sides: more of it needs more grace.
     later["pool.grace_period_seconds"] += 200
     later["timings.consumer_timeout_seconds"] += 200 * later["pool.prefetch_multiplier"]
-    if not _killed({**later, **{name: later[name] - 60 for name in spare}}):
-        assert broken(_with(later)) == ()
+    assert broken(_with(later)) == ()
 
 
 #: The side of each bound that is given to wait, as a time of TIMES.
@@ -144,29 +142,10 @@ PATIENT = {
 }
 
 
-@pytest.mark.parametrize("name", PATIENT)
-def test_each_bound_is_tight(name: str) -> None:
-    """At its edge it holds; a second below, it is refused by exactly one sentence, which names it."""
-    least = int(next(bound.less_seconds for bound in bounds(_with({})) if bound.more == name))
+@pytest.mark.parametrize("bound", bounds(_with({})), ids=lambda bound: bound.more)
+def test_each_bound_is_tight(bound: Bound) -> None:
+    """At its edge it holds; a second below, exactly one sentence says what is wrong, by how much and why."""
+    name, least = bound.more, int(bound.less_seconds)
     assert not [sentence for sentence in broken(_with({PATIENT[name]: least})) if sentence.startswith(name)]
     [sentence] = [one for one in broken(_with({PATIENT[name]: least - 1})) if one.startswith(name)]
-    assert f"is {least - 1} s and must be at least {least} s" in sentence
-
-
-def test_every_bound_is_tried() -> None:
-    """None is left out above."""
-    assert {bound.more for bound in bounds(_with({}))} == set(PATIENT)
-
-
-def test_both_stacks_keep_it() -> None:
-    """The files as they are."""
-    for name in ("staging", "prod"):
-        assert broken(parse(read_stack_file(ROOT / f"Pulumi.{name}.yaml"), name)) == ()
-
-
-@pytest.mark.parametrize("bound", bounds(STAGING), ids=lambda bound: bound.more)
-def test_every_bound_says_why(bound: Any) -> None:
-    """A person at night reads it."""
-    assert bound.why
-    assert bound.less
-    assert f"at least {bound.less_seconds:g} s" in str(bound)
+    assert sentence == f"{name} is {least - 1} s and must be at least {least} s ({bound.less}): {bound.why}"

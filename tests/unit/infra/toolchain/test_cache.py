@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event
+from queue import Queue
+from typing import TextIO
 
 import pytest
 
@@ -38,23 +40,24 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
     assert (tmp_path / "tool" / "whole").exists()
 
 
-def test_two_at_once_make_it_once(tmp_path: Path) -> None:
-    """The second waits for the first and takes what it made."""
-    made: list[Path] = []
-    first, second = Event(), Event()
+def test_two_at_once_make_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second comes to the lock while the first makes it, waits, and takes what the first made."""
+    asked: Queue[int] = Queue()
+    made: list[int] = []
+    lock = fcntl.flock
 
-    def make(folder: Path) -> None:
-        (second if first.is_set() else first).set()
-        made.append(folder)
-        # Time for the other to get here, if nothing held it.
-        second.wait(0.5)
+    def flock(file: TextIO, how: int) -> None:
+        asked.put(how)
+        lock(file, how)
 
+    def make(_: Path) -> None:
+        made.extend(asked.get(timeout=10) for _ in range(2))
+
+    monkeypatch.setattr("infra.toolchain.cache.fcntl.flock", flock)
     with ThreadPoolExecutor(2) as pool:
-        runs = [pool.submit(made_once, tmp_path / "tool", make)]
-        assert first.wait(10)
-        runs.append(pool.submit(made_once, tmp_path / "tool", make))
+        runs = [pool.submit(made_once, tmp_path / "tool", make) for _ in range(2)]
         assert [run.result(20) for run in runs] == [tmp_path / "tool"] * 2
-    assert len(made) == 1
+    assert made == [fcntl.LOCK_EX] * 2
 
 
 def test_a_digest_knows_where_a_part_ends() -> None:
