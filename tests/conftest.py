@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from _pytest.terminal import TerminalReporter
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # Hypothesis would fail an example that takes longer than 200 ms: that tells of the machine, not of the code.
-settings.register_profile("any machine", deadline=None)
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
 #: What `record_property` calls the figures behind a green dot.
