@@ -9,9 +9,16 @@ import pytest
 
 from infra.deploy.cluster import Cluster
 from infra.devcluster.control_plane import control_plane
+from tests.harness.toolchain import require_built
 from tests.proofs.api_server.api_server import ApiServer
 from tests.proofs.api_server.deployment import Deployment, prepare
 from tests.proofs.api_server.shared import Shared
+
+
+@pytest.fixture(scope="session", autouse=True)
+def programs() -> None:
+    """Of which a control plane is made."""
+    require_built("etcd", "kube-apiserver", "kube-controller-manager")
 
 
 @pytest.fixture(scope="session")
