@@ -24,7 +24,7 @@ def test_a_deployment_that_is_killed_again_and_again_is_completed_by_the_next(em
     kept: dict[str, dict[str, str]] = {}
     for last in LAST:
         process = empty.command(*UP)
-        until(f"{last} is there", lambda last=last: empty.cluster.read(last) is not None, 120)  # type: ignore[misc]
+        _until_there(empty, last)
         process.kill()
         process.communicate()
         _require_kept(kept, now := empty.passwords())
@@ -43,6 +43,10 @@ def test_two_deployments_at_once_end_with_the_same_passwords(empty: Deployment) 
     assert [process.returncode for process in processes] == [0, 0], outputs
     assert changes(empty.up()) == {}
     _require_agreement(empty)
+
+
+def _until_there(deployment: Deployment, ref: Ref) -> None:
+    until(f"{ref} is there", lambda: deployment.cluster.read(ref) is not None, 120)
 
 
 def _require_kept(before: dict[str, dict[str, str]], now: dict[str, dict[str, str]]) -> None:
