@@ -82,8 +82,15 @@ def _made_by_a_controller(live: Mapping[str, Any]) -> bool:
 def _text(live: Mapping[str, Any]) -> str:
     body = {key: value for key, value in content(live).items() if key not in {"apiVersion", "kind"}}
     if "spec" in body:
-        body["spec"] = {key: value for key, value in body["spec"].items() if key not in ALLOCATED}
+        left_out = ALLOCATED if _replicas_are_ours(live) else ALLOCATED | {"replicas"}
+        body["spec"] = {key: value for key, value in body["spec"].items() if key not in left_out}
     # No pod runs here, so a Job fails when its deadline has passed.
     body["failed"] = any(one["type"] == "Failed" for one in live.get("status", {}).get("conditions") or ())
     # A Job's labels name its own uid.
     return json.dumps(body, sort_keys=True).replace(live["metadata"]["uid"], "")
+
+
+def _replicas_are_ours(live: Mapping[str, Any]) -> bool:
+    """Otherwise a scaler sets them, whenever it likes."""
+    ours = (one for one in live["metadata"]["managedFields"] if one["manager"] == naming.MANAGER)
+    return any("f:replicas" in one.get("fieldsV1", {}).get("f:spec", {}) for one in ours)
