@@ -31,12 +31,21 @@ def go_tool(name: str, steps: Steps | None = None) -> Path:
         ToolError: Go is missing or could not build it.
     """
     tool = tools.find(name)
-    folder = cache() / "go" / f"{name}-{key(tool)}"
+    folder = _folder(tool)
     if not folder.is_dir():
         program = go(required((module(tool) / "go.mod").read_text()), steps)
         with step(f"build {name} from its Go module", tool.about_seconds, steps):
             made_once(folder, lambda out: _build(program, tool, out))
     return folder / name
+
+
+def missing(*names: str) -> tuple[str, ...]:
+    """Those of these programs that are not built yet."""
+    return tuple(name for name in names if not _folder(tools.find(name)).is_dir())
+
+
+def _folder(tool: GoTool) -> Path:
+    return cache() / "go" / f"{tool.name}-{key(tool)}"
 
 
 def module(tool: GoTool) -> Path:

@@ -9,8 +9,16 @@ import pytest
 
 from infra.deploy.cluster import Cluster
 from infra.devcluster.control_plane import control_plane
+from tests.harness.toolchain import require_built
 from tests.proofs.api_server.api_server import ApiServer
 from tests.proofs.api_server.deployment import Deployment, prepare
+from tests.proofs.api_server.shared import Shared
+
+
+@pytest.fixture(scope="session", autouse=True)
+def programs() -> None:
+    """Of which a control plane is made."""
+    require_built("etcd", "kube-apiserver", "kube-controller-manager")
 
 
 @pytest.fixture(scope="session")
@@ -20,12 +28,35 @@ def api_server() -> Iterator[ApiServer]:
         yield ApiServer(plane.kubeconfig, api)
 
 
-@pytest.fixture
-def deployment(api_server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    """An API server with the neighbours' kinds; whatever is deployed is removed."""
-    monkeypatch.setenv("MILLRACE_STATE_DIR", str(tmp_path / "state"))
+@pytest.fixture(scope="session")
+def cluster(api_server: ApiServer) -> Cluster:
+    """The same, with the neighbours' kinds."""
     prepare(api_server.client)
-    made = Deployment(api_server, Cluster(api_server.client), tmp_path)
-    yield made
-    removal = made.destroy(purge=True)
-    assert removal.hanging == ()
+    return Cluster(api_server.client)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Shared:
+    """What is deployed on it."""
+    return Shared()
+
+
+@pytest.fixture
+def deployment(api_server: ApiServer, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
+    """A way to deploy, with a folder of the test's own. What is there is what the test before has left."""
+    monkeypatch.setenv("MILLRACE_STATE_DIR", str(tmp_path / "state"))
+    return Deployment(api_server, cluster, tmp_path)
+
+
+@pytest.fixture
+def deployed(deployment: Deployment, shared: Shared) -> Deployment:
+    """Staging is up, as right after its first deployment."""
+    shared.settle(deployment)
+    return deployment
+
+
+@pytest.fixture
+def empty(deployment: Deployment, shared: Shared) -> Deployment:
+    """Nothing is deployed."""
+    shared.empty(deployment)
+    return deployment

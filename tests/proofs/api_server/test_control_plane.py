@@ -130,41 +130,21 @@ def test_a_service_account_without_a_role_sees_no_secret(api_server: ApiServer, 
     assert answer.status.allowed is False
 
 
-def test_it_leaves_no_process_and_no_file() -> None:
-    """After the end of the context everything is gone."""
+def test_a_killed_owner_takes_its_processes_along_and_the_next_start_removes_its_files() -> None:
+    """No context manager runs when the kernel kills. The next one ends as it should, and leaves nothing of itself."""
+    owner = subprocess.Popen((sys.executable, "-c", OWNER), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert owner.stdout is not None
+    killed = Path(owner.stdout.readline().strip())
+    assert killed.name.startswith(PREFIX)
+    owner.kill()
+    owner.communicate()
+    until("its processes end", lambda: processes.marked(killed) == (), 60)
     with control_plane() as plane:
+        assert not killed.exists()
         root = plane.supervisor.root
         assert len(processes.marked(root)) >= 4  # the supervisor, etcd, API server, controller manager
     assert processes.marked(root) == ()
     assert not root.exists()
-
-
-def test_an_end_by_an_error_leaves_nothing_either() -> None:
-    """A test that fails inside the context is the usual case."""
-    roots: list[Path] = []
-
-    def fails() -> None:
-        with control_plane() as plane:
-            roots.append(plane.supervisor.root)
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        fails()
-    assert processes.marked(roots[0]) == ()
-    assert not roots[0].exists()
-
-
-def test_a_killed_owner_takes_its_processes_along_and_the_next_start_removes_its_files() -> None:
-    """No context manager runs when the kernel kills; the processes end all the same."""
-    owner = subprocess.Popen((sys.executable, "-c", OWNER), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert owner.stdout is not None
-    root = Path(owner.stdout.readline().strip())
-    assert root.name.startswith(PREFIX)
-    owner.kill()
-    owner.communicate()
-    until("its processes end", lambda: processes.marked(root) == (), 60)
-    with control_plane():
-        assert not root.exists()
 
 
 def test_a_killed_supervisor_takes_its_servers_along() -> None:
@@ -175,14 +155,24 @@ def test_a_killed_supervisor_takes_its_servers_along() -> None:
         until("they end", lambda: processes.marked(plane.supervisor.root) == (), 30)
 
 
-def test_a_server_that_dies_comes_back() -> None:
-    """The supervisor starts it again, with what it had stored."""
-    with control_plane() as plane, plane.client() as api:
-        client.CoreV1Api(api).create_namespace({"metadata": {"name": "kept"}})
-        (server,) = processes.marked(plane.supervisor.root, only="kube-apiserver\0--bind")
-        os.kill(server, signal.SIGKILL)
-        until("another one runs", lambda: server not in processes.marked(plane.supervisor.root), 30)
-        until("it answers", lambda: "kept" in _namespaces(api), 60)
+def test_a_server_that_dies_comes_back_and_an_end_by_an_error_leaves_nothing() -> None:
+    """It comes back with what it had stored. The usual error is that of a test that fails inside the context."""
+    roots: list[Path] = []
+
+    def fails() -> None:
+        with control_plane() as plane, plane.client() as api:
+            roots.append(plane.supervisor.root)
+            client.CoreV1Api(api).create_namespace({"metadata": {"name": "kept"}})
+            (server,) = processes.marked(plane.supervisor.root, only="kube-apiserver\0--bind")
+            os.kill(server, signal.SIGKILL)
+            until("another one runs", lambda: server not in processes.marked(plane.supervisor.root), 30)
+            until("it answers", lambda: "kept" in _namespaces(api), 60)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
+    assert processes.marked(roots[0]) == ()
+    assert not roots[0].exists()
 
 
 def _namespaces(api: client.ApiClient) -> set[str]:

@@ -21,24 +21,23 @@ MARK = "MarkedSecretValue"
 APP = naming.NAMESPACE_APP
 
 
-@pytest.fixture
-def deployment(deployment: Deployment) -> Deployment:
-    """The same, where every generated password is a marked one before the first deployment."""
+def _marked(name: str) -> str:
+    return (MARK + "".join(letter for letter in name if letter.isalpha())).ljust(43, "x")
+
+
+def _mark_generated_passwords(deployment: Deployment) -> None:
     space = {"name": APP, "labels": {naming.LABEL_STACK: "staging"}}
     deployment.cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": space}, "test")
     names = [naming.password(role, server) for role, servers in SERVERS.items() for server in servers]
     metadata = {"name": generated.NAME, "namespace": APP}
     data = {name: encoded(_marked(name)) for name in names}
     deployment.cluster.create({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}, "test")
-    return deployment
 
 
-def _marked(name: str) -> str:
-    return (MARK + "".join(letter for letter in name if letter.isalpha())).ljust(43, "x")
-
-
-def test_a_marked_secret_is_nowhere_but_in_secrets(deployment: Deployment) -> None:
-    """A marked secret is nowhere but in secrets."""
+def test_a_marked_secret_is_nowhere_but_in_secrets(empty: Deployment) -> None:
+    """Every generated password is a marked one; looked at: all outputs, files, and objects that are no Secrets."""
+    deployment = empty
+    _mark_generated_passwords(deployment)
     outputs = [
         deployment.run(*words, "--engine", "direct")[1]
         for words in (
@@ -69,8 +68,8 @@ def test_a_marked_secret_is_nowhere_but_in_secrets(deployment: Deployment) -> No
 
 @pytest.mark.parametrize("value", [{"inner": f"{MARK} in a map"}, [f"{MARK} in a list"], 12345678901234])
 def test_an_api_server_that_quotes_a_secret_is_not_quoted(deployment: Deployment, value: Any) -> None:
-    """An api server that quotes a secret is not quoted: this one quotes a value of a wrong shape, as Go writes it."""
-    metadata = {"name": "wrong", "namespace": APP}
+    """This one quotes a value of a wrong shape, as Go writes it."""
+    metadata = {"name": "wrong", "namespace": "default"}
     body = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": {"password": value}}
     with pytest.raises(RefusedError, match=r"expected string(?s:.*)\(secret\)") as refused:
         deployment.cluster.apply(body)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from infra.toolchain import go_tool
+from tests.harness.toolchain import require_built
 from tests.proofs.engine.harness.engine import Engine
 from tests.proofs.engine.sample import Sample
 
 
-def pytest_collection_modifyitems() -> None:
-    """Build the CLI before the clock of any test runs: the first time takes minutes."""
-    go_tool("pulumi")
+@pytest.fixture(scope="session", autouse=True)
+def pulumi() -> None:
+    """The engine."""
+    require_built("pulumi")
 
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    """A stack that is up. A test that uses it only looks, or previews."""
+    """A stack that is up. A test that uses it looks, previews, or brings back what it took away."""
     engine = Engine(folder=tmp_path_factory.mktemp("deployed"), program=Sample())
     engine.up()
     return engine

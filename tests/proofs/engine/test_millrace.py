@@ -1,4 +1,7 @@
-"""The program itself on the real engine: what `pulumi preview`, `up` and `destroy` would do with each stack."""
+"""The program itself on the real engine: what `pulumi preview`, `up` and `destroy` would do with each stack.
+
+A run takes seconds, so the tests of a stack share one, in this order: it comes up, looks the same, changes, is refused.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import yaml
 
 from tests.proofs.engine.harness import leaks
 from tests.proofs.engine.harness.engine import Engine
-from tests.proofs.engine.harness.run import EngineError
+from tests.proofs.engine.harness.run import EngineError, Run
 
 ROOT = Path(__file__).parents[3]
 PACK = ROOT / "infra" / "policy"
@@ -47,52 +50,47 @@ def up(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory)
     return engine
 
 
-def test_a_second_preview_is_empty(up: Engine) -> None:
+@pytest.fixture(scope="module")
+def again(up: Engine) -> Run:
+    """What a second update would do."""
+    return up.preview()
+
+
+def test_a_second_preview_is_empty(again: Run) -> None:
     """Nothing changes without a change."""
-    assert not up.preview().changed
+    assert not again.changed
 
 
-def test_no_password_is_in_clear(up: Engine) -> None:
+def test_no_password_is_in_clear(up: Engine, again: Run) -> None:
     """Neither in the state and its history, nor in an object that is no Secret, nor in what the engine prints."""
     known = leaks.passwords(up.state_in_clear())
     assert len(known) > 20
     assert leaks.in_files(up.backend, known) == []
     assert leaks.in_objects(up.cluster, known) == []
-    printed = up.preview().output
-    assert not [password for password in known if password in printed]
+    assert not [password for password in known if password in again.output]
 
 
 def test_another_image_replaces_no_data_and_keeps_the_passwords(up: Engine) -> None:
     """A new version: pods roll, Jobs are new ones, and what holds data or a password is updated at most."""
     before = leaks.passwords(up.state_in_clear())
-    text = Path(str(up.settings)).read_text()
-    try:
-        _set(up, "images", version="0.1.1")
-        run = up.preview()
-        assert run.changed
-        assert not run.of("replace")
-        assert {step.type for step in (*run.of("create"), *run.of("delete"))} == {"kubernetes:batch/v1:Job"}
-        up.up()
-        assert leaks.passwords(up.state_in_clear()) == before
-    finally:
-        Path(str(up.settings)).write_text(text)
-        up.up()
+    _set(up, "images", version="0.1.1")
+    run = up.up()
+    assert run.changed
+    assert not run.of("replace")
+    assert {step.type for step in (*run.of("create"), *run.of("delete"))} == {"kubernetes:batch/v1:Job"}
+    assert leaks.passwords(up.state_in_clear()) == before
 
 
-def test_prod_is_not_destroyed_by_accident(tmp_path: Path) -> None:
+@pytest.mark.parametrize("up", ["prod"], indirect=True)
+def test_prod_is_not_destroyed_by_accident(up: Engine) -> None:
     """Nor are its disks replaced by an edit: the engine refuses, and says which resource is protected."""
-    engine = _engine(tmp_path, "prod")
-    engine.up()
-    _set(engine, "broker", storage="100Gi")
+    _set(up, "broker", storage="100Gi")
     with pytest.raises(EngineError, match="currently marked for protection"):
-        engine.up()
+        up.up()
     with pytest.raises(EngineError, match="protect"):
-        engine.destroy()
-    objects = engine.cluster.objects()
-    kept = {f"StatefulSet/millrace-data/{name}" for name in ("rabbitmq", "redis")} | {
-        "Cluster/millrace-data/postgresql"
-    }
-    assert kept | {"Cluster/millrace-data/postgresql"} <= objects.keys()
+        up.destroy()
+    servers = ("StatefulSet/millrace-data/rabbitmq", "StatefulSet/millrace-data/redis")
+    assert {*servers, "Cluster/millrace-data/postgresql"} <= up.cluster.objects().keys()
 
 
 def test_wrong_settings_change_nothing(tmp_path: Path) -> None:

@@ -85,10 +85,8 @@ def test_an_object_before_its_namespace_is_refused(tmp_path: Path) -> None:
         engine.up()
 
 
-def test_what_somebody_deleted_is_made_again(tmp_path: Path) -> None:
+def test_what_somebody_deleted_is_made_again(deployed: Engine) -> None:
     """`refresh` sees that an object is gone, and the next `up` brings it back."""
-    engine = Engine(folder=tmp_path, program=Sample())
-    engine.up()
-    engine.cluster.delete(f"StatefulSet/{NAMESPACE}/broker")
-    assert engine.refresh().counts == {"delete": 1, "same": 7}
-    assert engine.up().counts == {"create": 1, "same": 7}
+    deployed.cluster.delete(f"StatefulSet/{NAMESPACE}/broker")
+    assert deployed.refresh().counts == {"delete": 1, "same": 7}
+    assert deployed.up().counts == {"create": 1, "same": 7}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from infra.checks import kubeconform
 from infra.checks.schemas import crd_documents
@@ -133,8 +134,6 @@ def test_a_field_twice_is_found(tmp_path: Path) -> None:
 
 def test_the_crds_are_good_manifests_themselves(tmp_path: Path) -> None:
     """So that an API server takes them; every kind that we use is there."""
-    import yaml
-
     crds = crd_documents()
     for crd in crds:
         (tmp_path / f"{crd['metadata']['name']}.yaml").write_text(yaml.safe_dump(crd))

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any, get_args
-
-import pytest
+from typing import Any
 
 from infra.policy.manifests import kind, name, namespace
 from infra.policy.model import Context, Environment
 from infra.policy.pods import pod
 from infra.policy.registry import RULES, check
-from infra.render.program import Program
-
-STACKS: tuple[Environment, ...] = get_args(Environment)
+from tests.unit.infra.stacks import Rendered
 
 
-@lru_cache
-def rendered(stack: Environment) -> tuple[Any, ...]:
-    """As `make render` writes it."""
-    return tuple(manifest.body for manifest in Program.of(stack).references())
-
-
-@pytest.mark.parametrize("stack", STACKS)
-def test_the_stack_keeps_every_rule(stack: Environment) -> None:
+def test_the_stack_keeps_every_rule(rendered: Rendered) -> None:
     """Without a suppression."""
-    assert [str(violation) for violation in check(rendered(stack), Context(stack))] == []
+    assert [str(violation) for violation in check(rendered.bodies(), Context(rendered.stack.environment))] == []
 
 
 def broken(rule_name: str, manifests: list[Any], stack: Environment) -> list[str]:
@@ -34,10 +22,9 @@ def broken(rule_name: str, manifests: list[Any], stack: Environment) -> list[str
     return [finding.path for finding in rule.findings(manifests, Context(stack))]
 
 
-@pytest.mark.parametrize("stack", STACKS)
-def test_without_any_one_budget_or_default_deny_the_stack_breaks_a_rule(stack: Environment) -> None:
+def test_without_any_one_budget_or_default_deny_the_stack_breaks_a_rule(rendered: Rendered) -> None:
     """Each of them is there for something."""
-    manifests = rendered(stack)
+    stack, manifests = rendered.stack.environment, rendered.bodies()
     for removed in manifests:
         rest = [manifest for manifest in manifests if manifest is not removed]
         if kind(removed) == "NetworkPolicy" and name(removed) == "default-deny":
@@ -47,8 +34,7 @@ def test_without_any_one_budget_or_default_deny_the_stack_breaks_a_rule(stack: E
             assert broken("disruption-budget", rest, stack), name(removed)
 
 
-@pytest.mark.parametrize("stack", STACKS)
-def test_any_one_container_that_is_less_hardened_breaks_a_rule(stack: Environment) -> None:
+def test_any_one_container_that_is_less_hardened_breaks_a_rule(rendered: Rendered) -> None:
     """Every pod of the stack is looked at, whatever makes it."""
     rules = {
         "read-only-root": ("securityContext", {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}),
@@ -58,13 +44,13 @@ def test_any_one_container_that_is_less_hardened_breaks_a_rule(stack: Environmen
         "image-version": ("image", "somewhere/something:latest"),
     }
     seen = 0
-    for found in filter(None, map(pod, rendered(stack))):
+    for found in filter(None, map(pod, rendered.bodies())):
         for container in found.containers():
             field = "initContainers" if ".initContainers[" in container.path else "containers"
             for rule, (key, value) in rules.items():
                 changed = {**container.spec, key: value}
                 others = [changed if spec is container.spec else spec for spec in found.spec[field]]
                 lone = {"apiVersion": "v1", "kind": "Pod", "metadata": {}, "spec": {**found.spec, field: others}}
-                assert broken(rule, [lone], stack), (container.path, rule)
+                assert broken(rule, [lone], rendered.stack.environment), (container.path, rule)
                 seen += 1
     assert seen > len(rules) * 10

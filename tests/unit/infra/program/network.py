@@ -32,15 +32,17 @@ def allows(policies: Sequence[Manifest], source: End, target: End, port: int, pr
     )
 
 
+def selects(policy: Manifest, end: End) -> bool:
+    """Whether the policy is about this pod."""
+    return (
+        bool(end.namespace)
+        and policy["metadata"]["namespace"] == end.namespace
+        and _selects(policy["spec"]["podSelector"], end.labels)
+    )
+
+
 def _agrees(policies: Sequence[Manifest], pod: End, other: End, direction: str, port: int, protocol: str) -> bool:
-    selecting = [
-        policy["spec"]
-        for policy in policies
-        if pod.namespace
-        and policy["metadata"]["namespace"] == pod.namespace
-        and _selects(policy["spec"]["podSelector"], pod.labels)
-        and direction in _types(policy["spec"])
-    ]
+    selecting = [policy["spec"] for policy in policies if selects(policy, pod) and direction in _types(policy["spec"])]
     if not selecting:
         return True
     rules, peers = ("egress", "to") if direction == "Egress" else ("ingress", "from")

@@ -12,7 +12,7 @@ import pytest
 from infra.documents.__main__ import pages
 from infra.render.manifests import RenderError, manifests
 from infra.render.recorder import SecretValue, record
-from tests.unit.infra.program.conftest import ROOT, Rendered, config_of, render
+from tests.unit.infra.stacks import ROOT, Rendered, config_of, render
 
 #: Fields that a StatefulSet can never change: an edit here deletes a broker. Changing this table is a decision.
 STATEFUL = {
@@ -92,15 +92,6 @@ def test_what_holds_data_is_kept_in_prod_and_only_there(rendered: Rendered) -> N
     passwords = [one for one in rendered.registered if one.type.startswith("random:")]
     assert passwords
     assert all(one.protect is rendered.stack.is_prod for one in passwords)
-
-
-def test_a_second_render_is_the_first(rendered: Rendered) -> None:
-    """Nothing random, nothing of the clock, nothing of an order that changes."""
-    again = render(rendered.stack.environment, rendered.config)
-    assert [(one.file_name, one.body) for one in again.manifests] == [
-        (one.file_name, one.body) for one in rendered.manifests
-    ]
-    assert {one.urn: one for one in again.registered} == {one.urn: one for one in rendered.registered}
 
 
 def test_every_object_comes_after_what_it_needs(rendered: Rendered) -> None:
@@ -213,33 +204,6 @@ def test_a_changed_password_starts_its_pods_anew(both: dict[str, Rendered]) -> N
     }
 
 
-def test_no_secret_is_written_down(rendered: Rendered) -> None:
-    """Every password is marked; no mark, nor its hash as a server has it, is in a manifest."""
-    text = json.dumps([dict(body) for body in rendered.bodies()])
-    assert "marked-" not in text
-    secrets = rendered.bodies("Secret")
-    assert secrets
-    assert not any("data" in body or "stringData" in body for body in secrets)
-    values = {value for one in rendered.registered for value in _secret_values(one.inputs)}
-    assert any("marked-worker-rabbitmq" in value for value in values)
-    assert not [value for value in values if value in text]
-
-
-def _secret_values(value: Any) -> set[str]:
-    if isinstance(value, SecretValue):
-        return _texts(value.value)
-    if isinstance(value, Mapping):
-        return {found for inner in value.values() for found in _secret_values(inner)}
-    return {found for inner in value for found in _secret_values(inner)} if isinstance(value, list) else set()
-
-
-def _texts(value: Any) -> set[str]:
-    if isinstance(value, Mapping):
-        return {found for inner in value.values() for found in _texts(inner)}
-    # User names are part of a basic-auth Secret and no secret.
-    return {value} if isinstance(value, str) and len(value) > 12 else set()
-
-
 def test_every_value_of_a_secret_is_marked_for_the_engine(rendered: Rendered) -> None:
     """So that the state has ciphertext: what is not marked stands there in plain text."""
     for one in rendered.registered:
@@ -256,16 +220,6 @@ def test_a_secret_in_the_wrong_place_is_refused(both: dict[str, Rendered]) -> No
     registered[index] = type(registered[index])(**{**vars(registered[index]), "inputs": leaky})
     with pytest.raises(RenderError, match=r"outside a Secret's data, at .*\.data\.note"):
         manifests(registered)
-
-
-def test_prod_runs_by_digest(both: dict[str, Rendered]) -> None:
-    """Every image of every pod."""
-    text = json.dumps([dict(body) for body in both["prod"].bodies()])
-    images = {part.split('"')[0] for part in text.split('"image": "')[1:]} | {
-        body["spec"]["imageName"] for body in both["prod"].bodies("Cluster")
-    }
-    assert images
-    assert all("@sha256:" in image for image in images)
 
 
 def test_no_right_in_the_cluster(rendered: Rendered) -> None:

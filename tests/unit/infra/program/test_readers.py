@@ -11,7 +11,7 @@ from infra.deploy.cluster import Cluster
 from infra.deploy.errors import NothingChangedError
 from infra.deploy.operate import job
 from infra.deploy.plan import OPERATORS, require_kinds
-from tests.unit.infra.program.conftest import Rendered
+from tests.unit.infra.stacks import Rendered
 
 
 class _Bare:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infra import naming
-from tests.unit.infra.program.conftest import Rendered
+from tests.unit.infra.stacks import Rendered
 
 
 def _hosts(rendered: Rendered, component: str) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.toolchain import TOOLS, GoTool, ToolError, build, go_tool, tools
+from infra.toolchain import TOOLS, GoTool, ToolError, build, go_tool, missing, tools
 from infra.toolchain.build import arguments, key, module
 from tests.unit.infra.toolchain.conftest import FakeGo
 
@@ -76,7 +76,9 @@ def test_arguments() -> None:
 def test_a_tool_is_built_once(fake_go: FakeGo, capfd: pytest.CaptureFixture[str]) -> None:
     """The first call says what it builds and how long it takes; the second says nothing."""
     fake_go("1.99")
+    assert missing("kubeconform", "etcd") == ("kubeconform", "etcd")
     first = go_tool("kubeconform")
+    assert missing("kubeconform", "etcd") == ("etcd",)
     assert first.read_text() == "built\n"
     assert "build kubeconform from its Go module (about 45 s)" in capfd.readouterr().err
 

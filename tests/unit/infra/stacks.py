@@ -1,4 +1,4 @@
-"""The stacks, rendered once a session."""
+"""A stack as the program registers it, and as manifests."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from infra.render.manifests import Manifest, manifests
 from infra.render.recorder import Registered, record
 from infra.settings.load import parse, read_stack_file
 from infra.settings.stack import Stack
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[3]
 STACKS = ("staging", "prod")
 
 
@@ -51,15 +49,3 @@ def render(name: str, config: Mapping[str, str]) -> Rendered:
 def config_of(name: str) -> dict[str, str]:
     """The stack file's configuration."""
     return read_stack_file(ROOT / f"Pulumi.{name}.yaml")
-
-
-@pytest.fixture(scope="session")
-def both() -> dict[str, Rendered]:
-    """Both stacks."""
-    return {name: render(name, config_of(name)) for name in STACKS}
-
-
-@pytest.fixture(scope="session", params=STACKS)
-def rendered(request: pytest.FixtureRequest, both: dict[str, Rendered]) -> Rendered:
-    """Each stack in turn."""
-    return both[request.param]
