@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from loadtests.errors import ScheduleError
 from loadtests.schedule import Schedule
 
 #: Events a second that a two-core machine sustains with the whole stack and a rejoining broker on it.
@@ -41,6 +42,17 @@ class Options:
     target: str = "local"
     #: None: as suits the stack.
     lateness_bound_ms: float | None = None
+    #: The load ends when this file appears, after `seconds` at the latest.
+    until: Path | None = None
+    #: The load is this share of what a trial finds to be sustained; `rate` is then the most.
+    share: float | None = None
+    #: What the trial found, in events a second.
+    sustained: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be asked together."""
+        if self.until is not None and self.fault:
+            raise ScheduleError("--until needs --no-fault: the fault comes at a share of a length that must be known.")
 
     @property
     def schedule(self) -> Schedule:
@@ -60,6 +72,12 @@ class Options:
             seed=self.seed,
         )
 
+    def at(self, rate: float, *, sustained: float) -> Options:
+        """The same mix at the rate that a trial allows."""
+        most = self.schedule
+        singles = most.singles_per_second * rate / most.events_per_second
+        return replace(self, rate=rate, singles=singles, sustained=sustained)
+
     def as_data(self) -> dict[str, Any]:
         """For verdict.json."""
         return {
@@ -70,6 +88,8 @@ class Options:
             "seed": self.seed,
             "schedule": asdict(self.schedule),
             "events_per_second": round(self.schedule.events_per_second, 1),
+            "share": self.share,
+            "sustained_events_per_second": self.sustained and round(self.sustained, 1),
         }
 
     def command(self) -> str:
@@ -81,5 +101,6 @@ class Options:
         words += ["--input", str(self.input_file)] if self.input_file else []
         words += [] if self.fault else ["--no-fault"]
         words += [] if self.target == "local" else ["--target", self.target]
+        words += [] if self.until is None else ["--until", str(self.until)]
         words += [] if self.lateness_bound_ms is None else ["--lateness-ms", f"{self.lateness_bound_ms:g}"]
         return shlex.join(words)
