@@ -24,7 +24,7 @@ from infra.devcluster.cluster import Cluster
 from infra.devcluster.waiting import until
 from infra.local.progress import Steps
 from infra.local.state import State
-from tests.proofs.devcluster import traces
+from tests.harness import machine
 
 IMAGE = "millrace-app:latest"
 NODE_PORT = 30080
@@ -38,10 +38,10 @@ pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture(scope="module")
-def before() -> traces.Traces:
+def before() -> machine.Machine:
     """The machine before there was a cluster."""
     assert not Cluster().runs, "a cluster runs already: `make cluster-down` first, then this test starts its own"
-    return traces.now()
+    return machine.now()
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def steps() -> Iterator[Steps]:
 
 
 @pytest.fixture(scope="module")
-def cluster(before: traces.Traces, steps: Steps) -> Iterator[Cluster]:
+def cluster(before: machine.Machine, steps: Steps) -> Iterator[Cluster]:
     """A cluster of its own, with the application's image in every node."""
     assert before
     one = Cluster()
@@ -143,10 +143,10 @@ def test_three_nodes_are_ready(core: client.CoreV1Api) -> None:
     assert {node.status.node_info.kubelet_version for node in nodes} == {"v1.34.4"}
 
 
-def test_the_host_keeps_its_rules_and_settings_while_a_cluster_runs(before: traces.Traces, cluster: Cluster) -> None:
+def test_the_host_keeps_its_rules_and_settings_while_a_cluster_runs(before: machine.Machine, cluster: Cluster) -> None:
     """Docker and everything else on the machine go on as before."""
     assert cluster.runs
-    during = traces.now()
+    during = machine.now()
     assert during.rules == before.rules
     assert during.settings == before.settings
     assert during.network_namespaces == before.network_namespaces
@@ -318,14 +318,14 @@ def test_up_again_changes_nothing(cluster: Cluster, steps: Steps) -> None:
     assert processes.marked(cluster.layout.root, only="kube-apiserver\0--bind") == pids
 
 
-def test_down_leaves_the_machine_as_it_was(before: traces.Traces, cluster: Cluster, steps: Steps) -> None:
+def test_down_leaves_the_machine_as_it_was(before: machine.Machine, cluster: Cluster, steps: Steps) -> None:
     """No link, namespace, route, rule, mount, control group, setting, process or file; and again is no error."""
     clusters.down(cluster, steps)
-    assert traces.now().difference(before) == {}
+    assert machine.now().difference(before) == {}
     clusters.down(cluster, steps)
 
 
-def test_an_interrupted_start_is_taken_down(before: traces.Traces, cluster: Cluster, steps: Steps) -> None:
+def test_an_interrupted_start_is_taken_down(before: machine.Machine, cluster: Cluster, steps: Steps) -> None:
     """Killed half way, with processes, mounts and links that nobody waits for."""
     one = cluster
     clusters.prepare(one)
@@ -334,7 +334,7 @@ def test_an_interrupted_start_is_taken_down(before: traces.Traces, cluster: Clus
     (supervisor,) = [pid for pid in processes.marked(one.layout.root, only="supervisord") if _is_first(pid, one)]
     os.kill(supervisor, signal.SIGKILL)
     clusters.down(one, steps)
-    assert traces.now().difference(before) == {}
+    assert machine.now().difference(before) == {}
 
 
 def _is_first(pid: int, cluster: Cluster) -> bool:

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 from infra import naming
 from infra.settings.stack import Stack
-from tests.proofs.e2e.harness.ends import STRANGER_OUTSIDE, End
-from tests.proofs.e2e.harness.kubectl import Kubectl
-from tests.proofs.e2e.harness.matrix import Attempt, Matrix
+from tests.harness.kubernetes.ends import STRANGER_OUTSIDE, End
+from tests.harness.kubernetes.kubectl import Kubectl
+from tests.harness.kubernetes.matrix import Attempt, Matrix
 from tests.harness.waiting import eventually
 
 #: The server writes these; an object that is made again has others.

@@ -14,9 +14,9 @@ import pytest
 
 from app import contract
 from app.contract import QueueClass, Scope
-from tests.proofs.e2e.harness.kubectl import Kubectl
-from tests.proofs.e2e.harness.poison import mend, stored
-from tests.proofs.e2e.harness.target import Target
+from tests.harness.kubernetes.kubectl import Kubectl
+from tests.harness.kubernetes.poison import mend, stored
+from tests.harness.kubernetes.target import Target
 from tests.harness.tls import plain_answer
 from tests.harness.waiting import eventually
 

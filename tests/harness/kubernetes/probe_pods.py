@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any, Self
 
 from infra import naming
-from tests.proofs.e2e.harness.ends import LABEL_PROBE, End, Wanted
-from tests.proofs.e2e.harness.kubectl import Kubectl
+from tests.harness.kubernetes.ends import LABEL_PROBE, End, Wanted
+from tests.harness.kubernetes.kubectl import Kubectl
 from tests.harness.waiting import eventually
 
 CONTAINER = "probe"

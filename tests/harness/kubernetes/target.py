@@ -14,7 +14,7 @@ import httpx
 
 from app import contract
 
-REPOSITORY = Path(__file__).resolve().parents[4]
+REPOSITORY = Path(__file__).resolve().parents[3]
 FILE = REPOSITORY / ".millrace" / contract.KUBERNETES_TARGET_FILE
 
 
