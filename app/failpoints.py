@@ -21,7 +21,9 @@ class Failpoint(StrEnum):
     WORKER_MIDDLE_OF_CHUNK = "worker-middle-of-chunk"
     WORKER_AFTER_COMMIT = "worker-after-commit"
     WORKER_AFTER_RETRY_PUBLISH = "worker-after-retry-publish"
+    GATEWAY_BEFORE_COMMIT = "gateway-before-commit"
     GATEWAY_AFTER_COMMIT = "gateway-after-commit"
+    ARCHIVER_BEFORE_COMMIT = "archiver-before-commit"
     ARCHIVER_AFTER_COMMIT = "archiver-after-commit"
 
 

@@ -82,6 +82,7 @@ class Archiver:
         self._consumer.close()
 
     def _settle(self) -> None:
+        failpoint(Failpoint.ARCHIVER_BEFORE_COMMIT)
         store([delivery.message for delivery in self._pending], self._database)
         failpoint(Failpoint.ARCHIVER_AFTER_COMMIT)
         done, self._pending = self._pending, []

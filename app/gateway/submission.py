@@ -62,6 +62,7 @@ async def submit(request: Request) -> Response:
         )
 
     async def write(connection: Connection) -> Accepted:
+        failpoint(Failpoint.GATEWAY_BEFORE_COMMIT)
         return await acceptance.accept(connection, job, outgoing, once)
 
     # With a key the second time finds what the first one wrote, if it did; we do what its sender is told to do.

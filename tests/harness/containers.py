@@ -11,6 +11,7 @@ from docker.models.containers import Container
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 
+from app.failpoints import Failpoint
 from tests.harness import cleanup
 from tests.harness.services import Service
 from tests.harness.waiting import eventually
@@ -126,6 +127,11 @@ class Machine:
     def consuming(self) -> bool:
         """Whether its heartbeat says that it does its work."""
         return self.heartbeat() == "consuming"
+
+    def crashed_at(self, point: Failpoint) -> bool:
+        """Whether one of its processes died at a crash point."""
+        code, _ = self.docker.exec_run(["test", "-e", f"/tmp/millrace-crashed-at-{point}"])  # noqa: S108 - in it
+        return bool(code == 0)
 
     def processes(self) -> dict[int, int]:
         """Pid to parent's pid, as seen inside."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 
 from infra.local import images
 from infra.servers.rabbitmq.cluster import VERSIONS, RabbitMQVersion
@@ -23,24 +24,26 @@ def _wanted() -> dict[str, images.Image]:
     }
 
 
-def resolve() -> list[str]:
-    """Fix the tags of this run in the environment; returns the aliases of what is missing."""
-    missing = []
+def resolve() -> None:
+    """Fix the tags of this run in the environment."""
     for name, image in _wanted().items():
-        variable = _VARIABLE.format(name=name)
-        reference = os.environ.setdefault(variable, images.tag(image))
-        if not images.exists(reference):
-            missing.append(f"{image.alias} ({reference})")
-    return missing
+        os.environ.setdefault(_VARIABLE.format(name=name), images.tag(image))
 
 
+@cache
 def reference(name: str) -> str:
-    """The image that this run uses: `PGBOUNCER`, `REDIS`, ..."""
-    return os.environ[_VARIABLE.format(name=name)]
+    """The image that this run uses: `PGBOUNCER`, `REDIS`, ...
+
+    Raises:
+        AssertionError: it was not built.
+    """
+    tag = os.environ[_VARIABLE.format(name=name)]
+    assert images.exists(tag), f"the image {tag} is not there: `make images` builds it"
+    return tag
 
 
 def compose_variables(version: RabbitMQVersion) -> dict[str, str]:
     """Image tags under the names that compose.yaml asks for."""
-    tags = {name: os.environ[_VARIABLE.format(name=name)] for name in ("APP", "POSTGRESQL", "REDIS", "PROMETHEUS")}
-    tags["RABBITMQ"] = os.environ[_VARIABLE.format(name=f"RABBITMQ_{version.replace('.', '')}")]
+    tags = {name: reference(name) for name in ("APP", "POSTGRESQL", "REDIS", "PROMETHEUS")}
+    tags["RABBITMQ"] = reference(f"RABBITMQ_{version.replace('.', '')}")
     return {f"MILLRACE_IMAGE_{name}": tag for name, tag in tags.items()}

@@ -1,7 +1,8 @@
-"""The oracle is real: each planted bug turns the verdict red."""
+"""The oracle is real: a service with a planted bug, and the fault that shows the bug, turn the account red."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,19 +10,21 @@ import pytest
 
 from app.failpoints import Failpoint
 from infra.local.state import REPOSITORY
+from loadtests.history import Outcome
+from loadtests.reconcile import Accounting
+from tests.harness import crash_points
 from tests.harness.containers import Machine
+from tests.harness.drills import DRILL_USER, Drill
 from tests.harness.load import Load, assert_exact
 from tests.harness.stack import QUICK, Stack
 from tests.harness.waiting import eventually
 
-SECONDS = 4.0
 
-
-def _mutant(stack: Stack, service: str, name: str, crash_at: Failpoint, **options: Any) -> Machine:
+def _mutant(stack: Stack, service: str, name: str, crash_at: Failpoint | None, **options: Any) -> Machine:
     """Start a service with a bug in it, and with the fault that shows the bug."""
     return stack.replace(
         service,
-        environment={**QUICK, "MILLRACE_CRASH_AT": crash_at},
+        environment={**QUICK, **({"MILLRACE_CRASH_AT": crash_at} if crash_at else {})},
         mounts={str(REPOSITORY / "tests" / "mutants"): "/mutants"},
         # Under an init, as in the image: the kernel lets no process 1 kill itself.
         options={"entrypoint": ["tini", "--", "python", f"/mutants/{name}.py"]},
@@ -29,32 +32,78 @@ def _mutant(stack: Stack, service: str, name: str, crash_at: Failpoint, **option
     )
 
 
-def test_early_acknowledgement_loses(single: Stack, load: Callable[..., Load]) -> None:
-    """Messages acknowledged on arrival are lost when their child is killed, and the reconciler says so."""
-    _mutant(single, "worker-bulk", "early_acknowledgement", Failpoint.WORKER_MIDDLE_OF_CHUNK)
-    with load(single, seconds=SECONDS) as running:
-        pass
+def _red(running: Load) -> Accounting:
     accounting = running.accounting()
-    assert accounting.lost > 0
     with pytest.raises(AssertionError):
         assert_exact(accounting)
+    return accounting
+
+
+def test_early_acknowledgement_loses(single: Stack, load: Callable[..., Load]) -> None:
+    """Messages acknowledged on arrival are lost when their child is killed."""
+    worker = _mutant(single, "worker-bulk", "early_acknowledgement", Failpoint.WORKER_MIDDLE_OF_CHUNK)
+    with load(single) as running:
+        eventually(lambda: worker.crashed_at(Failpoint.WORKER_MIDDLE_OF_CHUNK), within=60, what="a child crashed")
+        running.wait_executed("bulk", since=time.time())
+    assert _red(running).lost > 0
 
 
 def test_effect_outside_the_inbox_transaction_duplicates(single: Stack, load: Callable[..., Load]) -> None:
     """An effect that commits before its inbox row happens twice when the child dies between; both witnesses show it."""
-    _mutant(single, "worker-bulk", "effect_outside_inbox", Failpoint.WORKER_MIDDLE_OF_CHUNK)
-    with load(single, seconds=SECONDS) as running:
-        pass
-    accounting = running.accounting()
+    worker = _mutant(single, "worker-bulk", "effect_outside_inbox", Failpoint.WORKER_MIDDLE_OF_CHUNK)
+    with load(single) as running:
+        eventually(lambda: worker.crashed_at(Failpoint.WORKER_MIDDLE_OF_CHUNK), within=60, what="a child crashed")
+        running.wait_executed("bulk", since=time.time())
+    accounting = _red(running)
     assert accounting.duplicated_by_rows > 0
     assert accounting.duplicated_by_totals > 0
 
 
 def test_marking_before_the_confirm_loses(single: Stack, load: Callable[..., Load]) -> None:
-    """A relay that marks before the confirm loses what it had taken when it dies, and the reconciler says so."""
+    """A relay that marks before the confirm loses what it had taken when it dies."""
     single.remove("relay-1", "relay-2")
-    with load(single, seconds=SECONDS) as running:
+    with load(single) as running:
         relay = _mutant(single, "relay-1", "mark_before_confirm", Failpoint.RELAY_AFTER_CLAIM, wait=False)
-        eventually(lambda: not relay.running, within=120, what="the relay crashed")
+        relay.wait_ended(within=120)
         single.ensure("relay-2")
-    assert running.accounting().lost > 0
+    assert _red(running).lost > 0
+
+
+def test_a_returned_message_that_counts_as_sent_is_lost(single: Stack, load: Callable[..., Load]) -> None:
+    """A relay that believes the confirm of an unroutable message loses it while its queue is not bound."""
+    single.remove("relay-1", "relay-2")
+    _mutant(single, "relay-1", "returned_is_sent", None)
+    with load(single) as running:
+        running.wait_executed("interactive", since=running.began_at)
+        with crash_points.unbound(single, "interactive"):
+            unbound_at = time.time()
+            eventually(
+                lambda: _accepted(running, unbound_at) >= 10, within=60, what="requests are accepted for the lost queue"
+            )
+    assert _red(running).lost > 0
+
+
+def test_an_answer_before_the_commit_loses(single: Stack, load: Callable[..., Load]) -> None:
+    """A gateway that answers before it commits loses what it had answered when it dies."""
+    single.machines["gateway"].stop(timeout=20)
+    gateway = _mutant(single, "gateway", "early_answer", Failpoint.GATEWAY_BEFORE_COMMIT, wait=False)
+    with load(single) as running:
+        gateway.wait_ended(within=120)
+        single.ensure("gateway")
+        running.wait_executed(since=time.time())
+    assert _red(running).lost > 0
+
+
+def test_an_acknowledgement_before_the_archive_loses(single: Stack, load: Callable[..., Load]) -> None:
+    """An archiver that acknowledges before it commits loses the letters that it held when it dies."""
+    archiver = _mutant(single, "archiver", "acknowledge_before_archive", Failpoint.ARCHIVER_BEFORE_COMMIT)
+    with load(single) as running:
+        drill = Drill(single, "raise", queue="bulk")
+        running.expect(drill.event_id, DRILL_USER)
+        archiver.wait_ended(within=60)
+        single.ensure("archiver")
+    assert _red(running).lost == 1
+
+
+def _accepted(running: Load, since: float) -> int:
+    return sum(attempt.intent.intended_at > since for attempt in running.history.with_outcome(Outcome.ACCEPTED))

@@ -67,7 +67,7 @@ def _poison(stack: Stack, folder: Path) -> Outcome:
     stack.replace(
         "worker-external", environment={**QUICK, "MILLRACE_WORKER_CONCURRENCY": "1"}, options={"mem_limit": "320m"}
     )
-    with Load(stack, folder / "ledger", seconds=20, singles=15, lists=3) as running:
+    with Load(stack, folder / "ledger", singles=15, lists=3) as running:
         # Before the first: on a busy machine it takes the load's whole time to send all six.
         stored = running.stored()
         drills = {

@@ -33,7 +33,6 @@ from tests.harness.waiting import eventually
 _NAME = "pgbouncer"
 _REPLICAS = 2
 _THROUGH_IT = {"MILLRACE_POSTGRESQL_HOST": _NAME}
-SECONDS = 8.0
 UNDER_WAY = 60
 #: Longer than any handshake on a machine that has nothing else to do; shorter than the time that a request has.
 SLOW_SECONDS = 1.7
@@ -130,7 +129,7 @@ def _sessions(stack: Stack) -> dict[str, list[str]]:
 
 def test_everything_goes_through_it(pooled: Stack, pooler: Machine, load: Callable[..., Load]) -> None:
     """Gateway, relays, workers and archiver have no session with PostgreSQL but PgBouncer's, and few of those."""
-    with load(pooled, seconds=SECONDS) as running:
+    with load(pooled) as running:
         running.wait_stored(UNDER_WAY)
         sessions = _sessions(pooled)
     pooler.docker.reload()
@@ -157,7 +156,7 @@ def test_dead_letters_and_operator(pooled: Stack) -> None:
 
 def test_pgbouncer_killed_under_load(pooled: Stack, pooler: Machine, load: Callable[..., Load]) -> None:
     """Every connection of every process breaks at once; what was accepted is executed once, and work goes on."""
-    with load(pooled, seconds=SECONDS) as running:
+    with load(pooled) as running:
         running.wait_stored(UNDER_WAY)
         pooler.kill()
         pooler.wait_ended()
@@ -169,11 +168,12 @@ def test_pgbouncer_killed_under_load(pooled: Stack, pooler: Machine, load: Calla
 
 def test_pgbouncer_stopped_under_load(pooled: Stack, pooler: Machine, load: Callable[..., Load]) -> None:
     """As a roll-out stops it: within its grace, although the processes never close their connections."""
-    with load(pooled, seconds=SECONDS) as running:
+    with load(pooled) as running:
         running.wait_stored(UNDER_WAY)
         pooler.stop(timeout=30)
         assert pooler.state["ExitCode"] == 0, "it ended by itself, not by SIGKILL"
         pooler.start_again()
+        running.wait_executed(since=time.time())
     assert_exact(running.accounting())
 
 
@@ -206,7 +206,7 @@ def test_one_of_two_lost_under_load(pooled: Stack, pooler: Machine, load: Callab
     network = docker.from_env().networks.get(pooled._network.id)
     try:
         _wait_well(other)
-        with load(pooled, seconds=SECONDS) as running:
+        with load(pooled) as running:
             running.wait_stored(UNDER_WAY)
             if loss == "killed":
                 pooler.kill()
@@ -224,12 +224,13 @@ def test_one_of_two_lost_under_load(pooled: Stack, pooler: Machine, load: Callab
 
 def test_postgresql_killed_behind_it(pooled: Stack, load: Callable[..., Load]) -> None:
     """The processes' connections stay up while what they lead to is gone; accepted is still executed once."""
-    with load(pooled, seconds=SECONDS) as running:
+    with load(pooled) as running:
         running.wait_stored(UNDER_WAY)
         pooled.machines["postgresql"].kill()
         pooled.machines["postgresql"].wait_ended()
         pooled.machines["postgresql"].start_again()
         pooled.wait("postgresql")
+        running.wait_executed(since=time.time())
     assert_exact(running.accounting())
 
 

@@ -1,0 +1,167 @@
+"""A pytest plugin: stacks that live for a session and are healed before each test, and the logs of what went red.
+
+A folder of tests asks for it by `pytest_plugins` in its conftest.py. With `-n 2 --dist loadgroup` the tests of a stack
+stay on one worker, so each stack starts once, and the two run side by side.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import re
+import shutil
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from docker.errors import DockerException
+
+# The reaper is an image of its own, which cannot be had everywhere; harness/cleanup.py does its work.
+os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
+
+from app.contract import Role
+from infra.local.state import State
+from infra.servers.rabbitmq.cluster import RabbitMQVersion
+from tests.harness import cleanup, images
+from tests.harness.load import Load
+from tests.harness.stack import Stack
+
+_STACKS: list[Stack] = []
+#: Stacks that neither healed nor could be made anew, and why.
+_BEYOND_REPAIR: dict[str, str] = {}
+#: Fixtures whose tests must stay together, the slowest first.
+_SESSION_STACKS = ("_cluster", "_single")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the run, fix what is tested, and refuse to begin without Docker."""
+    if hasattr(config, "workerinput"):
+        return
+    cleanup.begin()
+    try:
+        docker.from_env().ping()
+    except DockerException as error:
+        raise pytest.UsageError(f"these tests need Docker, which does not answer: {error}") from error
+    images.resolve()
+    cleanup.sweep()
+    shutil.rmtree(_logs_folder(), ignore_errors=True)
+    atexit.register(cleanup.end)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a stack on one worker, and each file whole and in its own order."""
+
+    def stack_of(item: pytest.Item) -> int:
+        names = getattr(item, "fixturenames", ())
+        return next((place for place, name in enumerate(_SESSION_STACKS) if name in names), len(_SESSION_STACKS))
+
+    for item in items:
+        group = (*_SESSION_STACKS, item.path.stem)[stack_of(item)]
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=stack_of)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Leave nothing, also after an interrupt."""
+    if not hasattr(session.config, "workerinput"):
+        cleanup.end()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
+    """Keep what every container wrote; where, is the last line of the failure."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed and any(stack.machines for stack in _STACKS):
+        report.sections.append(("logs of the containers", f"{_keep_logs(item.nodeid)}"))
+
+
+def _logs_folder() -> Path:
+    return State.default().logs / "tests"
+
+
+def _keep_logs(test: str) -> Path:
+    folder = _logs_folder() / re.sub(r"[^\w.-]+", "-", test.removeprefix("tests/"))
+    folder.mkdir(parents=True, exist_ok=True)
+    for stack in _STACKS:
+        for name, machine in list(stack.machines.items()):
+            with contextlib.suppress(Exception):
+                state = machine.state
+                title = f"{stack.name}: {name}: {state['Status']}, exit code {state['ExitCode']}\n"
+                (folder / f"{stack.name}-{name}.log").write_text(title + machine.logs())
+    return folder
+
+
+def session_stack(
+    factory: pytest.TempPathFactory, name: str, *, version: RabbitMQVersion = "4.3", nodes: int = 1
+) -> Iterator[Stack]:
+    """Start a stack, and remove it at the end."""
+    folder = factory.mktemp(name)
+    # pytest's temporary folders are closed to others; the containers' user must reach the secrets below.
+    for part in (folder, folder.parent, folder.parent.parent):
+        part.chmod(0o711)
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+    stack = Stack(f"{name}-{worker}", folder, version=version, nodes=nodes)
+    _STACKS.append(stack)
+    try:
+        stack.start()
+        yield stack
+    finally:
+        _STACKS.remove(stack)
+        stack.close()
+
+
+def healed(stack: Stack) -> Stack:
+    """The stack with everything running and nothing under way; what one test broke for good is made anew once."""
+    if stack.name in _BEYOND_REPAIR:
+        pytest.fail(_BEYOND_REPAIR[stack.name])
+    try:
+        stack.heal()
+    except AssertionError as error:
+        # What one test broke for good must not cost each of the others the time that it takes to see it.
+        _BEYOND_REPAIR[stack.name] = f"{stack.name} could not be started again: {error}"
+        stack.close()
+        stack.start()
+        stack.heal()
+        del _BEYOND_REPAIR[stack.name]
+    if stack.broker.messages() or stack.query("SELECT 1 FROM outbox_pending LIMIT 1"):
+        # A test that failed left work behind, which would be counted as this one's.
+        stack.query("DELETE FROM outbox_pending", role=Role.OWNER)
+        stack.broker.purge()
+    return stack
+
+
+@pytest.fixture(scope="session")
+def _single(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    yield from session_stack(tmp_path_factory, "single")
+
+
+@pytest.fixture(scope="session")
+def _cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    yield from session_stack(tmp_path_factory, "cluster", nodes=3)
+
+
+@pytest.fixture
+def single(_single: Stack) -> Stack:
+    """One RabbitMQ node, everything running, nothing under way."""
+    return healed(_single)
+
+
+@pytest.fixture
+def cluster(_cluster: Stack) -> Stack:
+    """Three nodes of RabbitMQ 4.3."""
+    return healed(_cluster)
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Callable[..., Load]:
+    """Make loads on a stack."""
+
+    def make(stack: Stack, **rates: float) -> Load:
+        return Load(stack, tmp_path / "ledger", **rates)
+
+    return make
