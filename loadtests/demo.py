@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -48,9 +49,8 @@ def run_demo(options: Options, target: Target, display: Display) -> dict[str, An
     folder = options.out.resolve() / run
     folder.mkdir(parents=True)
     _ = target.api_key  # said now if it is missing
-    management = Management(target)
     bound = options.lateness_bound_ms or target.lateness_bound_ms
-    with Session(target) as session:
+    with closing(Management(target)) as management, Session(target) as session:
         with display.step("The stack is healthy and empty"):
             require_ready(target, session, management, nodes=target.broker_nodes)
         if options.share is not None:
@@ -83,7 +83,6 @@ def run_demo(options: Options, target: Target, display: Display) -> dict[str, An
             seen = session.read(
                 lambda connection: collect(connection, history, since=started_at, accounts_before=accounts_before)
             )
-    management.close()
     accounting = reconcile(history, seen)
     latencies = measure(history, seen)
     ways = passages(history, seen)

@@ -15,23 +15,16 @@ import pytest
 from _pytest.terminal import TerminalReporter
 
 from chaos.kubernetes_target import KubernetesTarget
-from infra.settings.load import parse, read_stack_file
 from infra.settings.stack import Stack
 from tests.harness import kept_logs, pod_logs
 from tests.harness.kubernetes.deployment import Deployer
 from tests.harness.kubernetes.kubectl import Kubectl
-from tests.harness.kubernetes.target import FILE, REPOSITORY, Target
+from tests.harness.kubernetes.target import FILE, REPOSITORY, Target, read_stack
 
 #: What a run has to say besides red and green.
 _SAID = pytest.StashKey[list[str]]()
 #: The last failure, and where its logs are: a fixture that failed fails each of its tests with the same exception.
 _KEPT = pytest.StashKey[tuple[BaseException, Path]]()
-
-
-def read_stack() -> Stack:
-    """The settings of the deployed stack."""
-    path = REPOSITORY / os.environ["MILLRACE_STACK_FILE"]
-    return parse(read_stack_file(Path(path)), str(path))
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -16,7 +16,8 @@ def test_down_leaves_the_machine_as_it_was() -> None:
     assert machine.FILE.is_file(), "nobody remembered the machine: `python -m tests.harness.machine` before the cluster"
     before = machine.remembered()
     _down()
-    assert machine.now().difference(before) == {}
+    left = machine.now().difference(before)
+    assert not left, f"left: {left}"
     _down()
     machine.FILE.unlink()
 

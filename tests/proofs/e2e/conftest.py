@@ -13,8 +13,8 @@ from tests.harness.kubernetes.ends import End, running_pods, wanted_probes
 from tests.harness.kubernetes.kubectl import Kubectl
 from tests.harness.kubernetes.matrix import Matrix, source_names
 from tests.harness.kubernetes.outside import outside
-from tests.harness.kubernetes.plugin import read_stack
 from tests.harness.kubernetes.probe_pods import ProbePods
+from tests.harness.kubernetes.target import read_stack
 
 pytest_plugins = ["tests.harness.kubernetes.plugin"]
 
