@@ -109,7 +109,8 @@ class Campaign:
         faults = {name: self.verdict[name] for name in _FAULTS if self.verdict[name]}
         said = "\n".join(self.windows())
         assert not faults, f"{faults}\n{said}"
-        assert self.verdict["accepted"] == self.verdict["executed"] > 0, said
+        accepted, executed = self.verdict["accepted"], self.verdict["executed"]
+        assert accepted == executed > 0, f"{accepted} accepted, {executed} executed\n{said}"
 
     def assert_load_in_every_window(self) -> None:
         """A drill that met few events has shown little: half of the rate at least, and some of it accepted."""
