@@ -78,7 +78,7 @@ def test_requests_may_fail_only_where_it_is_said(tmp_path: Path) -> None:
     """One second beside the window is enough to be red."""
     campaign = made(tmp_path, lambda second: Outcome.UNKNOWN if 45 <= second <= 50 else Outcome.ACCEPTED)
     campaign.assert_refused_only_in([(45.0, 50.0)])
-    with pytest.raises(AssertionError, match="1 from 50.0: .*unknown 503"):
+    with pytest.raises(AssertionError, match=r"1 from 50.0: .*unknown 503"):
         campaign.assert_refused_only_in([(45.0, 49.0)])
 
 
