@@ -43,7 +43,13 @@ def test_a_deleted_policy_is_noticed(kubectl: Kubectl, stack: Stack, ends: tuple
     with _without(kubectl, naming.NAMESPACE_APP, "default-deny"):
         found = eventually(differences, within=60, what="the missing policy is noticed")
         assert {(one.expected, one.seen) for one in found} == {(False, True)}
-    eventually(lambda: not differences(), within=60, what="the policy is back")
+
+    def back() -> bool:
+        wrong = differences()
+        assert not wrong, "; ".join(map(str, wrong))
+        return True
+
+    eventually(back, within=60, what="the policy is back", tolerate=(AssertionError,))
 
 
 @contextmanager

@@ -53,13 +53,13 @@ def _problem(answer: httpx.Response, status: int) -> None:
 def _succeeded(client: httpx.Client, answer: httpx.Response) -> dict[str, Any]:
     assert answer.status_code == httpx.codes.ACCEPTED, answer.text
 
-    def state() -> dict[str, Any] | None:
+    def succeeded() -> dict[str, Any]:
         job: dict[str, Any] = client.get(answer.headers["Location"]).raise_for_status().json()
-        return job if job["state"] == "succeeded" else None
+        if job["state"] != "succeeded":
+            raise LookupError(job)
+        return job
 
-    job = eventually(state, within=PATIENCE, every=0.5, what="the job succeeded")
-    assert job is not None
-    return job
+    return eventually(succeeded, within=PATIENCE, every=0.5, what="the job succeeded", tolerate=(LookupError,))
 
 
 def test_an_event_is_accepted_and_executed(client: httpx.Client) -> None:

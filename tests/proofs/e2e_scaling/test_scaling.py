@@ -54,7 +54,13 @@ class Burst:
 @pytest.fixture(scope="module")
 def burst(kubectl: Kubectl, replicas: Replicas, tmp_path_factory: pytest.TempPathFactory) -> Burst:
     """Sent once; it ends when interactive workers have gone."""
-    eventually(lambda: min(replicas.now().values()) >= MINIMUM, within=180, what="every scaler has its smallest number")
+
+    def calm() -> bool:
+        now = replicas.now()
+        assert min(now.values()) >= MINIMUM, now
+        return True
+
+    eventually(calm, within=180, what="every scaler has its smallest number", tolerate=(AssertionError,))
     load = Load(tmp_path_factory.mktemp("burst"), rate=RATE, singles=SINGLES)
     try:
         load.wait_for_start()
