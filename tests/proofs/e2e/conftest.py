@@ -30,7 +30,7 @@ _ORDER = (
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What only looks comes first, then what breaks, and last what removes."""
-    items.sort(key=lambda item: _ORDER.index(item.path.stem))
+    items.sort(key=lambda item: _ORDER.index(item.path.stem) if item.path.stem in _ORDER else -1)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
