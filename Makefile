@@ -1,17 +1,14 @@
 # The verbs of Millrace. `make` alone prints them.
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
-# Whole files side by side: each starts its own servers. Two, as many as CI has cores: with three, clusters of three
-# brokers started so slowly that tests of time-outs failed for that alone.
-XDIST := -n 2 --dist loadfile --no-loadscope-reorder
 BOOTSTRAP := infra/local/bootstrap.sh
 .DEFAULT_GOAL := help
 # Of the Kubernetes targets: which stack, and which of the kubeconfig's contexts.
 STACK ?=
 TARGET = $(or $(STACK),$(error say which stack: STACK=staging))
 CLUSTER = $(if $(CONTEXT),--context $(CONTEXT))
-.PHONY: help demo test unit integration check fmt images up down status logs operate bench bootstrap clean
-.PHONY: staging e2e render preview deploy destroy manifests engine cluster-tests cluster cluster-down cluster-proof toolchain
+.PHONY: help demo test unit integration proof proof-list check fmt images up down status logs operate bench bootstrap
+.PHONY: clean staging render preview deploy destroy cluster cluster-down toolchain
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -19,43 +16,23 @@ help: ## this list
 demo: up ## start everything, drive load, kill a broker node, prove that nothing was lost (INPUT=file.ndjson replays a file)
 	$(PYTHON) -m loadtests demo $(if $(INPUT),--input $(INPUT))
 
-test: unit integration manifests engine cluster-tests ## everything: about 30 minutes on 2 cores; the first time 15 more, to build
+# tests/suites/table.py says what these run.
+test: bootstrap ## the tests: unit, then real servers in containers; 6 minutes on 2 cores, the first time 10
+	$(PYTHON) -m tests.suites test
 
-unit: ## unit tests: no Docker, about 3 minutes
+unit: ## the unit tests alone: no Docker, about a minute
 	$(BOOTSTRAP)
-	$(PYTHON) -m pytest tests/unit $(XDIST)
+	$(PYTHON) -m tests.suites test unit
 
-# Real servers on a busy machine: of 346 tests about one a run was late for its deadline, each time another one. Who was
-# late ("not within ...", of harness/waiting.py) is tried once more, and the run's last lines name it as unsteady. What was
-# wrong, an account above all, is red at once. RERUNS=0 for none.
-integration: bootstrap ## on real servers in containers (RabbitMQ 4.3 and 4.0), everything killed under load: about 17 minutes
-	$(PYTHON) -m infra.local images --all-versions
-	$(PYTHON) -m pytest tests/integration $(XDIST) --maxfail 10 --reruns $(or $(RERUNS),1) --only-rerun "not within"
+integration: bootstrap ## the integration tests alone, about 4 minutes
+	$(PYTHON) -m tests.suites test integration
 
-manifests: ## the rendered stacks against schemas (kubeconform), scanner (checkov) and policies: about 2 minutes
-	$(BOOTSTRAP)
-	for stack in staging prod; do \
-		$(PYTHON) -m infra.render $$stack .millrace/build/render/$$stack \
-		&& $(PYTHON) -m infra.checks manifests .millrace/build/render/$$stack \
-		&& $(PYTHON) -m infra.policy.command .millrace/build/render/$$stack --environment $$stack || exit 1; \
-	done
-	$(PYTHON) -m pytest tests/proofs/manifests
+proof: bootstrap ## everything deeper: outages of a minute, Sentinel, the cluster, ... (SUITE=name for one; an hour and more)
+	$(PYTHON) -m tests.suites proof $(SUITE)
 
-# Built before the tests: their time limits are for tests.
-engine: ## the program on the real Pulumi engine: about 3 minutes; the first time 5 more, to build it
-	$(BOOTSTRAP)
-	$(PYTHON) -m infra.toolchain pulumi
-	$(PYTHON) -m pytest tests/proofs/engine --timeout 900
-
-# Four API servers side by side: the tests wait for controllers nearly all of the time.
-cluster-tests: ## deployment on a real Kubernetes API server: about 7 minutes; the first time 8 more, to build it
-	$(BOOTSTRAP)
-	$(PYTHON) -m infra.toolchain etcd kube-apiserver kube-controller-manager
-	$(PYTHON) -m pytest tests/proofs/api_server -n 4 --timeout 900
-
-cluster-proof: bootstrap ## the three-node cluster of `make cluster`, tried out and taken down again (root; 25 minutes the first time)
-	$(PYTHON) -m infra.local images
-	$(PYTHON) -m pytest tests/proofs/devcluster
+proof-list: ## what there is to prove, and what each costs
+	@$(BOOTSTRAP)
+	@$(PYTHON) -m tests.suites list
 
 toolchain: ## build every Go program that is used anywhere (20 minutes the first time), so that nothing waits for one later
 	$(BOOTSTRAP)
@@ -115,9 +92,6 @@ bench: up ## how fast it is here: single events, lists (INPUT=file.ndjson: your 
 
 staging: bootstrap ## staging in a cluster, ready for use: three nodes on this machine (root), or CONTEXT=a context of the kubeconfig
 	$(PYTHON) -m infra.staging up $(CLUSTER)
-
-e2e: staging ## end-to-end tests: real load on staging's cluster while its nodes and brokers fail
-	$(PYTHON) -m pytest tests/proofs/e2e --timeout 1800
 
 cluster: ## start a three-node Kubernetes on this machine, from Go modules (root; long the first time, then about a minute)
 	$(BOOTSTRAP) --docker

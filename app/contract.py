@@ -126,6 +126,24 @@ MESSAGE_TRACEPARENT = "traceparent"
 #: Unix time in seconds of the first publish; a redelivered message keeps its first stamp, because the user did wait.
 MESSAGE_PUBLISHED_AT = "millrace_published_at"
 
+# --- Problems (RFC 9457) of the gateway -------------------------------------------------------------------------------
+
+#: A URN and not an address: it names the kind of problem and promises no page.
+PROBLEM_TYPE_PREFIX = "urn:millrace:problem:"
+
+
+class ServerProblem(StrEnum):
+    """Why the gateway could not accept a request that may be good: the last part of the problem's `type`."""
+
+    OVERLOADED = "overloaded"
+    UNAVAILABLE = "unavailable"
+    OUTCOME_UNKNOWN = "outcome-unknown"
+    INTERNAL = "internal-error"
+
+
+#: These promise that nothing was accepted. After the others, and after any other 5xx, the request may run or not.
+NOTHING_ACCEPTED = frozenset({ServerProblem.OVERLOADED, ServerProblem.UNAVAILABLE})
+
 # --- Kubernetes -------------------------------------------------------------------------------------------------------
 
 #: What we wrote, and what keeps data for it.

@@ -14,12 +14,13 @@ import orjson
 from loadtests.fault import Fault
 from loadtests.history import History, Outcome
 from loadtests.latency import Latencies
+from loadtests.objectives import Objective
 from loadtests.reconcile import Accounting
 from loadtests.timeline import Stall, Timeline
 from loadtests.verdict import MAX_LATENESS_P99_MS, Check, Verdict, Weight, achieved
 
 #: Raised when a reader of an older document would misread a newer one; fields may be added without.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA_FILE = Path(__file__).with_name("verdict.schema.json")
 VERDICT_FILE = "verdict.json"
 REPORT_FILE = "report.html"
@@ -36,6 +37,7 @@ class Run:
     ended_at: float
     verdict: Verdict
     checks: Sequence[Check]
+    objectives: Sequence[Objective]
     accounting: Accounting
     latencies: Latencies
     timeline: Timeline
@@ -58,6 +60,8 @@ def gateway_errors(history: History) -> dict[str, int]:
     for attempt in history.with_outcome(Outcome.REFUSED, Outcome.UNKNOWN):
         result = attempt.result
         name = str(result.status) if result.status else (result.error or "no answer").split(":")[0]
+        if result.problem:
+            name += f" {result.problem}"
         errors[name] = errors.get(name, 0) + 1
     return errors
 
@@ -75,6 +79,7 @@ def document(run: Run) -> dict[str, Any]:
             f"{check.name}: {check.detail}" for check in run.checks if not check.ok and check.weight is not Weight.NOTE
         ],
         "run": run.run,
+        "planned": acc.planned,
         "accepted": acc.accepted,
         "executed": acc.executed,
         "dead_lettered": acc.dead_lettered,
@@ -82,6 +87,10 @@ def document(run: Run) -> dict[str, Any]:
         "lost": acc.lost,
         "duplicated_effects": acc.duplicated_effects,
         "unexpected_effects": acc.unexpected,
+        "refused_effects": acc.refused_executed,
+        "executed_and_dead_lettered": acc.executed_and_dead,
+        "missing_jobs": acc.missing_jobs,
+        "wrong_job_states": acc.wrong_job_states,
         "gateway_errors": sum(run.gateway_errors.values()),
         "gateway_errors_by_kind": dict(run.gateway_errors),
         "failed_requests_by_second": dict(run.failed_by_second),
@@ -115,6 +124,7 @@ def document(run: Run) -> dict[str, Any]:
         "load_ended_at": run.load_ended_at,
         "ended_at": run.ended_at,
         "checks": [asdict(check) for check in run.checks],
+        "objectives": [asdict(objective) for objective in run.objectives],
         "timeline": asdict(run.timeline),
         "options": dict(run.options),
         "environment": dict(run.environment),

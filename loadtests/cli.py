@@ -26,7 +26,7 @@ from loadtests.kubernetes_target import kubernetes_target, read_settings
 from loadtests.options import Options
 from loadtests.report import write_report
 from loadtests.target import Target, local_target
-from loadtests.verdict import EXIT_CODES, Verdict
+from loadtests.verdict import EXIT_CODES, MAX_FAILED_SHARE, Verdict
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Load, and the proof of what became of it.")
 
@@ -86,6 +86,12 @@ def demo(
         float | None,
         typer.Option(min=1, help="VOID if 1 % of the requests left later than this (default: as suits the stack)."),
     ] = None,
+    max_failed: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="FAIL if a larger share of the requests has no 202; say more for a harder fault."
+        ),
+    ] = MAX_FAILED_SHARE,
     as_json: Annotated[bool, typer.Option("--json", help="Print verdict.json on standard output.")] = False,
 ) -> None:
     """Load the running stack, kill a broker node under it, and account for every event.
@@ -109,6 +115,7 @@ def demo(
             drain_seconds=drain_seconds,
             target=str(place),
             lateness_bound_ms=lateness_ms,
+            max_failed_share=max_failed,
             until=until,
             share=share,
         )

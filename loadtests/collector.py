@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, LiteralString
 
+import orjson
 from psycopg import Connection
 
+from loadtests.digest import digest
 from loadtests.history import History
+from loadtests.jobs import StoredJob, state_of, with_job
 from loadtests.observation import Account, Observation, StoredEffect
 
 #: Rows of earlier runs are left out by time; this much earlier still counts as ours, whatever the clocks say.
@@ -37,7 +41,7 @@ def collect(
     """Everything that the run left behind; call it after the drain.
 
     Args:
-        connection: a session that may read events, inbox, dead_letters and accounts.
+        connection: a session that may read events, inbox, dead_letters, jobs and accounts.
         history: what was sent.
         since: Unix time of the run's start; older effects are not the run's.
         accounts_before: the accounts before the run.
@@ -45,10 +49,12 @@ def collect(
     """
     begin = datetime.fromtimestamp(since - _MARGIN_SECONDS, UTC)
     ids = [effect.event_id for attempt in history.attempts for effect in attempt.intent.effects]
+    inbox = frozenset(_inbox(connection, ids))
     return Observation(
         effects=tuple(_effects(connection, begin)),
-        inbox=frozenset(_inbox(connection, ids)),
+        inbox=inbox,
         dead_letters=dict(_dead_letters(connection, begin)),
+        jobs=dict(_jobs(connection, history, inbox)),
         accounts_before=accounts_before,
         accounts_after=snapshot_accounts(connection),
         exclusive=exclusive,
@@ -84,12 +90,18 @@ def _one(connection: Rows, query: LiteralString, *arguments: object) -> Any:
 
 def _effects(connection: Rows, begin: datetime) -> Iterator[StoredEffect]:
     query = """
-        SELECT event_id::text, user_id, amount, extract(epoch FROM stored_at)::float8
+        SELECT event_id::text, user_id, amount, extract(epoch FROM stored_at)::float8,
+               type, (extract(epoch FROM occurred_at) * 1000000)::bigint, payload::text
         FROM events WHERE stored_at >= %s
     """
-    cursor = connection.execute(query, (begin,))
-    while rows := cursor.fetchmany(_PAGE):
-        yield from (StoredEffect(*row) for row in rows)
+    # The server keeps the rows: payloads of a long run would fill the memory here.
+    with connection.transaction(), connection.cursor(name="effects") as cursor:
+        cursor.itersize = _PAGE
+        cursor.execute(query, (begin,))
+        for event_id, user_id, amount, stored_at, event_type, occurred_at, payload in cursor:
+            yield StoredEffect(
+                event_id, user_id, amount, stored_at, digest(event_type, occurred_at, orjson.loads(payload))
+            )
 
 
 def _inbox(connection: Rows, ids: Sequence[str]) -> Iterator[str]:
@@ -97,6 +109,29 @@ def _inbox(connection: Rows, ids: Sequence[str]) -> Iterator[str]:
         page = ids[first : first + _PAGE]
         query = "SELECT dedupe_key::text FROM inbox WHERE dedupe_key = ANY(%s::uuid[])"
         yield from (key for (key,) in connection.execute(query, (page,)))
+
+
+def _jobs(connection: Rows, history: History, inbox: frozenset[str]) -> Iterator[tuple[str, StoredJob]]:
+    """The jobs of accepted requests. Their states follow from what the gateway reads too: inbox and dead letters."""
+    ids = [attempt.result.job_id for attempt in with_job(history) if attempt.result.job_id]
+    for first in range(0, len(ids), _PAGE):
+        page = ids[first : first + _PAGE]
+        letters: dict[tuple[str, str], set[str]] = defaultdict(set)
+        query: LiteralString = """
+            SELECT job_id::text, state, event_ids::text[] FROM dead_letters WHERE job_id = ANY(%s::uuid[])
+        """
+        for job_id, state, event_ids in connection.execute(query, (page,)):
+            letters[job_id, state].update(event_ids)
+        query = "SELECT job_id::text, event_ids::text[] FROM jobs WHERE job_id = ANY(%s::uuid[])"
+        for job_id, event_ids in connection.execute(query, (page,)):
+            events = frozenset(event_ids)
+            left = events - inbox
+            dead = left & letters[job_id, "dead"]
+            discarded = (left - dead) & letters[job_id, "discarded"]
+            state = state_of(
+                events=len(events), executed=len(events) - len(left), dead=len(dead), discarded=len(discarded)
+            )
+            yield job_id, StoredJob(events, state)
 
 
 def _dead_letters(connection: Rows, begin: datetime) -> Iterator[tuple[str, str]]:

@@ -105,6 +105,7 @@ def print_verdict(console: Console, content: Mapping[str, Any], target: Target, 
     console.print(Panel(Text(f"{name}: {meaning}{reasons}", style=f"bold {colour}"), border_style=colour))
     console.print(_accounting_table(content))
     console.print(_speed_table(content))
+    console.print(_objectives_table(content))
     places = Table(show_header=False, box=None)
     places.add_row("Report", f"{folder}/report.html")
     places.add_row("Verdict", f"{folder}/verdict.json")
@@ -156,6 +157,15 @@ def _speed_table(content: Mapping[str, Any]) -> Table:
         f"{throughput['executed_events_per_second']:,.0f}/s executed; "
         f"longest stall {content['longest_stall_seconds']:.2f} s{recovered}"
     )
+    return table
+
+
+def _objectives_table(content: Mapping[str, Any]) -> Table:
+    """Beside the verdict: a missed objective breaks no promise."""
+    table = Table(title="Objectives", title_justify="left", show_header=False)
+    for objective in content["objectives"]:
+        met = "[green]met[/green]" if objective["met"] else "[yellow]missed[/yellow]"
+        table.add_row(met, objective["name"], objective["detail"])
     return table
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,10 @@ from loadtests.failures import by_second, write_failures
 from loadtests.gate import left, require_ready, wait_until_drained
 from loadtests.generator import Generator, users_for
 from loadtests.history import Outcome
+from loadtests.job_answers import ask_gateway
 from loadtests.latency import measure
 from loadtests.ledger import read_ledger
+from loadtests.objectives import assess
 from loadtests.options import FAULT_AT, Options
 from loadtests.plan import Plan
 from loadtests.queues import Management
@@ -83,6 +86,7 @@ def run_demo(options: Options, target: Target, display: Display) -> dict[str, An
             seen = session.read(
                 lambda connection: collect(connection, history, since=started_at, accounts_before=accounts_before)
             )
+            seen = replace(seen, job_answers=ask_gateway(target, history))
     accounting = reconcile(history, seen)
     latencies = measure(history, seen)
     ways = passages(history, seen)
@@ -96,6 +100,7 @@ def run_demo(options: Options, target: Target, display: Display) -> dict[str, An
             clock_offset_seconds=offset,
             generator_error=generator_error,
             lateness_bound_ms=bound,
+            max_failed_share=options.max_failed_share,
         ),
     )
     injected_at = fault.injected_at if fault is not None else None
@@ -107,6 +112,7 @@ def run_demo(options: Options, target: Target, display: Display) -> dict[str, An
             ended_at=time.time(),
             verdict=decide(checks),
             checks=checks,
+            objectives=assess(accounting, latencies),
             accounting=accounting,
             latencies=latencies,
             timeline=draw(history, ways, started_at),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from app import contract
 from loadtests.history import STATUS_ACCEPTED, Intent, Kind, Outcome, Result, classify
 from loadtests.ledger import Ledger
 from loadtests.schedule import Slot
@@ -38,6 +39,7 @@ class Answer:
     """What came back: a status, or the error that stood in its place."""
 
     status: int | None
+    problem: str | None = None
     job_id: str | None = None
     error: str | None = None
 
@@ -152,10 +154,11 @@ def send_one(
     ledger.record(
         Result(
             request_id=intent.request_id,
-            outcome=classify(answer.status),
+            outcome=classify(answer.status, answer.problem),
             sent_at=sent_at,
             returned_at=clock(),
             status=answer.status,
+            problem=answer.problem,
             job_id=answer.job_id,
             error=answer.error,
         )
@@ -163,11 +166,19 @@ def send_one(
 
 
 def read_answer(status: int, content: bytes | None) -> Answer:
-    """Take what the ledger keeps from an answer: the job's id, or the beginning of the problem."""
+    """Take what the ledger keeps from an answer: the job's id, or the problem's name and its beginning."""
+    try:
+        body = orjson.loads(content or b"{}")
+    except orjson.JSONDecodeError:
+        body = None
+    said = body if isinstance(body, dict) else {}
     if status == STATUS_ACCEPTED:
-        try:
-            job_id = orjson.loads(content or b"{}").get("job_id")
-        except (orjson.JSONDecodeError, AttributeError):
-            job_id = None
+        job_id = said.get("job_id")
         return Answer(status=status, job_id=str(job_id) if job_id else None)
-    return Answer(status=status, error=(content or b"").decode(errors="replace")[:300])
+    kind = str(said.get("type", ""))
+    known = kind.startswith(contract.PROBLEM_TYPE_PREFIX)
+    return Answer(
+        status=status,
+        problem=kind.removeprefix(contract.PROBLEM_TYPE_PREFIX) if known else None,
+        error=(content or b"").decode(errors="replace")[:300],
+    )

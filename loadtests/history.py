@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app import contract
+
 #: The gateway's answer when an event is committed.
 STATUS_ACCEPTED = 202
 
@@ -21,30 +23,32 @@ class Outcome(StrEnum):
     """What the generator may conclude about one request."""
 
     ACCEPTED = "accepted"
-    REFUSED = "refused"  # a clean 4xx: it must never run
-    UNKNOWN = "unknown"  # no answer, or a 5xx: it may run once, or never
+    REFUSED = "refused"  # a 4xx, or a problem that says "nothing was accepted": it must never run
+    UNKNOWN = "unknown"  # no answer, or another 5xx: it may run once, or never
     NOT_SENT = "not_sent"  # the generator gave it up: it must never run
 
 
-def classify(status: int | None) -> Outcome:
-    """Judge one answer.
+def classify(status: int | None, problem: str | None = None) -> Outcome:
+    """Judge one answer, by its status and the name of its problem.
 
-    Every 5xx is unknown: a 503 may be said by a gateway that lost PostgreSQL between the commit and its answer.
+    The gateway is held to its word: what it refused must never run. A 5xx without a word may come after the commit.
     """
     if status == STATUS_ACCEPTED:
         return Outcome.ACCEPTED
-    if status is not None and 400 <= status < 500:
+    if problem in contract.NOTHING_ACCEPTED or (status is not None and 400 <= status < 500):
         return Outcome.REFUSED
     return Outcome.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What one event must do, once: add one and `amount` to its user's account."""
+    """What one event must do, once: add one and `amount` to its user's account, and be stored as it was sent."""
 
     event_id: str
     user_id: str
     amount: int
+    #: Of type, time and payload (`digest.py`). None: whoever sent it does not say, and it is not compared.
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,8 @@ class Result:
     sent_at: float | None = None
     returned_at: float | None = None
     status: int | None = None
+    #: The name of the gateway's problem: the last part of its `type`.
+    problem: str | None = None
     job_id: str | None = None
     error: str | None = None
 

@@ -106,7 +106,7 @@ def _intent_record(intent: Intent) -> dict[str, Any]:
         "request_id": intent.request_id,
         "kind": intent.kind,
         "intended_at": intent.intended_at,
-        "effects": [(effect.event_id, effect.user_id, effect.amount) for effect in intent.effects],
+        "effects": [(effect.event_id, effect.user_id, effect.amount, effect.digest) for effect in intent.effects],
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from loadtests.errors import ScheduleError
 from loadtests.schedule import Schedule
+from loadtests.verdict import MAX_FAILED_SHARE
 
 #: Events a second that a two-core machine sustains with the whole stack and a rejoining broker on it.
 DEFAULT_RATE = 1000.0
@@ -42,6 +43,7 @@ class Options:
     target: str = "local"
     #: None: as suits the stack.
     lateness_bound_ms: float | None = None
+    max_failed_share: float = MAX_FAILED_SHARE
     #: The load ends when this file appears, after `seconds` at the latest.
     until: Path | None = None
     #: The load is this share of what a trial finds to be sustained; `rate` is then the most.
@@ -84,6 +86,7 @@ class Options:
             "seconds": self.seconds,
             "target": self.target,
             "fault": self.fault,
+            "max_failed_share": self.max_failed_share,
             "input": self.input_file.name if self.input_file else None,
             "seed": self.seed,
             "schedule": asdict(self.schedule),
@@ -103,4 +106,5 @@ class Options:
         words += [] if self.target == "local" else ["--target", self.target]
         words += [] if self.until is None else ["--until", str(self.until)]
         words += [] if self.lateness_bound_ms is None else ["--lateness-ms", f"{self.lateness_bound_ms:g}"]
+        words += [] if self.max_failed_share == MAX_FAILED_SHARE else ["--max-failed", f"{self.max_failed_share:g}"]
         return shlex.join(words)

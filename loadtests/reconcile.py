@@ -11,26 +11,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from loadtests.history import Effect, History, Outcome
-from loadtests.observation import CLEARING_PREFIX, Account, Observation
+from loadtests.jobs import compare
+from loadtests.observation import Observation, StoredEffect
+from loadtests.totals import Totals, compare_totals
 
 #: Offenders named in the verdict, per kind: enough to look at, not a second ledger.
 OFFENDERS_SHOWN = 20
-_NO_ACCOUNT = Account(0, 0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Totals:
-    """What the users' accounts say, apart from any row."""
-
-    users: int
-    #: Effects that an account counts and no event of the ledger explains.
-    surplus: int
-    #: Effects that a row shows and an account does not count.
-    missing: int
-    #: Users whose count is right and whose balance is not.
-    wrong_balances: int
-    #: Over all accounts, clearing accounts included; anything but 0 is half an effect.
-    sum_of_balances: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +24,8 @@ class Accounting:
     """Counts of events, unless a name says requests. `accepted = executed + dead_lettered + lost`, always."""
 
     requests: Mapping[str, int]
+    #: Events that the schedule held.
+    planned: int
     accepted: int
     executed: int
     dead_lettered: int
@@ -48,11 +36,19 @@ class Accounting:
     unknown_torn_requests: int
     duplicated_by_rows: int
     duplicated_by_totals: int
-    #: Rows of events that nobody sent, or that were refused, or never left the generator.
+    #: Rows of events that nobody sent, or that never left the generator.
     unexpected: int
-    #: Rows whose user or amount is not what was sent.
+    #: Rows of events of which the gateway said that they were not accepted.
+    refused_executed: int
+    #: Rows whose user, amount, type, time or payload is not what was sent.
     altered: int
     without_inbox: int
+    #: Events that have an effect and a dead letter that is still dead.
+    executed_and_dead: int
+    #: Jobs of accepted requests without a row, or with one that names other events.
+    missing_jobs: int
+    #: Jobs that the tables or the gateway call otherwise than their events are.
+    wrong_job_states: int
     totals: Totals
     dead_letter_reasons: Mapping[str, int]
     offenders: Mapping[str, tuple[str, ...]]
@@ -61,6 +57,12 @@ class Accounting:
     def duplicated_effects(self) -> int:
         """Effects beyond the first, as the stricter witness counts them."""
         return max(self.duplicated_by_rows, self.duplicated_by_totals)
+
+    @property
+    def failed_share(self) -> float:
+        """Of the requests that were sent, those without a 202, whatever came instead."""
+        sent = self.requests["planned"] - self.requests["not_sent"]
+        return (sent - self.requests["accepted"]) / sent if sent else 0.0
 
 
 def reconcile(history: History, seen: Observation) -> Accounting:
@@ -72,26 +74,32 @@ def reconcile(history: History, seen: Observation) -> Accounting:
     executed = accepted.keys() & rows.keys()
     dead = (accepted.keys() & seen.dead_letters.keys()) - executed
     lost = accepted.keys() - executed - dead
-    ours_that_must_not_run = _by_id(history.effects(Outcome.REFUSED, Outcome.NOT_SENT)).keys()
     strangers = rows.keys() - may_run.keys()
-    unexpected = strangers if seen.exclusive else strangers & ours_that_must_not_run
+    refused = strangers & _by_id(history.effects(Outcome.REFUSED)).keys()
+    unexpected = strangers - refused
+    if not seen.exclusive:
+        unexpected &= _by_id(history.effects(Outcome.NOT_SENT)).keys()
     altered = [
         row.event_id
         for row in seen.effects
-        if (sent := may_run.get(row.event_id)) is not None and (sent.user_id, sent.amount) != (row.user_id, row.amount)
+        if (sent := may_run.get(row.event_id)) is not None and not _as_sent(row, sent)
     ]
-    doubled = [event_id for event_id in may_run.keys() & rows.keys() if rows[event_id] > 1]
-    doubled += [event_id for event_id in unexpected if rows[event_id] > 1]
+    doubled = [event_id for event_id in may_run.keys() & rows.keys() | unexpected | refused if rows[event_id] > 1]
     torn = [
         attempt.intent.request_id
         for attempt in history.with_outcome(Outcome.UNKNOWN)
         if 0 < sum(_accounted(effect, rows, seen) for effect in attempt.intent.effects) < len(attempt.intent.effects)
     ]
     without_inbox = (may_run.keys() & rows.keys()) - seen.inbox
-    totals, off_users = _totals([may_run[event_id] for event_id in may_run.keys() & rows.keys()], seen)
+    both = may_run.keys() & rows.keys() & seen.dead_letters.keys()
+    jobs = compare(
+        history, seen.jobs, seen.job_answers, executed=rows.__contains__, dead=seen.dead_letters.__contains__
+    )
+    totals, off_users = compare_totals(_ran(history, seen), seen)
     return Accounting(
         requests={"planned": len(history.attempts)}
         | {o.value: sum(1 for _ in history.with_outcome(o)) for o in Outcome},
+        planned=sum(len(attempt.intent.effects) for attempt in history.attempts),
         accepted=len(accepted),
         executed=len(executed),
         dead_lettered=len(dead),
@@ -102,8 +110,12 @@ def reconcile(history: History, seen: Observation) -> Accounting:
         duplicated_by_rows=sum(rows[event_id] - 1 for event_id in doubled),
         duplicated_by_totals=totals.surplus,
         unexpected=sum(rows[event_id] for event_id in unexpected),
+        refused_executed=sum(rows[event_id] for event_id in refused),
         altered=len(altered),
         without_inbox=len(without_inbox),
+        executed_and_dead=len(both),
+        missing_jobs=len(jobs.missing),
+        wrong_job_states=len(jobs.wrong),
         totals=totals,
         dead_letter_reasons=Counter(seen.dead_letters[event_id] for event_id in dead),
         offenders={
@@ -112,8 +124,12 @@ def reconcile(history: History, seen: Observation) -> Accounting:
                 "lost": lost,
                 "duplicated": doubled,
                 "unexpected": unexpected,
+                "refused_executed": refused,
                 "altered": altered,
                 "without_inbox": without_inbox,
+                "executed_and_dead": both,
+                "missing_jobs": jobs.missing,
+                "wrong_job_states": jobs.wrong,
                 "torn_requests": torn,
                 "users_with_wrong_totals": off_users,
             }.items()
@@ -126,37 +142,19 @@ def _by_id(effects: Iterable[Effect]) -> dict[str, Effect]:
     return {effect.event_id: effect for effect in effects}
 
 
+def _ran(history: History, seen: Observation) -> Iterable[Effect]:
+    """Each event that has a row, once: as it was sent or, if nobody here sent it, as it is stored."""
+    sent = _by_id(history.effects(*Outcome))
+    return {
+        row.event_id: sent.get(row.event_id, Effect(row.event_id, row.user_id, row.amount))
+        for row in seen.effects
+        if seen.exclusive or row.event_id in sent
+    }.values()
+
+
+def _as_sent(row: StoredEffect, sent: Effect) -> bool:
+    return (row.user_id, row.amount) == (sent.user_id, sent.amount) and sent.digest in {None, row.digest}
+
+
 def _accounted(effect: Effect, rows: Mapping[str, int], seen: Observation) -> bool:
     return effect.event_id in rows or effect.event_id in seen.dead_letters
-
-
-def _totals(ran: Iterable[Effect], seen: Observation) -> tuple[Totals, list[str]]:
-    """Compare each account's movement with what the events that ran must have moved, each counted once."""
-    counts: Counter[str] = Counter()
-    amounts: Counter[str] = Counter()
-    for effect in ran:
-        counts[effect.user_id] += 1
-        amounts[effect.user_id] += effect.amount
-    users = set(counts)
-    if seen.exclusive:
-        users |= {name for name in seen.accounts_after if not name.startswith(CLEARING_PREFIX)}
-    surplus = missing = wrong_balances = 0
-    off_users: list[str] = []
-    for user in users:
-        before = seen.accounts_before.get(user, _NO_ACCOUNT)
-        after = seen.accounts_after.get(user, _NO_ACCOUNT)
-        count_off = after.event_count - before.event_count - counts[user]
-        balance_off = after.balance - before.balance - amounts[user]
-        surplus += max(0, count_off)
-        missing += max(0, -count_off)
-        wrong_balances += count_off == 0 and balance_off != 0
-        if count_off or balance_off:
-            off_users.append(user)
-    totals = Totals(
-        users=len(counts),
-        surplus=surplus,
-        missing=missing,
-        wrong_balances=wrong_balances,
-        sum_of_balances=sum(account.balance for account in seen.accounts_after.values()),
-    )
-    return totals, off_users

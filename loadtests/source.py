@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from loadtests.digest import digest, microseconds
 from loadtests.errors import InputFileError
 from loadtests.history import Effect
 
@@ -53,20 +54,21 @@ class GeneratedEvents:
         """Begin the stream."""
         rng = random.Random(self.seed)  # noqa: S311 - load, not secrets
         for event_id in _fresh_ids(self.run):
-            effect = Effect(event_id, f"{self.run}-u{rng.randrange(self.users)}", rng.randint(1, 100))
+            user, amount = f"{self.run}-u{rng.randrange(self.users)}", rng.randint(1, 100)
             event = {
                 "event_id": event_id,
                 "type": rng.choice(GENERATED_TYPES),
                 "occurred_at": datetime.now(UTC).isoformat(),
-                "payload": {"user_id": effect.user_id, "amount": effect.amount, "note": _PADDING},
+                "payload": {"user_id": user, "amount": amount, "note": _PADDING},
             }
-            yield effect, orjson.dumps(event)
+            yield Effect(event_id, user, amount, digest_of(event)), orjson.dumps(event)
 
 
 @dataclass(frozen=True, slots=True)
 class _ReplayedEvent:
     user_id: str
     amount: int
+    digest: str
     after_id: bytes
 
 
@@ -112,7 +114,7 @@ class ReplayedEvents:
     def __iter__(self) -> Iterator[tuple[Effect, bytes]]:
         """Begin the stream."""
         for event_id, event in zip(_fresh_ids(self.run), itertools.cycle(self.events), strict=False):
-            effect = Effect(event_id, event.user_id, event.amount)
+            effect = Effect(event_id, event.user_id, event.amount, event.digest)
             yield effect, b'{"event_id":"' + event_id.encode() + b'",' + event.after_id
 
 
@@ -133,7 +135,9 @@ def _replayed(line: bytes) -> _ReplayedEvent:
         raise ValueError(message)
     _check_fields(event)
     rest = orjson.dumps({name: event[name] for name in ("type", "occurred_at", "payload")})
-    return _ReplayedEvent(user_of(event["payload"], event["type"]), amount_of(event["payload"]), rest[1:])
+    return _ReplayedEvent(
+        user_of(event["payload"], event["type"]), amount_of(event["payload"]), digest_of(event), rest[1:]
+    )
 
 
 def _check_fields(event: dict[str, Any]) -> None:
@@ -156,6 +160,11 @@ def _check_fields(event: dict[str, Any]) -> None:
     if not isinstance(event["payload"], dict):
         message = "payload: must be a JSON object"
         raise ValueError(message)  # noqa: TRY004 - one kind of error for one bad line
+
+
+def digest_of(event: dict[str, Any]) -> str:
+    """What its stored row must come to as well."""
+    return digest(event["type"], microseconds(event["occurred_at"]), event["payload"])
 
 
 def user_of(payload: dict[str, Any], event_type: str) -> str:

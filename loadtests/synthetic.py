@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from loadtests.history import Attempt, Effect, History, Intent, Kind, Outcome, Result
+from loadtests.jobs import StoredJob, state_of, with_job
 from loadtests.observation import Account, Observation, StoredEffect
 
 #: When made-up runs begin.
@@ -46,23 +47,41 @@ def make_run(requests: Sequence[Request], *, users: int = 3, earlier: int = 5) -
         at = START + index * 0.1
         effects = []
         for _ in range(request.events):
-            effects.append(Effect(str(uuid.uuid5(uuid.NAMESPACE_OID, str(number))), f"u{number % users}", number + 1))
+            event_id = str(uuid.uuid5(uuid.NAMESPACE_OID, str(number)))
+            effects.append(Effect(event_id, f"u{number % users}", number + 1, f"{number:016x}"))
             number += 1
         attempts.append(_attempt(index, request, at, tuple(effects)))
         for effect in effects:
             if request.dead_lettered:
                 dead[effect.event_id] = "EventRejectedError"
             elif request.ran and request.outcome in {Outcome.ACCEPTED, Outcome.UNKNOWN}:
-                rows.append(StoredEffect(effect.event_id, effect.user_id, effect.amount, at + 0.05))
+                rows.append(store(effect, at + 0.05))
     before = {f"u{user}": Account(earlier, 10 * earlier) for user in range(users)}
     before[_CLEARING] = Account(0, -10 * earlier * users)
+    jobs = _jobs(attempts, ran={row.event_id for row in rows}, dead=dead)
     return History(attempts=tuple(attempts)), Observation(
         effects=tuple(rows),
         inbox=frozenset(row.event_id for row in rows),
         dead_letters=dead,
+        jobs=jobs,
+        job_answers={job_id: job.state for job_id, job in jobs.items()},
         accounts_before=before,
         accounts_after=_after(before, rows),
     )
+
+
+def store(effect: Effect, stored_at: float) -> StoredEffect:
+    """The row that a faultless system makes of an event."""
+    return StoredEffect(effect.event_id, effect.user_id, effect.amount, stored_at, effect.digest or "")
+
+
+def _jobs(attempts: Sequence[Attempt], *, ran: Container[str], dead: Container[str]) -> dict[str, StoredJob]:
+    jobs = {}
+    for attempt in with_job(History(attempts=tuple(attempts))):
+        ids = frozenset(effect.event_id for effect in attempt.intent.effects)
+        state = state_of(events=len(ids), executed=sum(one in ran for one in ids), dead=sum(one in dead for one in ids))
+        jobs[str(attempt.result.job_id)] = StoredJob(ids, state)
+    return jobs
 
 
 def _attempt(index: int, request: Request, at: float, effects: tuple[Effect, ...]) -> Attempt:
@@ -78,6 +97,7 @@ def _attempt(index: int, request: Request, at: float, effects: tuple[Effect, ...
             sent_at=at + 0.001 if sent else None,
             returned_at=at + 0.02 if answered else None,
             status=status,
+            job_id=f"job-{index}" if request.outcome is Outcome.ACCEPTED else None,
         ),
     )
 

@@ -1,10 +1,12 @@
 """From figures to a verdict: PASS, FAIL or VOID, each check with its own line.
 
-FAIL beats VOID: an event that was lost is lost, however badly the run was conducted.
+FAIL beats VOID: an event that was lost is lost, however badly the run was conducted. How fast the system was is no
+check: `objectives.py` has that.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,6 +24,15 @@ MIN_ACHIEVED = 0.99
 #: it flatters nothing; the bound only keeps the load what it claims to be: a quarter of a second, where rates are drawn
 #: by the second.
 MAX_LATENESS_P99_MS = 250.0
+#: Requests without a 202, as a share of those sent, beyond which the gateway did not do its work: ten times what the
+#: success objective lets fail, so that one stumble of a shared machine in a minute's 4,000 requests is no broken
+#: promise. A broker node's death explains none. A run whose fault does explain some (its only database moves) says how
+#: many. Whatever came instead counts the same, a 4xx, a 429, a 503 or no answer: the caller has no job.
+MAX_FAILED_SHARE = 0.01
+#: Accepted events below which a run shows nothing: no 99th percentile can be told from fewer.
+MIN_ACCEPTED = 100
+#: And as a share of the events planned, for runs that may refuse much: with less than half, it was another load.
+MIN_ACCEPTED_SHARE = 0.5
 #: How far PostgreSQL's clock may stand from the generator's.
 MAX_CLOCK_OFFSET_SECONDS = 0.05
 
@@ -66,6 +77,7 @@ class Conduct:
     clock_offset_seconds: float
     generator_error: str | None = None
     lateness_bound_ms: float = MAX_LATENESS_P99_MS
+    max_failed_share: float = MAX_FAILED_SHARE
 
 
 def achieved(accounting: Accounting) -> float:
@@ -76,7 +88,7 @@ def achieved(accounting: Accounting) -> float:
 
 def judge(accounting: Accounting, latencies: Latencies, conduct: Conduct) -> list[Check]:
     """All checks of a run, the gravest first."""
-    return [*_data(accounting, conduct), *_run(accounting, latencies, conduct), *_notes(accounting)]
+    return [*_data(accounting, conduct), *_run(accounting, latencies, conduct), *_fault(conduct), *_notes(accounting)]
 
 
 def decide(checks: Sequence[Check]) -> Verdict:
@@ -115,7 +127,16 @@ def _data(acc: Accounting, conduct: Conduct) -> list[Check]:
             ok=totals.sum_of_balances == 0,
         ),
         fail("nothing from nowhere", f"{acc.unexpected} effects that nobody sent", ok=acc.unexpected == 0),
-        fail("nothing altered", f"{acc.altered} effects with another user or amount", ok=acc.altered == 0),
+        fail(
+            "nothing refused ran",
+            f"{acc.refused_executed} effects of requests that were answered 'nothing was accepted'",
+            ok=acc.refused_executed == 0,
+        ),
+        fail(
+            "nothing altered",
+            f"{acc.altered} effects with another user, amount, type, time or payload",
+            ok=acc.altered == 0,
+        ),
         fail(
             "effect and inbox together",
             f"{acc.without_inbox} effects without an inbox entry",
@@ -125,6 +146,26 @@ def _data(acc: Accounting, conduct: Conduct) -> list[Check]:
             "unknown requests ran whole or never",
             f"{acc.unknown_torn_requests} ran in part",
             ok=acc.unknown_torn_requests == 0,
+        ),
+        fail(
+            "executed or dead, not both",
+            f"{acc.executed_and_dead} events have an effect and a dead letter",
+            ok=acc.executed_and_dead == 0,
+        ),
+        fail(
+            "each request has its job",
+            f"{acc.missing_jobs} jobs are not there, or name other events",
+            ok=acc.missing_jobs == 0,
+        ),
+        fail(
+            "jobs say what happened",
+            f"{acc.wrong_job_states} jobs have another state than their events",
+            ok=acc.wrong_job_states == 0,
+        ),
+        fail(
+            "requests were accepted",
+            f"{acc.failed_share:.2%} of those sent have no 202 (at most {conduct.max_failed_share:.2%})",
+            ok=acc.failed_share <= conduct.max_failed_share,
         ),
         fail("drained", "queues and outbox are empty" if conduct.drained else "work was left over", ok=conduct.drained),
     ]
@@ -136,8 +177,13 @@ def _run(acc: Accounting, latencies: Latencies, conduct: Conduct) -> list[Check]
 
     lateness = latencies.send_lateness.p99
     negative = latencies.end_to_end.negative + latencies.http.negative
-    checks = [
-        void("something was accepted", f"{acc.accepted:,} events", ok=acc.accepted > 0),
+    enough = max(MIN_ACCEPTED, math.ceil(MIN_ACCEPTED_SHARE * acc.planned))
+    return [
+        void(
+            "enough was accepted",
+            f"{acc.accepted:,} of {acc.planned:,} events (at least {enough:,})",
+            ok=acc.accepted >= enough,
+        ),
         void(
             "schedule kept",
             f"{achieved(acc):.2%} of {acc.requests['planned']:,} requests sent (at least {MIN_ACHIEVED:.0%})",
@@ -153,29 +199,29 @@ def _run(acc: Accounting, latencies: Latencies, conduct: Conduct) -> list[Check]
             f"PostgreSQL's stands {conduct.clock_offset_seconds * 1000:+.1f} ms from ours, {negative} negative times",
             ok=abs(conduct.clock_offset_seconds) <= MAX_CLOCK_OFFSET_SECONDS and negative == 0,
         ),
+        void("generator finished", conduct.generator_error or "it ended by itself", ok=conduct.generator_error is None),
     ]
-    if conduct.generator_error:
-        checks.append(void("generator finished", conduct.generator_error, ok=False))
-    if conduct.fault_wanted:
-        fault = conduct.fault or Fault()
-        checks += [
-            void(
-                "fault confirmed",
-                f"{fault.evidence.get('node', 'no node')} was killed" if fault.confirmed else fault.error or "no fault",
-                ok=fault.confirmed,
-            ),
-            void(
-                "node dead long enough",
-                f"{fault.dead_seconds:.1f} s (at least {MIN_DEAD_SECONDS:.0f})",
-                ok=fault.dead_seconds >= MIN_DEAD_SECONDS,
-            ),
-        ]
-    return checks
+
+
+def _fault(conduct: Conduct) -> list[Check]:
+    if not conduct.fault_wanted:
+        return []
+    fault = conduct.fault or Fault()
+    return [
+        _check(
+            Weight.VOID,
+            "fault confirmed",
+            f"{fault.evidence.get('node', 'no node')} was killed" if fault.confirmed else fault.error or "no fault",
+            ok=fault.confirmed,
+        ),
+        _check(
+            Weight.VOID,
+            "node dead long enough",
+            f"{fault.dead_seconds:.1f} s (at least {MIN_DEAD_SECONDS:.0f})",
+            ok=fault.dead_seconds >= MIN_DEAD_SECONDS,
+        ),
+    ]
 
 
 def _notes(acc: Accounting) -> list[Check]:
-    errors = acc.requests["unknown"] + acc.requests["refused"]
-    return [
-        _check(Weight.NOTE, "gateway answered everything", f"{errors} requests without a 202", ok=errors == 0),
-        _check(Weight.NOTE, "no dead letters", f"{acc.dead_lettered} events", ok=acc.dead_lettered == 0),
-    ]
+    return [_check(Weight.NOTE, "no dead letters", f"{acc.dead_lettered} events", ok=acc.dead_lettered == 0)]

@@ -14,11 +14,11 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
+from app import contract
+from app.contract import ServerProblem
 from app.errors import MillraceError
 
 MEDIA_TYPE = "application/problem+json"
-#: A URN and not an address: it names the kind of problem and promises no page.
-_TYPE_PREFIX = "urn:millrace:problem:"
 #: Errors listed in one answer: a list of 1,000 broken events must not be answered with megabytes.
 ERRORS_MAX = 50
 
@@ -49,16 +49,22 @@ RATE_LIMITED = Kind(
     name="rate-limited", status=429, title="This API key sends more requests than it may; nothing was accepted"
 )
 INTERNAL = Kind(
-    name="internal-error", status=500, title="Something is broken on our side; repeat with the same Idempotency-Key"
+    name=ServerProblem.INTERNAL,
+    status=500,
+    title="Something is broken on our side; repeat with the same Idempotency-Key",
 )
 OVERLOADED = Kind(
-    name="overloaded", status=503, title="More work waits than can be done soon; nothing was accepted, try again later"
+    name=ServerProblem.OVERLOADED,
+    status=503,
+    title="More work waits than can be done soon; nothing was accepted, try again later",
 )
 UNAVAILABLE = Kind(
-    name="unavailable", status=503, title="The database cannot be reached; nothing was accepted, try again later"
+    name=ServerProblem.UNAVAILABLE,
+    status=503,
+    title="The database cannot be reached; nothing was accepted, try again later",
 )
 OUTCOME_UNKNOWN = Kind(
-    name="outcome-unknown",
+    name=ServerProblem.OUTCOME_UNKNOWN,
     status=503,
     title="The database did not answer: accepted or not is unknown, so repeat with the same Idempotency-Key",
 )
@@ -95,7 +101,11 @@ def document(
     kind: Kind, *, detail: str = "", errors: Sequence[FieldError] = (), request_id: str | None = None
 ) -> dict[str, Any]:
     """Return the members of RFC 9457; `instance` is the request id that the logs know."""
-    body: dict[str, Any] = {"type": _TYPE_PREFIX + kind.name, "title": kind.title, "status": kind.status}
+    body: dict[str, Any] = {
+        "type": contract.PROBLEM_TYPE_PREFIX + kind.name,
+        "title": kind.title,
+        "status": kind.status,
+    }
     if detail:
         body["detail"] = detail
     if request_id:

@@ -82,13 +82,16 @@ def _archiver(point: Failpoint, stack: Stack, load: Load) -> None:
 
 @contextmanager
 def unbound(stack: Stack, queue: str) -> Iterator[None]:
-    """Take away the way to a queue for the time of the body."""
+    """Take away the ways to a queue for the time of the body: the direct one, and the one from the delay ladder."""
+    keys = (queue, f"#.{queue}")
     with channel(stack, Role.TOPOLOGY) as opened:
-        opened.queue_unbind(queue, contract.TASKS_EXCHANGE, queue)
+        for key in keys:
+            opened.queue_unbind(queue, contract.TASKS_EXCHANGE, key)
         try:
             yield
         finally:
-            opened.queue_bind(queue, contract.TASKS_EXCHANGE, queue)
+            for key in keys:
+                opened.queue_bind(queue, contract.TASKS_EXCHANGE, key)
 
 
 def _unroutable(stack: Stack, load: Load) -> None:

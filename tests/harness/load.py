@@ -72,11 +72,22 @@ class Load:
 
     @contextmanager
     def window(self, name: str) -> Iterator[Window]:
-        """The time of one fault, from the fault to the first work after it."""
+        """The time of one fault, from the fault to the first work after it.
+
+        It returns when every request of that time has its answer, so that none of them meets the next fault.
+        """
         window = Window(name, began_at=time.time())
         self.windows.append(window)
         yield window
         window.ended_at = time.time()
+        eventually(lambda: not self._unanswered(window.ended_at), within=30, what="requests of the fault are answered")
+
+    def _unanswered(self, until: float) -> int:
+        return sum(
+            attempt.result.returned_at is None and attempt.outcome is Outcome.UNKNOWN
+            for attempt in self.history.attempts
+            if attempt.intent.intended_at <= until
+        )
 
     def stored(self) -> int:
         """Effects since the beginning."""
@@ -162,6 +173,10 @@ def assert_exact(accounting: Accounting, *, dead_lettered: int = 0, windows: str
         "lost": accounting.lost,
         "duplicated_effects": accounting.duplicated_effects,
         "unexpected": accounting.unexpected,
+        "refused_executed": accounting.refused_executed,
+        "executed_and_dead": accounting.executed_and_dead,
+        "missing_jobs": accounting.missing_jobs,
+        "wrong_job_states": accounting.wrong_job_states,
         "altered": accounting.altered,
         "without_inbox": accounting.without_inbox,
         "torn_requests": accounting.unknown_torn_requests,

@@ -1,7 +1,7 @@
 """A pytest plugin: stacks that live for a session and are healed before each test, and the logs of what went red.
 
-A folder of tests asks for it by `pytest_plugins` in its conftest.py. With `-n 2 --dist loadgroup` the tests of a stack
-stay on one worker, so each stack starts once, and the two run side by side.
+A folder of tests asks for it by `pytest_plugins` in its conftest.py. With `-n 2` the tests of a folder stay on one
+worker, so the stack of each folder starts once, and two run side by side.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import Any
 import docker
 import pytest
 from docker.errors import DockerException
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 # The reaper is an image of its own, which cannot be had everywhere; harness/cleanup.py does its work.
 os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
@@ -32,8 +34,6 @@ from tests.harness.stack import Stack
 _STACKS: list[Stack] = []
 #: Stacks that neither healed nor could be made anew, and why.
 _BEYOND_REPAIR: dict[str, str] = {}
-#: Fixtures whose tests must stay together, the slowest first.
-_SESSION_STACKS = ("_cluster", "_single")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -51,18 +51,16 @@ def pytest_configure(config: pytest.Config) -> None:
     atexit.register(cleanup.end)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a stack on one worker, and each file whole and in its own order."""
+class _ByFolder(LoadScopeScheduling):
+    """A folder's tests share a stack, so they stay on one worker. xdist's own groups do nothing under pytest 9.2."""
 
-    def stack_of(item: pytest.Item) -> int:
-        names = getattr(item, "fixturenames", ())
-        return next((place for place, name in enumerate(_SESSION_STACKS) if name in names), len(_SESSION_STACKS))
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid.partition("::")[0].rpartition("/")[0]
 
-    for item in items:
-        group = (*_SESSION_STACKS, item.path.stem)[stack_of(item)]
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=stack_of)
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Folders side by side, each whole and in its own order."""
+    return _ByFolder(config, log)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -6,11 +6,10 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
-from tests.harness.kubernetes.campaign import Load
+from tests.harness.kubernetes.campaign import Campaign, Load
 from tests.harness.kubernetes.kubectl import Kubectl
 from tests.harness.kubernetes.replicas import Replicas
 from tests.harness.waiting import eventually
@@ -48,11 +47,13 @@ class Burst:
     most: Mapping[str, int]
     #: Interactive workers at the end of the load.
     left: int
-    verdict: Mapping[str, Any]
+    campaign: Campaign
 
 
 @pytest.fixture(scope="module")
-def burst(kubectl: Kubectl, replicas: Replicas, tmp_path_factory: pytest.TempPathFactory) -> Burst:
+def burst(
+    kubectl: Kubectl, replicas: Replicas, tmp_path_factory: pytest.TempPathFactory, say: Callable[[str], None]
+) -> Burst:
     """Sent once; it ends when interactive workers have gone."""
 
     def calm() -> bool:
@@ -75,10 +76,12 @@ def burst(kubectl: Kubectl, replicas: Replicas, tmp_path_factory: pytest.TempPat
             )
             eventually(lambda: _interactive(replicas) < replicas.most(INTERACTIVE), within=IN_SECONDS, what="one goes")
         left = _interactive(replicas)
-        _, verdict = load.finish()
+        campaign = load.finish()
     finally:
         load.stop()
-    return Burst({name: replicas.most(name) for name in _SCALED}, left, verdict)
+    for line in campaign.summary():
+        say(line)
+    return Burst({name: replicas.most(name) for name in _SCALED}, left, campaign)
 
 
 def _interactive(replicas: Replicas) -> int:
@@ -133,6 +136,4 @@ def test_workers_go_while_tasks_run(burst: Burst) -> None:
 
 def test_nothing_is_lost_or_run_twice_by_it(burst: Burst) -> None:
     """The ledger of the burst."""
-    verdict = burst.verdict
-    assert {name: verdict[name] for name in ("lost", "duplicated_effects")} == {"lost": 0, "duplicated_effects": 0}
-    assert verdict["accepted"] == verdict["executed"] > 0
+    burst.campaign.assert_exact()

@@ -12,12 +12,15 @@ import pytest
 
 from loadtests.history import Effect, Intent, Kind, Outcome, Result
 from loadtests.ledger import Ledger
+from loadtests.verdict import Weight
 from tests.harness.kubernetes import campaign as campaigns
 from tests.harness.kubernetes.campaign import Campaign, Evidence, Load
 
 #: One list of ten events a second, for a hundred seconds; a drill from the 40th to the 60th.
 DRILL = Evidence("drain node-1", 0, {"injected_at": 40.0, "confirmed_at": 41.0, "recovered_at": 60.0})
-EXACT: dict[str, Any] = dict.fromkeys(campaigns._FAULTS, 0) | {"accepted": 1000, "executed": 1000}
+EXACT: dict[str, Any] = {
+    "accepted": 1000, "executed": 1000, "dead_lettered": 0, "dead_letter_reasons": {}, "checks": []
+}  # fmt: skip
 
 
 def made(folder: Path, outcome: Callable[[int], Outcome], verdict: dict[str, Any] | None = None) -> Campaign:
@@ -46,11 +49,27 @@ def test_a_campaign_that_went_well(tmp_path: Path) -> None:
     campaign.assert_refused_only_in(())
 
 
-@pytest.mark.parametrize("fault", campaigns._FAULTS)
-def test_each_fault_of_the_account_is_red(tmp_path: Path, fault: str) -> None:
+def check(name: str, weight: Weight) -> dict[str, Any]:
+    """A check that is not met."""
+    return {"checks": [{"name": name, "ok": False, "weight": str(weight), "detail": "3 of 1,000"}]}
+
+
+def test_a_fault_of_the_account_is_red(tmp_path: Path) -> None:
     """And names itself, beside what each drill met."""
-    with pytest.raises(AssertionError, match=rf"{fault}.*\n.*drain node-1: well again after 20 s"):
-        made(tmp_path, accepted, {fault: 1}).assert_exact()
+    with pytest.raises(AssertionError, match=r"nothing lost: 3 of 1,000\ndrain node-1: well again after 20 s"):
+        made(tmp_path, accepted, check("nothing lost", Weight.FAIL)).assert_exact()
+
+
+def test_a_late_generator_and_refusals_are_judged_by_windows(tmp_path: Path) -> None:
+    """Neither says anything about what was accepted."""
+    made(tmp_path / "1", accepted, check("generator on time", Weight.VOID)).assert_exact()
+    made(tmp_path / "2", accepted, check("requests were accepted", Weight.FAIL)).assert_exact()
+
+
+def test_dead_letters_are_red(tmp_path: Path) -> None:
+    """No drill may cost an event its attempts."""
+    with pytest.raises(AssertionError, match=r"dead letters: {'failed': 2}"):
+        made(tmp_path, accepted, {"dead_lettered": 2, "dead_letter_reasons": {"failed": 2}}).assert_exact()
 
 
 def test_accepted_and_not_executed_is_red(tmp_path: Path) -> None:
@@ -123,9 +142,10 @@ def test_a_load_ends_when_its_drills_have(start: Callable[[str], Load]) -> None:
     """It goes on until then."""
     load = start(_ENDS % "")
     load.wait_for_start()
-    folder, verdict = load.finish()
-    assert folder.name == "run"
-    assert verdict == {"reasons": []}
+    campaign = load.finish([DRILL])
+    assert campaign.folder.name == "run"
+    assert campaign.verdict == {"reasons": []}
+    assert campaign.drills == (DRILL,)
 
 
 def test_a_machine_that_is_too_slow_is_in_the_failure(start: Callable[[str], Load]) -> None:

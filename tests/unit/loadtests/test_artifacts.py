@@ -15,6 +15,7 @@ from loadtests.artifacts import SCHEMA_FILE, Run, document, gateway_errors, link
 from loadtests.fault import Fault
 from loadtests.history import Outcome
 from loadtests.latency import measure
+from loadtests.objectives import assess
 from loadtests.options import Options
 from loadtests.reconcile import reconcile
 from loadtests.report import evidence, figure, render, write_report
@@ -48,6 +49,7 @@ def make_document(requests: list[Request], fault: Fault | None = FAULT, **option
             ended_at=START + 80,
             verdict=decide(checks),
             checks=checks,
+            objectives=assess(accounting, latencies),
             accounting=accounting,
             latencies=latencies,
             timeline=draw(history, ways, START),
@@ -112,7 +114,16 @@ def test_the_report_shows_the_figures() -> None:
     page = render(make_document(MIXED))
 
     text = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
-    for shown in ("PASS", "1,350", "rabbit@rabbitmq-2", "32.0 s", "events accepted", "1.25 s", "demo --seconds 60"):
+    for shown in (
+        "PASS",
+        "1,350",
+        "rabbit@rabbitmq-2",
+        "32.0 s",
+        "events accepted",
+        "1.25 s",
+        "demo --seconds 60",
+        "requests accepted",
+    ):
         assert shown in text
     assert "Plotly.newPlot" in page
     assert len(page) > 1_000_000

@@ -7,6 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from app.gateway import problems
 from loadtests.feed import GIVE_UP_SECONDS, LIST_MAX_BYTES, Answer, Feed, Request, plan_requests, read_answer, send_one
 from loadtests.history import Kind, Outcome, classify
 from loadtests.ledger import Ledger, read_ledger
@@ -133,7 +134,35 @@ def test_a_feed_that_is_stopped_in_the_middle_hands_out_what_is_in_the_ledger(tm
 
 
 def test_an_answer_gives_its_job_or_its_problem() -> None:
-    """The job's id is kept from a 202 and the problem from anything else."""
+    """The job's id is kept from a 202, the problem's name and its beginning from anything else."""
     assert read_answer(202, b'{"job_id": "j-1"}').job_id == "j-1"
     assert read_answer(202, b"nonsense").job_id is None
     assert read_answer(422, b'{"title": "no"}').error == '{"title": "no"}'
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome"),
+    [
+        (problems.OVERLOADED, Outcome.REFUSED),
+        (problems.UNAVAILABLE, Outcome.REFUSED),
+        (problems.RATE_LIMITED, Outcome.REFUSED),
+        (problems.OUTCOME_UNKNOWN, Outcome.UNKNOWN),
+        (problems.INTERNAL, Outcome.UNKNOWN),
+    ],
+)
+def test_the_gateway_is_taken_at_its_word(kind: problems.Kind, outcome: Outcome) -> None:
+    """Two 503 differ: after one that says that nothing was accepted, nothing may run."""
+    answer = read_answer(kind.status, bytes(problems.response(problems.ProblemError(kind)).body))
+
+    assert answer.problem == kind.name
+    assert classify(answer.status, answer.problem) is outcome
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>503</html>", b'"text"', b"", None, b'{"type": "about:blank"}', b'{"type": "overloaded"}']
+)
+def test_a_503_of_somebody_else_promises_nothing(body: bytes | None) -> None:
+    """A proxy in between cannot know."""
+    answer = read_answer(503, body)
+
+    assert classify(answer.status, answer.problem) is Outcome.UNKNOWN

@@ -18,7 +18,10 @@ from loadtests.source import GeneratedEvents
 def intent(number: int) -> Intent:
     """An intent of one event."""
     return Intent(
-        request_id=f"r-{number}", kind=Kind.SINGLE, intended_at=100.0 + number, effects=(Effect(f"e-{number}", "u", 3),)
+        request_id=f"r-{number}",
+        kind=Kind.SINGLE,
+        intended_at=100.0 + number,
+        effects=(Effect(f"e-{number}", "u", 3, "d1"),),
     )
 
 

@@ -11,7 +11,8 @@ import orjson
 import pytest
 
 from loadtests.errors import InputFileError
-from loadtests.source import GeneratedEvents, ReplayedEvents, amount_of, user_of
+from loadtests.history import Effect
+from loadtests.source import GeneratedEvents, ReplayedEvents, amount_of, digest_of, user_of
 
 GOOD: dict[str, Any] = {
     "event_id": "8a316501-e7df-5a55-bdfa-64d1c8570655",
@@ -32,15 +33,12 @@ def test_generated_events_are_about_300_bytes_and_unique() -> None:
 
 
 def test_generated_events_say_what_the_oracle_expects() -> None:
-    """User and amount in the payload are those of the effect."""
+    """User and amount in the payload are those of the effect, and so is the digest."""
     for effect, body in islice(GeneratedEvents(run="a"), 100):
         event = orjson.loads(body)
         assert uuid.UUID(event["event_id"]).version == 4
-        assert (effect.event_id, effect.user_id, effect.amount) == (
-            event["event_id"],
-            user_of(event["payload"], event["type"]),
-            amount_of(event["payload"]),
-        )
+        user, amount = user_of(event["payload"], event["type"]), amount_of(event["payload"])
+        assert effect == Effect(event["event_id"], user, amount, digest_of(event))
         assert effect.user_id.startswith("a-u")
         assert 1 <= effect.amount <= 100
 
@@ -58,6 +56,7 @@ def test_a_file_is_replayed_over_and_over_with_fresh_ids(tmp_path: Path) -> None
     assert len({body["event_id"] for body in bodies} | {GOOD["event_id"]}) == 6
     assert all(body["payload"] == GOOD["payload"] and body["occurred_at"] == GOOD["occurred_at"] for body in bodies)
     assert [effect.event_id for effect, _ in events] == [body["event_id"] for body in bodies]
+    assert [effect.digest for effect, _ in events] == [digest_of(body) for body in bodies]
 
 
 @pytest.mark.parametrize(

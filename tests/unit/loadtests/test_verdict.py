@@ -1,170 +1,310 @@
-"""PASS, FAIL and VOID, and that the grave one wins."""
+"""PASS, FAIL and VOID: each check is turned red by its own mutant of a good run, and by no other."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import pytest
 
 from loadtests.fault import Fault, read_fault
-from loadtests.history import Outcome
-from loadtests.latency import Latencies, Latency, measure
-from loadtests.reconcile import Accounting, reconcile
-from loadtests.synthetic import Request, make_run
+from loadtests.history import Attempt, Effect, History, Outcome
+from loadtests.jobs import JobState
+from loadtests.latency import measure
+from loadtests.objectives import ACCEPTED_SHARE, START_WITHIN_MS, assess
+from loadtests.observation import Account, Observation
+from loadtests.reconcile import reconcile
+from loadtests.synthetic import START, Request, make_run, store
 from loadtests.verdict import (
     EXIT_CODES,
-    MAX_LATENESS_P99_MS,
+    MAX_CLOCK_OFFSET_SECONDS,
+    MAX_FAILED_SHARE,
+    MIN_ACCEPTED,
     MIN_DEAD_SECONDS,
+    Check,
     Conduct,
     Verdict,
-    achieved,
+    Weight,
     decide,
     judge,
 )
 
 FAULT = Fault(injected_at=100.0, confirmed_at=101.0, cleared_at=132.0, recovered_at=150.0)
-GOOD = Conduct(fault_wanted=True, fault=FAULT, drained=True, clock_offset_seconds=0.0)
+CONDUCT = Conduct(fault_wanted=True, fault=FAULT, drained=True, clock_offset_seconds=0.0)
+SINGLES = 600
+#: The list comes last but two, then an unknown list that ran and a request that was refused.
+REQUESTS = (
+    *[Request() for _ in range(SINGLES)],
+    Request(events=4),
+    Request(outcome=Outcome.UNKNOWN, events=3),
+    Request(outcome=Outcome.REFUSED),
+)
 
 
-def good_run() -> tuple[Accounting, Latencies]:
-    """A faultless run of 200 requests."""
-    history, seen = make_run([Request() for _ in range(200)])
-    return reconcile(history, seen), measure(history, seen)
+@dataclass(frozen=True)
+class Run:
+    """A run, as it is judged."""
+
+    history: History
+    seen: Observation
+    conduct: Conduct = CONDUCT
+
+    @cached_property
+    def checks(self) -> list[Check]:
+        """All of them."""
+        return judge(reconcile(self.history, self.seen), measure(self.history, self.seen), self.conduct)
+
+    @property
+    def red(self) -> list[str]:
+        """The names of those that are not met."""
+        return [check.name for check in self.checks if not check.ok]
+
+    @property
+    def verdict(self) -> Verdict:
+        """What comes of it."""
+        return decide(self.checks)
+
+    def saw(self, **changes: object) -> Run:
+        """The run with another observation."""
+        return replace(self, seen=replace(self.seen, **changes))  # type: ignore[arg-type]
+
+    def went(self, **changes: object) -> Run:
+        """The run, conducted otherwise."""
+        return replace(self, conduct=replace(self.conduct, **changes))  # type: ignore[arg-type]
+
+    def with_attempts(self, change: Callable[[int, Attempt], Attempt]) -> Run:
+        """The run with other attempts, by their numbers."""
+        attempts = tuple(change(number, attempt) for number, attempt in enumerate(self.history.attempts))
+        return replace(self, history=History(attempts=attempts))
+
+    def moved(self, user: str, *, count: int = 0, amount: int = 0, other_side: bool = True) -> Run:
+        """The run with one account moved, against the clearing account."""
+        after = dict(self.seen.accounts_after)
+        account, clearing = after[user], after["clearing:00"]
+        after[user] = Account(account.event_count + count, account.balance + amount)
+        after["clearing:00"] = Account(0, clearing.balance - amount * other_side)
+        return self.saw(accounts_after=after)
+
+    def without(self, index: int) -> Run:
+        """The run with one effect undone everywhere, as if it had never run; its job waits for ever."""
+        row = self.seen.effects[index]
+        job_id = next(name for name, job in self.seen.jobs.items() if row.event_id in job.event_ids)
+        return self.moved(row.user_id, count=-1, amount=-row.amount).saw(
+            effects=self.seen.effects[:index] + self.seen.effects[index + 1 :],
+            inbox=self.seen.inbox - {row.event_id},
+            jobs={**self.seen.jobs, job_id: replace(self.seen.jobs[job_id], state=JobState.WAITING)},
+            job_answers={**self.seen.job_answers, job_id: JobState.WAITING},
+        )
+
+    def executing(self, effect: Effect) -> Run:
+        """The run with one more effect, done whole."""
+        row = store(effect, START + 1)
+        return self.moved(row.user_id, count=1, amount=row.amount).saw(
+            effects=(*self.seen.effects, row), inbox=self.seen.inbox | {row.event_id}
+        )
 
 
-def verdict(
-    accounting: Accounting | None = None, latencies: Latencies | None = None, conduct: Conduct = GOOD
-) -> Verdict:
-    """The verdict over a good run with these parts replaced."""
-    good_accounting, good_latencies = good_run()
-    return decide(judge(accounting or good_accounting, latencies or good_latencies, conduct))
+GOOD = Run(*make_run(REQUESTS))
+FIRST = GOOD.seen.effects[0]
+LIST_JOB = f"job-{SINGLES}"
+
+
+def refused_effect(run: Run) -> Effect:
+    """An effect that must not be."""
+    return next(iter(run.history.effects(Outcome.REFUSED)))
+
+
+def first_row(run: Run, **changes: object) -> Run:
+    """The run with its first effect stored otherwise."""
+    return run.saw(effects=(replace(FIRST, **changes), *run.seen.effects[1:]))  # type: ignore[arg-type]
+
+
+def job(run: Run, **changes: object) -> Run:
+    """The run with another row for the list's job."""
+    return run.saw(jobs={**run.seen.jobs, LIST_JOB: replace(run.seen.jobs[LIST_JOB], **changes)})  # type: ignore[arg-type]
+
+
+def answered(outcome: Outcome, numbers: range) -> Callable[[int, Attempt], Attempt]:
+    """Some requests were answered otherwise; what became of their events stays."""
+
+    def change(number: int, attempt: Attempt) -> Attempt:
+        result = replace(attempt.result, outcome=outcome, status=None, job_id=None)
+        return replace(attempt, result=result) if number in numbers else attempt
+
+    return change
+
+
+def late(_: int, attempt: Attempt) -> Attempt:
+    """It was sent 300 ms late."""
+    sent_at = attempt.intent.intended_at + 0.3
+    return replace(attempt, result=replace(attempt.result, sent_at=sent_at, returned_at=sent_at + 0.02))
+
+
+def nameless(number: int, attempt: Attempt) -> Attempt:
+    """The first answer named no job."""
+    return replace(attempt, result=replace(attempt.result, job_id=None)) if number == 0 else attempt
+
+
+def torn(run: Run) -> Run:
+    """One event of the unknown list did not run."""
+    row = run.seen.effects[-1]
+    return run.moved(row.user_id, count=-1, amount=-row.amount).saw(effects=run.seen.effects[:-1])
+
+
+def smaller(run: Run) -> Run:
+    """The same, with fewer requests."""
+    return Run(*make_run([Request()] * (MIN_ACCEPTED - 1)), run.conduct)
+
+
+def larger(run: Run, *more: Request) -> Run:
+    """The same, with more requests."""
+    return Run(*make_run([*REQUESTS, *more]), run.conduct)
+
+
+#: Check, what is wrong, and the mutant. What a fault would change in a real run changes in the mutant, too.
+MUTANTS: tuple[tuple[str, str, Callable[[Run], Run]], ...] = (
+    ("nothing lost", "an event never ran", lambda run: run.without(0)),
+    ("nothing lost", "it is in the inbox alone", lambda run: run.without(0).saw(inbox=run.seen.inbox)),
+    ("each effect once (rows)", "a second row", lambda run: run.saw(effects=(*run.seen.effects, FIRST))),
+    ("each effect once (totals)", "counted twice", lambda run: run.moved("u1", count=1, amount=7)),
+    ("each effect once (totals)", "not counted", lambda run: run.moved("u1", count=-1, amount=-2)),
+    ("each effect once (totals)", "another amount", lambda run: run.moved("u2", amount=1)),
+    ("balances sum to zero", "one side moved", lambda run: run.saw(
+        accounts_after={**run.seen.accounts_after, "clearing:00": Account(0, 1)}
+    )),
+    ("nothing from nowhere", "nobody sent it", lambda run: run.executing(Effect("no such event", "u1", 3))),
+    ("nothing refused ran", "after a refusal", lambda run: run.executing(refused_effect(run))),
+    ("nothing altered", "another user", lambda run: first_row(run, user_id="u1")),
+    ("nothing altered", "another amount", lambda run: first_row(run, amount=FIRST.amount + 1)),
+    ("nothing altered", "another type, time or payload", lambda run: first_row(run, digest="0")),
+    ("effect and inbox together", "no inbox entry", lambda run: run.saw(inbox=run.seen.inbox - {FIRST.event_id})),
+    ("executed or dead, not both", "a letter too", lambda run: run.saw(dead_letters={FIRST.event_id: "rejected"})),
+    ("unknown requests ran whole or never", "a part ran", torn),
+    ("each request has its job", "no row", lambda run: run.saw(
+        jobs={name: stored for name, stored in run.seen.jobs.items() if name != LIST_JOB}
+    )),
+    ("each request has its job", "other events", lambda run: job(run, event_ids=frozenset({FIRST.event_id}))),
+    ("each request has its job", "an answer without a job", lambda run: run.with_attempts(nameless)),
+    ("jobs say what happened", "the tables say otherwise", lambda run: job(run, state=JobState.PARTIALLY_FAILED)),
+    ("jobs say what happened", "the gateway says: retrying", lambda run: run.saw(
+        job_answers={**run.seen.job_answers, LIST_JOB: JobState.WAITING}
+    )),
+    ("jobs say what happened", "the gateway knows no such job", lambda run: run.saw(
+        job_answers={LIST_JOB: JobState.UNTOLD}
+    )),
+    ("requests were accepted", "25 have no answer", lambda run: run.with_attempts(
+        answered(Outcome.UNKNOWN, range(25))
+    )),
+    ("requests were accepted", "25 are refused", lambda run: larger(run, *[Request(outcome=Outcome.REFUSED)] * 25)),
+    ("drained", "work is left", lambda run: run.went(drained=False)),
+    ("enough was accepted", "99 events", smaller),
+    ("enough was accepted", "less than half of what was planned", lambda run: larger(
+        run.went(max_failed_share=1.0), Request(outcome=Outcome.UNKNOWN, events=SINGLES + 8)
+    )),
+    ("schedule kept", "1 % was not sent", lambda run: larger(run, *[Request(outcome=Outcome.NOT_SENT)] * 25)),
+    ("generator on time", "each 300 ms late", lambda run: run.with_attempts(late)),
+    ("clocks agree", "ahead", lambda run: run.went(clock_offset_seconds=MAX_CLOCK_OFFSET_SECONDS + 0.001)),
+    ("clocks agree", "behind", lambda run: run.went(clock_offset_seconds=-MAX_CLOCK_OFFSET_SECONDS - 0.001)),
+    ("clocks agree", "an effect before its request", lambda run: first_row(run, stored_at=START - 1)),
+    ("generator finished", "it died", lambda run: run.went(generator_error="killed")),
+    ("fault confirmed", "nobody saw it", lambda run: run.went(fault=replace(FAULT, confirmed_at=None))),
+    ("node dead long enough", "a moment too short", lambda run: run.went(
+        fault=replace(FAULT, cleared_at=100.0 + MIN_DEAD_SECONDS - 0.1)
+    )),
+    ("node dead long enough", "never started again", lambda run: run.went(fault=replace(FAULT, cleared_at=None))),
+    ("no dead letters", "a list in parts", lambda run: larger(run, Request(dead_lettered=True))),
+)  # fmt: skip
 
 
 def test_a_good_run_passes() -> None:
-    """Everything accounted for, and the fault proved."""
-    assert verdict() is Verdict.PASS
-
-
-def test_a_run_without_a_fault_can_pass() -> None:
-    """Where no fault was asked for, none is missed."""
-    assert verdict(conduct=replace(GOOD, fault_wanted=False, fault=None)) is Verdict.PASS
+    """Everything accounted for, and the fault proved; so does a run in which no fault was asked for."""
+    assert (GOOD.red, GOOD.verdict) == ([], Verdict.PASS)
+    assert GOOD.went(fault_wanted=False, fault=None).verdict is Verdict.PASS
 
 
 @pytest.mark.parametrize(
-    "wrong",
-    [
-        {"lost": 1},
-        {"duplicated_by_rows": 1},
-        {"unexpected": 1},
-        {"altered": 1},
-        {"without_inbox": 1},
-        {"unknown_torn_requests": 1},
-    ],
+    ("check", "mutant"),
+    [(check, mutant) for check, _, mutant in MUTANTS],
+    ids=[f"{check}: {what}" for check, what, _ in MUTANTS],
 )
-def test_each_broken_promise_fails(wrong: dict[str, int]) -> None:
-    """One is enough."""
-    accounting = replace(good_run()[0], **wrong)  # type: ignore[arg-type]
+def test_a_mutant_turns_its_check_red_and_no_other(check: str, mutant: Callable[[Run], Run]) -> None:
+    """A check that stays green says nothing; one that turns red with others says too much."""
+    run = mutant(GOOD)
+    weight = next(each.weight for each in run.checks if each.name == check)
 
-    assert verdict(accounting) is Verdict.FAIL
-
-
-@pytest.mark.parametrize("wrong", ["surplus", "missing", "wrong_balances", "sum_of_balances"])
-def test_wrong_totals_fail_by_themselves(wrong: str) -> None:
-    """The accounts are a witness of their own."""
-    accounting = good_run()[0]
-
-    totals = replace(accounting.totals, **{wrong: 1})
-
-    assert verdict(replace(accounting, totals=totals)) is Verdict.FAIL
+    assert run.red == [check]
+    assert run.verdict is {Weight.FAIL: Verdict.FAIL, Weight.VOID: Verdict.VOID, Weight.NOTE: Verdict.PASS}[weight]
 
 
-def test_work_left_over_fails() -> None:
-    """What is still queued after the drain's time was not executed."""
-    assert verdict(conduct=replace(GOOD, drained=False)) is Verdict.FAIL
+def test_every_check_has_a_mutant() -> None:
+    """A new check needs one."""
+    assert {check for check, _, _ in MUTANTS} == {check.name for check in GOOD.checks}
 
 
 @pytest.mark.parametrize(
-    "fault",
+    ("broken", "expected"),
     [
-        None,
-        Fault(error="no node has a worker"),
-        replace(FAULT, confirmed_at=None),
-        replace(FAULT, cleared_at=FAULT.injected_at + MIN_DEAD_SECONDS - 0.1),  # type: ignore[operator]
-        replace(FAULT, cleared_at=None),
+        (GOOD.without(0).went(fault=None), Verdict.FAIL),
+        (GOOD.went(fault=None), Verdict.VOID),
+        (GOOD.went(fault=Fault(error="no node has a worker")), Verdict.VOID),
     ],
 )
-def test_a_fault_that_is_not_proved_voids(fault: Fault | None) -> None:
-    """A run that survived nothing proves nothing."""
-    assert verdict(conduct=replace(GOOD, fault=fault)) is Verdict.VOID
-
-
-def test_a_fault_of_just_30_seconds_counts() -> None:
-    """The bound belongs to the good side."""
-    assert verdict(conduct=replace(GOOD, fault=replace(FAULT, cleared_at=100.0 + MIN_DEAD_SECONDS))) is Verdict.PASS
-
-
-@pytest.mark.parametrize(("late", "expected"), [(MAX_LATENESS_P99_MS, Verdict.PASS), (251.0, Verdict.VOID)])
-def test_a_late_generator_voids(late: float, expected: Verdict) -> None:
-    """Above the bound another load was offered than the report says."""
-    latencies = good_run()[1]
-
-    lateness = Latency(count=10, p50=1, p95=1, p99=late, max=late, negative=0)
-
-    assert verdict(latencies=replace(latencies, send_lateness=lateness)) is expected
-
-
-@pytest.mark.parametrize(("left_out", "expected"), [(2, Verdict.PASS), (3, Verdict.VOID)])
-def test_an_incomplete_schedule_voids(left_out: int, expected: Verdict) -> None:
-    """At least 99 % of the requests must have been sent."""
-    history, seen = make_run(
-        [Request() for _ in range(200 - left_out)] + [Request(outcome=Outcome.NOT_SENT)] * left_out
-    )
-    accounting = reconcile(history, seen)
-
-    assert achieved(accounting) == 1 - left_out / 200
-    assert verdict(accounting) is expected
-
-
-def test_a_negative_latency_voids() -> None:
-    """An effect before its request is a broken clock, and no figure of such a run can be trusted."""
-    latencies = good_run()[1]
-
-    assert verdict(latencies=replace(latencies, end_to_end=replace(latencies.end_to_end, negative=1))) is Verdict.VOID
-
-
-@pytest.mark.parametrize("offset", [0.06, -0.06])
-def test_clocks_that_disagree_void(offset: float) -> None:
-    """End-to-end latencies span two clocks."""
-    assert verdict(conduct=replace(GOOD, clock_offset_seconds=offset)) is Verdict.VOID
-
-
-def test_a_generator_that_died_voids() -> None:
-    """Its ledger is still judged, but it is not the load that was asked for."""
-    assert verdict(conduct=replace(GOOD, generator_error="killed")) is Verdict.VOID
-
-
-def test_nothing_accepted_voids() -> None:
-    """Nothing lost of nothing is no proof."""
-    history, seen = make_run([Request(outcome=Outcome.REFUSED)] * 10)
-
-    assert verdict(reconcile(history, seen)) is Verdict.VOID
-
-
-def test_fail_beats_void() -> None:
+def test_fail_beats_void(broken: Run, expected: Verdict) -> None:
     """An event that was lost is lost, however badly the run was conducted."""
-    accounting = replace(good_run()[0], lost=1)
-
-    assert verdict(accounting, conduct=replace(GOOD, fault=None)) is Verdict.FAIL
+    assert broken.verdict is expected
 
 
-def test_notes_decide_nothing() -> None:
-    """A dead letter with its reason and a refused request are accounted for."""
-    history, seen = make_run([Request()] * 5 + [Request(dead_lettered=True), Request(outcome=Outcome.REFUSED)])
+def test_one_accepted_of_a_hundred_fails() -> None:
+    """Though nothing was lost, and though nothing was accepted of which anything could be said."""
+    run = Run(*make_run([Request(), *[Request(outcome=Outcome.REFUSED)] * 99]))
 
-    checks = judge(reconcile(history, seen), measure(history, seen), GOOD)
+    assert run.red == ["requests were accepted", "enough was accepted"]
+    assert run.verdict is Verdict.FAIL
 
-    assert decide(checks) is Verdict.PASS
-    assert [check.name for check in checks if not check.ok] == ["gateway answered everything", "no dead letters"]
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        (GOOD.went(fault=replace(FAULT, cleared_at=100.0 + MIN_DEAD_SECONDS)), Verdict.PASS),
+        (Run(*make_run([Request()] * MIN_ACCEPTED)), Verdict.PASS),
+        (Run(*make_run([*[Request()] * 198, *[Request(outcome=Outcome.NOT_SENT)] * 2])), Verdict.PASS),
+        (Run(*make_run([*[Request()] * 198, *[Request(outcome=Outcome.REFUSED)] * 2])), Verdict.PASS),
+        (Run(*make_run([*[Request()] * 195, *[Request(outcome=Outcome.REFUSED)] * 5])), Verdict.FAIL),
+        (
+            Run(*make_run([*[Request()] * 195, *[Request(outcome=Outcome.REFUSED)] * 5])).went(max_failed_share=0.025),
+            Verdict.PASS,
+        ),
+    ],
+)
+def test_a_bound_belongs_to_the_good_side(run: Run, expected: Verdict) -> None:
+    """And a run may state a larger share of failed requests, where its fault explains them."""
+    assert MAX_FAILED_SHARE == 0.01
+    assert run.verdict is expected
+
+
+def test_objectives_are_no_checks() -> None:
+    """A slow run that refused a few requests has missed both, and passes."""
+    good = Run(*make_run([Request()] * SINGLES))
+    run = Run(*make_run([*[Request()] * SINGLES, Request(outcome=Outcome.REFUSED)]))
+    effects = run.seen.effects
+    slow = tuple(replace(row, stored_at=row.stored_at + START_WITHIN_MS / 1000) for row in effects[:10])
+    run = run.saw(effects=slow + effects[10:])
+
+    met, missed = (assess(reconcile(one.history, one.seen), measure(one.history, one.seen)) for one in (good, run))
+
+    assert [objective.met for objective in met] == [True, True]
+    assert [objective.met for objective in missed] == [False, False]
+    assert missed[0].measured < ACCEPTED_SHARE
+    assert missed[1].measured > START_WITHIN_MS
+    assert run.verdict is Verdict.PASS
+
+
+def test_a_run_of_lists_shows_no_interactive_latency() -> None:
+    """An objective that nothing was measured for is not said to be met."""
+    history, seen = make_run([Request(events=100)])
+
+    assert [each.name for each in assess(reconcile(history, seen), measure(history, seen))] == ["requests accepted"]
 
 
 def test_exit_codes_are_those_of_the_documentation() -> None:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from app import contract
 from app.gateway import problems
 from app.gateway.problems import FieldError, ProblemError
 
@@ -39,10 +40,18 @@ def test_not_all_of_a_thousand_errors_are_listed() -> None:
     assert len(problems.document(problems.INVALID, errors=many)["errors"]) == problems.ERRORS_MAX
 
 
-@pytest.mark.parametrize("kind", [problems.OVERLOADED, problems.UNAVAILABLE, problems.RATE_LIMITED, problems.INVALID])
+@pytest.mark.parametrize("kind", [problems.RATE_LIMITED, problems.INVALID])
 def test_a_refusal_says_that_nothing_was_accepted(kind: problems.Kind) -> None:
     """The caller knows whether a repetition can do harm."""
     assert "nothing was accepted" in kind.title
+
+
+@pytest.mark.parametrize(
+    "kind", [problems.OVERLOADED, problems.UNAVAILABLE, problems.OUTCOME_UNKNOWN, problems.INTERNAL]
+)
+def test_machines_and_people_are_told_the_same(kind: problems.Kind) -> None:
+    """A program goes by the problem's name: the contract says which names promise that nothing was accepted."""
+    assert ("nothing was accepted" in kind.title) is (kind.name in contract.NOTHING_ACCEPTED)
 
 
 def test_an_unknown_outcome_is_called_so() -> None:

@@ -1,4 +1,4 @@
-"""The table of docs/rabbitmq.md, row by row, on the rendered stacks; tests/proofs/rabbitmq has what must run to be seen."""
+"""docs/rabbitmq.md, row by row, on the rendered stacks; tests/proofs/rabbitmq has what must run to be seen."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.harness.campaign import Campaign
@@ -19,9 +21,12 @@ def campaign(_cluster: Stack, tmp_path_factory: pytest.TempPathFactory) -> Campa
     return Campaign.run(healed(_cluster), tmp_path_factory.mktemp("campaign"), kills(OUTAGE_SECONDS))
 
 
-def test_nothing_is_lost_and_nothing_happens_twice(campaign: Campaign) -> None:
+def test_nothing_is_lost_and_nothing_happens_twice(
+    campaign: Campaign, record_property: Callable[[str, str], None]
+) -> None:
     """The ledger against the database, event by event and sum by sum; no outage dead-letters anything."""
     campaign.assert_exact()
+    record_property("account", campaign.shown)
 
 
 def test_requests_fail_only_while_gateway_or_database_is_dead(campaign: Campaign) -> None:

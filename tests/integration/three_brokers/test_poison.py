@@ -43,15 +43,15 @@ class Outcome:
 
 
 @pytest.fixture(scope="module")
-def outcome(_single: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
+def outcome(_cluster: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
     """Six kinds of poison at once, among neighbours; then mended and replayed."""
-    _single.heal()
-    _limit_deliveries(_single, DELIVERY_LIMIT)
+    _cluster.heal()
+    _limit_deliveries(_cluster, DELIVERY_LIMIT)
     try:
-        yield _poison(_single, tmp_path_factory.mktemp("poison"))
+        yield _poison(_cluster, tmp_path_factory.mktemp("poison"))
     finally:
-        _limit_deliveries(_single, contract.DELIVERY_LIMIT)
-        _single.remove("worker-external")
+        _limit_deliveries(_cluster, contract.DELIVERY_LIMIT)
+        _cluster.remove("worker-external")
 
 
 def _limit_deliveries(stack: Stack, limit: int) -> None:
@@ -124,7 +124,7 @@ def _dead(stack: Stack) -> int:
     ],
 )
 def test_poison_is_archived_with_its_reason_and_replayed_once(
-    _single: Stack,  # noqa: PT019 - healing it would end what `outcome` has begun
+    _cluster: Stack,  # noqa: PT019 - healing it would end what `outcome` has begun
     outcome: Outcome,
     poison: str,
     reason: str,
@@ -134,11 +134,11 @@ def test_poison_is_archived_with_its_reason_and_replayed_once(
     letter = outcome.letters[poison]
     assert letter["reason"] == reason
     assert exception is None or letter["exception_type"] == exception
-    now = archived(_single, outcome.task_ids[poison])
+    now = archived(_cluster, outcome.task_ids[poison])
     assert [one["state"] for one in now] == ["replayed"]
-    assert _single.query("SELECT count(*) FROM events WHERE event_id = %s", outcome.event_ids[poison]) == [(1,)]
+    assert _cluster.query("SELECT count(*) FROM events WHERE event_id = %s", outcome.event_ids[poison]) == [(1,)]
     audit = "SELECT action, actor, split_part(note, ' ', 1) FROM dead_letter_actions WHERE dead_letter_id = %s"
-    assert _single.query(audit, letter["dead_letter_id"]) == [("replayed", "the tests", "mended")]
+    assert _cluster.query(audit, letter["dead_letter_id"]) == [("replayed", "the tests", "mended")]
 
 
 def test_poison_blocks_nothing(outcome: Outcome) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from app.failpoints import Failpoint
@@ -17,9 +19,12 @@ def campaign(_single: Stack, tmp_path_factory: pytest.TempPathFactory) -> Campai
     return Campaign.run(healed(_single), tmp_path_factory.mktemp("crash-points"), CRASH_POINTS)
 
 
-def test_nothing_is_lost_and_nothing_happens_twice(campaign: Campaign) -> None:
+def test_nothing_is_lost_and_nothing_happens_twice(
+    campaign: Campaign, record_property: Callable[[str, str], None]
+) -> None:
     """The ledger against the database, event by event and sum by sum."""
     campaign.assert_exact()
+    record_property("account", campaign.shown)
 
 
 def test_requests_fail_only_when_the_gateway_crashes(campaign: Campaign) -> None:

@@ -1,0 +1,149 @@
+"""Runs suites one after the other; a failed one does not keep the others from running. The end is a table."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.suites.table import Suite
+
+REPOSITORY = Path(__file__).parents[2]
+RESULTS = REPOSITORY / ".millrace" / "logs" / "suites"
+#: A suite that takes so much longer than usual hangs; with the least that each may take.
+_PATIENCE, _LEAST_SECONDS = 4.0, 900.0
+#: pytest's closing line: `3 failed, 90 passed in 12.3s`.
+_CLOSING = re.compile(r"\b(passed|failed|errors?)\b.* in [\d.]+s\b")
+_COUNT = re.compile(r"(\d+) (passed|failed|error)")
+
+
+class End(StrEnum):
+    """How a suite ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    LEFT_OUT = "left out"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One line of the table, and of results.jsonl."""
+
+    suite: str
+    end: End
+    seconds: float = 0.0
+    tests_passed: int = 0
+    tests_failed: int = 0
+    #: The command that failed, or why it was not run.
+    why: str = ""
+
+
+def run(
+    suites: Sequence[Suite], console: Console, *, fits: Callable[[Suite, float], bool] = lambda _suite, _elapsed: True
+) -> list[Result]:
+    """Run those that fit, in this order; `fits` is asked with the seconds since the beginning before each."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    began_at = time.monotonic()
+    results = []
+    with (RESULTS / "results.jsonl").open("w") as file:
+        for number, suite in enumerate(suites, start=1):
+            if fits(suite, time.monotonic() - began_at):
+                console.rule(f"{number} of {len(suites)}: {suite.name}, about {suite.seconds} s", align="left")
+                result = _run(suite)
+            else:
+                result = Result(suite=suite.name, end=End.LEFT_OUT, why="it does not fit into the time")
+            results.append(result)
+            file.write(json.dumps(asdict(result)) + "\n")
+            file.flush()
+    show(results, console)
+    return results
+
+
+def _run(suite: Suite) -> Result:
+    began_at = time.monotonic()
+    log = RESULTS / f"{suite.name}.log"
+    deadline = began_at + max(_LEAST_SECONDS, _PATIENCE * suite.seconds)
+    why = ""
+    with log.open("w") as file:
+        for command in suite.commands:
+            if why := _follow(command, file.write, deadline):
+                break
+    counts = _counts(log)
+    return Result(
+        suite=suite.name,
+        end=End.FAILED if why else End.PASSED,
+        seconds=round(time.monotonic() - began_at, 1),
+        tests_passed=counts.get("passed", 0),
+        tests_failed=counts.get("failed", 0) + counts.get("error", 0),
+        why=why,
+    )
+
+
+def _follow(command: Sequence[str], write: Callable[[str], object], deadline: float) -> str:
+    """Run a command and show what it says; returns what went wrong."""
+    process = subprocess.Popen(
+        command, cwd=REPOSITORY, text=True, errors="replace", stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    hung = threading.Event()
+
+    def kill() -> None:
+        hung.set()
+        os.killpg(process.pid, signal.SIGKILL)
+
+    timer = threading.Timer(max(0.0, deadline - time.monotonic()), kill)
+    timer.start()
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            write(line)
+            sys.stdout.write(line)
+            sys.stdout.flush()
+        code = process.wait()
+    except BaseException:
+        # An interrupt is passed on and waited for: the suite has containers to remove.
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait()
+        raise
+    finally:
+        timer.cancel()
+    if hung.is_set():
+        return f"hung, and was killed: {' '.join(command)}"
+    return f"exit code {code}: {' '.join(command)}" if code else ""
+
+
+def _counts(log: Path) -> dict[str, int]:
+    """Tests by how they ended, from pytest's closing lines."""
+    counts: Counter[str] = Counter()
+    for line in log.read_text(errors="replace").splitlines():
+        if _CLOSING.search(line):
+            counts.update({word: int(number) for number, word in _COUNT.findall(line)})
+    return counts
+
+
+def show(results: Sequence[Result], console: Console) -> None:
+    """The table at the end; what was left out is in it by name."""
+    table = Table(title="Suites")
+    for column in ("suite", "", "seconds", "passed", "failed", "why"):
+        table.add_column(column, justify="right" if column in {"seconds", "passed", "failed"} else "left")
+    for each in results:
+        colour = {End.PASSED: "green", End.FAILED: "red", End.LEFT_OUT: "yellow"}[each.end]
+        numbers = (f"{each.seconds:.0f}", f"{each.tests_passed}", f"{each.tests_failed}")
+        shown = ("", "", "") if each.end is End.LEFT_OUT else numbers
+        table.add_row(each.suite, f"[{colour}]{each.end}[/]", *shown, each.why)
+    console.print(table)
+    if failed := [each.suite for each in results if each.end is End.FAILED]:
+        console.print(f"[red]failed: {', '.join(failed)}[/]; their output is in {RESULTS}", highlight=False)

@@ -1,0 +1,155 @@
+"""Every suite, in one table: what it proves, how long it takes, the commands that run it, the paths that it guards.
+
+`make test` runs the parts of TEST, `make proof` the suites of PROOFS. Seconds are of two quiet cores with full caches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Command = tuple[str, ...]
+
+PYTHON = ".venv/bin/python"
+#: Two workers: with three, clusters of three brokers started so slowly that tests of time-outs failed for that alone.
+_TWO_WORKERS = ("-n", "2", "--no-loadscope-reorder")
+#: Everything that the application's behaviour on real servers depends on.
+_APPLICATION = (
+    "app/",
+    "compose.yaml",
+    "infra/servers/",
+    "infra/images/",
+    "infra/local/",
+    "loadtests/",
+    "tests/harness/",
+)
+_DEPLOYMENT = ("infra/", "Pulumi", "app/contract.py")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """Tests that run together."""
+
+    name: str
+    proves: str
+    #: What it usually takes, warm.
+    seconds: int
+    commands: tuple[Command, ...]
+    #: Prefixes of paths; a change of one of these asks for this suite first.
+    guards: tuple[str, ...] = ()
+    #: CI runs it whatever was changed.
+    always: bool = False
+
+
+def _pytest(*words: str) -> Command:
+    return (PYTHON, "-m", "pytest", *words)
+
+
+def _images(*words: str) -> Command:
+    return (PYTHON, "-m", "infra.local", "images", *words)
+
+
+def _toolchain(*tools: str) -> Command:
+    return (PYTHON, "-m", "infra.toolchain", *tools)
+
+
+_STAGING: Command = (PYTHON, "-m", "infra.staging", "up")
+
+
+def _on_servers(name: str, seconds: int, proves: str, *words: str, guards: tuple[str, ...] = ()) -> Suite:
+    commands = (_images("--all-versions"), _pytest(f"tests/proofs/{name}", *words))
+    return Suite(
+        name=name, proves=proves, seconds=seconds, commands=commands, guards=(f"tests/proofs/{name}/", *guards)
+    )
+
+
+def _on_cluster(name: str, seconds: int, proves: str, *, always: bool = False, guards: tuple[str, ...] = ()) -> Suite:
+    commands = (_STAGING, _pytest(f"tests/proofs/{name}", "--timeout", "1800"))
+    return Suite(
+        name=name, proves=proves, seconds=seconds, commands=commands, always=always,
+        guards=(f"tests/proofs/{name}/", "chaos/", *guards),
+    )  # fmt: skip
+
+
+#: `make test`, in this order.
+TEST = (
+    Suite(
+        name="unit",
+        proves="everything that needs no server, and the rendered stacks under their policies",
+        seconds=60,
+        commands=(_pytest("tests/unit", *_TWO_WORKERS, "--dist", "loadfile"),),
+    ),
+    Suite(
+        name="integration",
+        proves="the promises on real servers: campaign, crash points, poison, refusals, planted bugs",
+        seconds=240,
+        commands=(_images(), _pytest("tests/integration", *_TWO_WORKERS, "--timeout", "900")),
+    ),
+)
+
+PROOFS = (
+    _on_servers(
+        "outages",
+        330,
+        "a minute without brokers, a broker node, Redis, PostgreSQL",
+        guards=("app/relay/", "app/worker/", "app/brokers/", "infra/servers/"),
+    ),
+    _on_servers("faults", 500, "each fault and crash point by itself, with its own account", guards=_APPLICATION),
+    _on_servers("rabbitmq40", 120, "lost nodes on RabbitMQ 4.0", guards=("infra/servers/rabbitmq/", "app/brokers/")),
+    _on_servers(
+        "rabbitmq",
+        300,
+        "RabbitMQ as Kubernetes runs it, each version: TLS, roles, stops, definitions",
+        guards=("infra/servers/rabbitmq/", "infra/images/rabbitmq/"),
+    ),
+    _on_servers(
+        "sentinel",
+        240,
+        "Redis under Sentinel: lost primaries, frozen ones, full memory",
+        guards=("infra/servers/redis_conf.py", "infra/servers/sentinel.py", "infra/images/redis/"),
+    ),
+    _on_servers(
+        "pgbouncer",
+        150,
+        "work through two PgBouncers, one of them lost or slow",
+        guards=(
+            "infra/servers/pgbouncer.py",
+            "infra/images/pgbouncer/",
+            "app/gateway/database.py",
+            "app/storage/engine.py",
+        ),
+    ),
+    _on_servers("backup", 120, "dump and restore of PostgreSQL", guards=("infra/images/postgresql/", "app/storage/")),
+    _on_servers(
+        "pods",
+        90,
+        "the image under Kubernetes' secrets, signals and init containers",
+        guards=("infra/images/app/", "app/wait.py"),
+    ),
+    _on_servers("beat", 120, "canaries through outages of broker and workers", guards=("app/beat/", "app/worker/")),
+    _on_servers("schemathesis", 90, "the gateway against its own OpenAPI document", guards=("app/gateway/",)),
+    Suite(
+        name="manifests",
+        proves="the rendered stacks against schemas (kubeconform) and scanner (checkov)",
+        seconds=90,
+        commands=(_pytest("tests/proofs/manifests"),),
+        guards=(*_DEPLOYMENT, "tests/proofs/manifests/"),
+    ),
+    Suite(
+        name="engine",
+        proves="the program on the real Pulumi engine",
+        seconds=140,
+        commands=(_toolchain("pulumi"), _pytest("tests/proofs/engine", "--timeout", "900")),
+        guards=(*_DEPLOYMENT, "tests/proofs/engine/"),
+    ),
+    Suite(
+        name="api_server",
+        proves="deployments, interrupted ones too, on a real Kubernetes API server",
+        seconds=375,
+        commands=(
+            _toolchain("etcd", "kube-apiserver", "kube-controller-manager"),
+            _pytest("tests/proofs/api_server", "-n", "4", "--timeout", "900"),
+        ),
+        guards=(*_DEPLOYMENT, "tests/proofs/api_server/"),
+    ),
+    _on_cluster("e2e", 1200, "the deployment on a Kubernetes cluster", always=True, guards=_DEPLOYMENT),
+)
