@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from app.contract import QueueClass
-from chaos.errors import ManagementError, NotConfirmedError, NotHealedError
+from chaos.errors import ManagementError, NotConfirmedError
 from chaos.fault import Say, hold
 from chaos.management import Management
+from chaos.rejoin import wait_until_rejoined
 from chaos.target import BrokerNode, Target
 from chaos.waiting import wait_until
 
@@ -55,9 +55,7 @@ def _fault(
         seconds=seconds,
         say=say,
     )
-    if not wait_until(lambda: _rejoined(management, broker), REJOIN_SECONDS, every_seconds=1.0):
-        message = f"{broker} after {REJOIN_SECONDS:.0f} s."
-        raise NotHealedError(message)
+    wait_until_rejoined(management, broker, REJOIN_SECONDS)
     say({"event": "recovered", "recovered_at": time.time()})
 
 
@@ -79,14 +77,6 @@ def _broker_name(management: Management, host: str) -> str:
 
 def _runs(management: Management, broker: str) -> bool:
     return _told(lambda: management.running(broker))
-
-
-def _rejoined(management: Management, broker: str) -> bool:
-    def everywhere() -> bool:
-        queues = [queue for queue in management.queues() if queue.name in list(QueueClass)]
-        return management.running(broker) and all(broker in queue.online for queue in queues)
-
-    return _told(everywhere)
 
 
 def _told(ask: Callable[[], bool]) -> bool:

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from app import contract
-from app.contract import QueueClass, Role
+from app.contract import Role
 from chaos.cluster import Victim, better_leader, choose, service_of, worker_consumers
-from chaos.errors import ManagementError, NotConfirmedError, NotHealedError, NoVictimError
+from chaos.errors import ManagementError, NotConfirmedError, NoVictimError
 from chaos.fault import Say
 from chaos.management import Management
+from chaos.rejoin import wait_until_rejoined
 from chaos.target import BrokerNode
 from chaos.waiting import wait_until
 
@@ -118,7 +119,7 @@ def kill_and_heal(
         say({"event": "stayed_dead", "stayed_dead": True})
     finally:
         say({"event": "cleared", "cleared_at": node.start()})
-    _rejoin(management, victim, bounds.rejoin_seconds)
+    wait_until_rejoined(management, victim.node, bounds.rejoin_seconds)
     say({"event": "recovered", "recovered_at": time.time()})
 
 
@@ -172,20 +173,3 @@ def _watch_return(management: Management, victim: Victim, say: Say, injected_at:
 
     if wait_until(back, 15.0, every_seconds=0.3):
         say({"event": "workers_back", "workers_seen_back_after_seconds": round(time.time() - injected_at, 2)})
-
-
-def _rejoin(management: Management, victim: Victim, seconds: float) -> None:
-    """The node runs, and is an online member of every work queue again."""
-    queues = [str(queue) for queue in QueueClass]
-
-    def rejoined() -> bool:
-        try:
-            return management.running(victim.node) and all(
-                victim.node in queue.online for queue in management.queues() if queue.name in queues
-            )
-        except ManagementError:
-            return False
-
-    if not wait_until(rejoined, seconds, every_seconds=1.0):
-        message = f"{victim.node} after {seconds:.0f} s."
-        raise NotHealedError(message)

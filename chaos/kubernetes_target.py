@@ -174,7 +174,8 @@ class KubernetesBroker:
             return pod is None or pod.metadata.uid != self._uid
 
         if not wait_until(lambda: gone() and not self.running, _KILL_SECONDS, every_seconds=0.2):
-            message = f"{self.name} still runs."
+            pod = self._target.pod(self._pod)
+            message = f"{self.name} still runs: {pod and pod.status.phase} on {pod and pod.spec.node_name}."
             raise NotConfirmedError(message)
         return killed_at
 

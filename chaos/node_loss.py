@@ -43,7 +43,9 @@ def lose_node(target: KubernetesTarget, node: str, seconds: float, say: Say) -> 
         say=say,
     )
     if not wait_until(lambda: _ready(target, node), RETURN_SECONDS):
-        message = f"{node} is not ready {RETURN_SECONDS:.0f} s after it was connected again."
+        message = (
+            f"{node} is not ready {RETURN_SECONDS:.0f} s after it was connected again: {_conditions(target, node)}"
+        )
         raise NotConfirmedError(message)
     heal(target, say, HEAL_SECONDS)
 
@@ -58,5 +60,9 @@ def _link(command: list[str], node: str, state: str) -> float:
 
 
 def _ready(target: KubernetesTarget, node: str) -> bool:
+    return _conditions(target, node).get("Ready") == "True"
+
+
+def _conditions(target: KubernetesTarget, node: str) -> dict[str, str]:
     found: Any = target.core.read_node(node)
-    return any(state.type == "Ready" and state.status == "True" for state in found.status.conditions)
+    return {state.type: state.status for state in found.status.conditions}

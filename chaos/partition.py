@@ -68,8 +68,15 @@ class Partition:
             NotConfirmedError: the neighbours come back.
         """
         self._write(without(self._before, self._pod))
-        if not wait_until(lambda: evaluate(_DISCONNECT).strip() == "0", _CUT_SECONDS):
-            message = f"{self._pod} finds its neighbours again: are policies enforced here?"
+        came_back = ""
+
+        def alone() -> bool:
+            nonlocal came_back
+            came_back = evaluate(_DISCONNECT).strip()
+            return came_back == "0"
+
+        if not wait_until(alone, _CUT_SECONDS):
+            message = f"{self._pod} finds its neighbours again ({came_back[-200:]}): are policies enforced here?"
             raise NotConfirmedError(message)
 
     def end(self) -> None:

@@ -42,12 +42,16 @@ class Display:
 
     @contextmanager
     def load(self, requests: int, seconds: float, started_at: float) -> Iterator[Callable[[int, Fault | None], object]]:
-        """The load: its length is its schedule's."""
+        """The load: its length is its schedule's, unless it is ended before."""
         said: set[str] = set()
         with self._progress() as progress:
             task = progress.add_task("Load", total=seconds, note="")
 
+            last = 0
+
             def show(answered: int, fault: Fault | None) -> None:
+                nonlocal last
+                last = answered
                 note = f"{answered:,} of {requests:,} requests answered"
                 progress.update(task, completed=min(seconds, max(0.0, time.time() - started_at)), note=note)
                 for line in _fault_lines(fault, started_at):
@@ -57,7 +61,8 @@ class Display:
 
             yield show
             progress.update(task, completed=seconds)
-        self.console.print(f"[green]✓[/green] Load of {seconds:g} s, {requests:,} requests")
+        lasted = min(seconds, time.time() - started_at)
+        self.console.print(f"[green]✓[/green] Load of {lasted:.0f} s, {last:,} requests answered")
 
     @contextmanager
     def drain(self) -> Iterator[Callable[[Left, int], object]]:

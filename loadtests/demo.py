@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import secrets
 import time
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from loadtests import trial
 from loadtests.artifacts import Run, document, gateway_errors, link_latest, write_document
 from loadtests.collector import clock_offset_seconds, collect, snapshot_accounts
 from loadtests.console import Display
 from loadtests.drill import Drill
 from loadtests.environment import describe
-from loadtests.errors import GeneratorError
+from loadtests.errors import GeneratorError, ScheduleError
 from loadtests.failures import by_second, write_failures
 from loadtests.gate import left, require_ready, wait_until_drained
 from loadtests.generator import Generator, users_for
@@ -42,35 +44,29 @@ def run_demo(options: Options, target: Target, display: Display) -> dict[str, An
         HarnessError: the run could not begin; nothing was broken.
     """
     run = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    schedule = options.schedule
+    if options.until is not None and options.until.exists():
+        raise ScheduleError(f"--until: {options.until} is there already, so that the load would end at once.")
+    _ = options.schedule  # what cannot be scheduled is said before anything starts
     if options.input_file is not None:
-        ReplayedEvents.from_file(options.input_file, run=run)  # a bad file is said before anything starts
+        ReplayedEvents.from_file(options.input_file, run=run)  # a bad file likewise
     folder = options.out.resolve() / run
     folder.mkdir(parents=True)
-    plan = Plan(
-        run=run,
-        gateway_url=target.gateway_url,
-        ca_file=str(target.ca_file),
-        api_key_file=str(target.api_key_file),
-        ledger=str(folder / "ledger"),
-        started_file=str(folder / "started"),
-        users=users_for(schedule),
-        schedule=schedule,
-        input_file=str(options.input_file.resolve()) if options.input_file else None,
-    )
-    plan.write(folder / "plan.json")
     _ = target.api_key  # said now if it is missing
-    management = Management(target)
     bound = options.lateness_bound_ms or target.lateness_bound_ms
-    with Session(target) as session:
+    with closing(Management(target)) as management, Session(target) as session:
         with display.step("The stack is healthy and empty"):
             require_ready(target, session, management, nodes=target.broker_nodes)
+        if options.share is not None:
+            trial_plan = _plan(options, target, folder, f"{run}-trial")
+            options = _tried(options, options.share, trial_plan, target, session, management, display)
         accounts_before = session.read(snapshot_accounts)
         offset = session.read(clock_offset_seconds)
         environment = session.read(lambda connection: describe(connection, management, target.name))
 
+        plan = _plan(options, target, folder, run)
+        plan.write(folder / "plan.json")
         drill = _drill(folder, target) if options.fault else None
-        generator_error, started_at, load_ended_at = _load(plan, folder, drill, display)
+        generator_error, started_at, load_ended_at = _load(plan, folder, drill, options.until, display)
         fault = None
         if drill is not None:
             with display.step("The killed node is back in the cluster"):
@@ -91,7 +87,6 @@ def run_demo(options: Options, target: Target, display: Display) -> dict[str, An
                 lambda connection: collect(connection, history, since=started_at, accounts_before=accounts_before)
             )
             seen = replace(seen, job_answers=ask_gateway(target, history))
-    management.close()
     accounting = reconcile(history, seen)
     latencies = measure(history, seen)
     ways = passages(history, seen)
@@ -142,6 +137,41 @@ def run_demo(options: Options, target: Target, display: Display) -> dict[str, An
     return content
 
 
+def _tried(
+    options: Options,
+    share: float,
+    plan: Plan,
+    target: Target,
+    session: Session,
+    management: Management,
+    display: Display,
+) -> Options:
+    """The same options, at the rate that the machine allows just now."""
+    most = options.schedule
+    with display.step(f"A trial of {trial.SECONDS:g} s: what is sustained"):
+        sustained = trial.sustained_rate(target, session, management, plan)
+    rate = trial.rate_for(sustained, share=share, most=most.events_per_second)
+    display.console.print(
+        f"  {sustained:,.0f} events/s; the load is {share:g} of that, at most {most.events_per_second:,.0f}: "
+        f"{rate:,.0f} events/s"
+    )
+    return options.at(rate, sustained=sustained)
+
+
+def _plan(options: Options, target: Target, folder: Path, run: str) -> Plan:
+    return Plan(
+        run=run,
+        gateway_url=target.gateway_url,
+        ca_file=str(target.ca_file),
+        api_key_file=str(target.api_key_file),
+        ledger=str(folder / "ledger"),
+        started_file=str(folder / "started"),
+        users=users_for(options.schedule),
+        schedule=options.schedule,
+        input_file=str(options.input_file.resolve()) if options.input_file else None,
+    )
+
+
 def _drill(folder: Path, target: Target) -> Drill:
     return Drill(
         folder / "fault.jsonl",
@@ -151,15 +181,26 @@ def _drill(folder: Path, target: Target) -> Drill:
     )
 
 
-def _load(plan: Plan, folder: Path, drill: Drill | None, display: Display) -> tuple[str | None, float, float]:
-    """Run the generator, with the drill in its middle; both are ended if this is interrupted."""
+def _load(
+    plan: Plan, folder: Path, drill: Drill | None, until: Path | None, display: Display
+) -> tuple[str | None, float, float]:
+    """Run the generator until its schedule's end or the file's coming, with the drill in its middle.
+
+    Both are ended if this is interrupted.
+    """
     generator = Generator(plan, folder / "plan.json", folder / "locust.log")
     try:
         started_at = generator.wait_for_start()
         if drill is not None:
             drill.start_in(started_at + FAULT_AT * plan.schedule.seconds - time.time())
         with display.load(plan.schedule.requests, plan.schedule.seconds, started_at) as show:
-            error = generator.wait(lambda: show(generator.answered, drill.seen if drill else None))
+
+            def tick() -> None:
+                if until is not None and until.exists():
+                    generator.finish()
+                show(generator.answered, drill.seen if drill else None)
+
+            error = generator.wait(tick)
     except BaseException:
         generator.stop()
         if drill is not None:

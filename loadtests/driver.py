@@ -6,6 +6,7 @@ import ssl
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -76,17 +77,7 @@ def start(
     threads: int = 32,
 ) -> Drive:
     """Begin to send the schedule's load to `POST {base_url}/v1/events`; see `drive`."""
-    # A keep-alive shorter than the server's (5 s): else the server closes a connection in our hands, and an answer is
-    # unknown that need not be.
-    limits = httpx.Limits(max_connections=threads, max_keepalive_connections=threads, keepalive_expiry=3.0)
-    client = httpx.Client(
-        base_url=base_url,
-        verify=ssl.create_default_context(cafile=str(ca_file)),
-        headers={contract.HEADER_API_KEY: api_key, "Content-Type": "application/json"},
-        timeout=REQUEST_TIMEOUT_SECONDS,
-        limits=limits,
-        trust_env=False,
-    )
+    client = open_client(base_url, ca_file, api_key, connections=threads)
     started_at = time.time() + START_DELAY_SECONDS
     requests = plan_requests(
         schedule.slots(), source or GeneratedEvents(run=ledger.run), run=ledger.run, started_at=started_at
@@ -94,22 +85,37 @@ def start(
     feed = Feed(requests, ledger)
     feed.start()
 
-    def post(request: Request) -> Answer:
-        response = client.post(
-            "/v1/events",
-            content=request.body,
-            headers={contract.HEADER_IDEMPOTENCY_KEY: request.intent.request_id},
-        )
-        return read_answer(response.status_code, response.content)
-
     def send() -> None:
         while (request := feed.take()) is not None:
-            send_one(request, ledger, post)
+            send_one(request, ledger, partial(post, client))
 
     workers = [threading.Thread(target=send, name=f"driver-{number}", daemon=True) for number in range(threads)]
     for worker in workers:
         worker.start()
     return Drive(started_at=started_at, feed=feed, threads=workers, client=client)
+
+
+def open_client(base_url: str, ca_file: Path, api_key: str, *, connections: int) -> httpx.Client:
+    """A client of the gateway for so many threads."""
+    # A keep-alive shorter than the server's (5 s): else the server closes a connection in our hands, and an answer is
+    # unknown that need not be.
+    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=3.0)
+    return httpx.Client(
+        base_url=base_url,
+        verify=ssl.create_default_context(cafile=str(ca_file)),
+        headers={contract.HEADER_API_KEY: api_key, "Content-Type": "application/json"},
+        timeout=REQUEST_TIMEOUT_SECONDS,
+        limits=limits,
+        trust_env=False,
+    )
+
+
+def post(client: httpx.Client, request: Request) -> Answer:
+    """Send one request and read its answer."""
+    response = client.post(
+        "/v1/events", content=request.body, headers={contract.HEADER_IDEMPOTENCY_KEY: request.intent.request_id}
+    )
+    return read_answer(response.status_code, response.content)
 
 
 def drive(

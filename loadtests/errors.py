@@ -37,5 +37,9 @@ class GeneratorError(HarnessError):
     """The load generator did not do its work; its output stands in locust.log of the run's folder."""
 
 
+class TooSlowError(HarnessError):
+    """This machine is too slow for a verdict now; nothing was broken."""
+
+
 class ScheduleError(HarnessError):
     """This load cannot be scheduled."""

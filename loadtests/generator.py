@@ -14,7 +14,7 @@ from pathlib import Path
 
 from loadtests.errors import GeneratorError
 from loadtests.ledger import OUTCOMES_FILE
-from loadtests.plan import PLAN_VARIABLE, Plan
+from loadtests.plan import FINISH_SIGNAL, PLAN_VARIABLE, Plan
 from loadtests.schedule import Schedule
 
 #: The generator is the measuring instrument: where it may (root), it goes before what it measures.
@@ -44,6 +44,9 @@ class Generator:
         self._outcomes = Path(plan.ledger) / OUTCOMES_FILE
         self._read_to = 0
         self.answered = 0
+        #: When it counts as hung (monotonic seconds).
+        self._deadline = time.monotonic() + plan.schedule.seconds + _START_SECONDS + _END_SECONDS
+        self._finishing = False
         self.process = subprocess.Popen(  # noqa: S603 - our own command
             [
                 sys.executable, "-m", "locust", "-f", str(Path(__file__).with_name("locustfile.py")), "--headless",
@@ -74,17 +77,23 @@ class Generator:
 
     def wait(self, tick: Callable[[], object], interval_seconds: float = 0.5) -> str | None:
         """Wait for its end and call `tick` meanwhile; returns what went wrong, if something did."""
-        deadline = time.monotonic() + self._plan.schedule.seconds + _START_SECONDS + _END_SECONDS
         while self.process.poll() is None:
             self._count()
             tick()
-            if time.monotonic() > deadline:
+            if time.monotonic() > self._deadline:
                 self.stop()
                 return "it did not end in time"
             time.sleep(interval_seconds)
         self._count()
         self._log.close()
         return None if self.process.returncode == 0 else self._last_words()
+
+    def finish(self) -> None:
+        """Plan no more requests: it ends in order after those that are on disk. Once is enough."""
+        if not self._finishing:
+            self._finishing = True
+            self._deadline = min(self._deadline, time.monotonic() + _END_SECONDS)
+            self.process.send_signal(FINISH_SIGNAL)
 
     def stop(self) -> None:
         """End it, in order if it listens."""

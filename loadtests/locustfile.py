@@ -24,7 +24,7 @@ from app import contract
 from loadtests.feed import Answer, Feed, Request, plan_requests, read_answer, send_one
 from loadtests.history import Kind
 from loadtests.ledger import Ledger
-from loadtests.plan import PLAN_VARIABLE, Plan
+from loadtests.plan import FINISH_SIGNAL, PLAN_VARIABLE, Plan
 
 PLAN = Plan.read(Path(os.environ[PLAN_VARIABLE]))
 API_KEY = Path(PLAN.api_key_file).read_text().strip()
@@ -77,6 +77,15 @@ def begin(user_count: int, **_: Any) -> None:  # noqa: ARG001 - Locust's signatu
     _Run.feed = Feed(requests, LEDGER)
     _Run.feed.start()
     Path(PLAN.started_file).write_text(repr(started_at))
+
+
+def finish() -> None:
+    """Plan no more requests; users send those that are on disk, and end."""
+    if _Run.feed is not None:
+        _Run.feed.stop()
+
+
+gevent.signal_handler(FINISH_SIGNAL, finish)
 
 
 @events.quitting.add_listener  # type: ignore[untyped-decorator]

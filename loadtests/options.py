@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from loadtests.errors import ScheduleError
 from loadtests.schedule import Schedule
 from loadtests.verdict import MAX_FAILED_SHARE
 
@@ -43,6 +44,17 @@ class Options:
     #: None: as suits the stack.
     lateness_bound_ms: float | None = None
     max_failed_share: float = MAX_FAILED_SHARE
+    #: The load ends when this file appears, after `seconds` at the latest.
+    until: Path | None = None
+    #: The load is this share of what a trial finds to be sustained; `rate` is then the most.
+    share: float | None = None
+    #: What the trial found, in events a second.
+    sustained: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be asked together."""
+        if self.until is not None and self.fault:
+            raise ScheduleError("--until needs --no-fault: the fault comes at a share of a length that must be known.")
 
     @property
     def schedule(self) -> Schedule:
@@ -62,6 +74,12 @@ class Options:
             seed=self.seed,
         )
 
+    def at(self, rate: float, *, sustained: float) -> Options:
+        """The same mix at the rate that a trial allows."""
+        most = self.schedule
+        singles = most.singles_per_second * rate / most.events_per_second
+        return replace(self, rate=rate, singles=singles, sustained=sustained)
+
     def as_data(self) -> dict[str, Any]:
         """For verdict.json."""
         return {
@@ -73,6 +91,8 @@ class Options:
             "seed": self.seed,
             "schedule": asdict(self.schedule),
             "events_per_second": round(self.schedule.events_per_second, 1),
+            "share": self.share,
+            "sustained_events_per_second": self.sustained and round(self.sustained, 1),
         }
 
     def command(self) -> str:
@@ -84,6 +104,7 @@ class Options:
         words += ["--input", str(self.input_file)] if self.input_file else []
         words += [] if self.fault else ["--no-fault"]
         words += [] if self.target == "local" else ["--target", self.target]
+        words += [] if self.until is None else ["--until", str(self.until)]
         words += [] if self.lateness_bound_ms is None else ["--lateness-ms", f"{self.lateness_bound_ms:g}"]
         words += [] if self.max_failed_share == MAX_FAILED_SHARE else ["--max-failed", f"{self.max_failed_share:g}"]
         return shlex.join(words)

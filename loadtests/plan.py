@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from loadtests.source import EventSource, GeneratedEvents, ReplayedEvents
 
 #: Names the plan's file to the generator.
 PLAN_VARIABLE = "MILLRACE_LOAD_PLAN"
+#: Asks the generator to plan no more requests.
+FINISH_SIGNAL = signal.SIGUSR1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,11 @@ import ast
 from infra.render.program import REPOSITORY
 
 _OURS = ("infra.devcluster", "infra.staging")
-_FILES = sorted((REPOSITORY / "tests/proofs/e2e").rglob("*.py"))
+_FILES = sorted(
+    file
+    for folder in (*(REPOSITORY / "tests/proofs").glob("e2e*"), REPOSITORY / "tests/harness/kubernetes")
+    for file in folder.rglob("*.py")
+)
 
 
 def _imported(source: str) -> set[str]:

@@ -24,7 +24,7 @@ from infra.devcluster.cluster import Cluster
 from infra.devcluster.waiting import until
 from infra.local.progress import Steps
 from infra.local.state import State
-from tests.proofs.devcluster import traces
+from tests.harness import machine
 
 IMAGE = "millrace-app:latest"
 NODE_PORT = 30080
@@ -38,10 +38,10 @@ pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture(scope="module")
-def before() -> traces.Traces:
+def before() -> machine.Machine:
     """The machine before there was a cluster."""
     assert not Cluster().runs, "a cluster runs already: `make cluster-down` first, then this test starts its own"
-    return traces.now()
+    return machine.now()
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def steps() -> Iterator[Steps]:
 
 
 @pytest.fixture(scope="module")
-def cluster(before: traces.Traces, steps: Steps) -> Iterator[Cluster]:
+def cluster(before: machine.Machine, steps: Steps) -> Iterator[Cluster]:
     """A cluster of its own, with the application's image in every node."""
     assert before
     one = Cluster()
@@ -111,6 +111,16 @@ def _states(core: client.CoreV1Api) -> dict[str, str]:
     return {pod.metadata.name: pod.status.phase for pod in core.list_namespaced_pod(NAMESPACE).items}
 
 
+def _until(core: client.CoreV1Api, what: str, condition: Callable[[], bool], seconds: float) -> None:
+    """Wait; what does not come about says how pods and nodes look."""
+
+    def explain() -> str:
+        nodes = {node.metadata.name: "ready" if _ready(node) else "not ready" for node in core.list_node().items}
+        return f"nodes: {nodes}; pods: {_states(core)}"
+
+    until(what, condition, seconds, explain=explain)
+
+
 def _all_ready(core: client.CoreV1Api) -> bool:
     return all(_ready(pod) for pod in core.list_namespaced_pod(NAMESPACE).items)
 
@@ -143,10 +153,10 @@ def test_three_nodes_are_ready(core: client.CoreV1Api) -> None:
     assert {node.status.node_info.kubelet_version for node in nodes} == {"v1.34.4"}
 
 
-def test_the_host_keeps_its_rules_and_settings_while_a_cluster_runs(before: traces.Traces, cluster: Cluster) -> None:
+def test_the_host_keeps_its_rules_and_settings_while_a_cluster_runs(before: machine.Machine, cluster: Cluster) -> None:
     """Docker and everything else on the machine go on as before."""
     assert cluster.runs
-    during = traces.now()
+    during = machine.now()
     assert during.rules == before.rules
     assert during.settings == before.settings
     assert during.network_namespaces == before.network_namespaces
@@ -181,23 +191,23 @@ def test_a_policy_closes_and_another_opens(core: client.CoreV1Api, node: str) ->
     assert _reaches(core, pod, "server.probe.svc", 80)
     policies.create_namespaced_network_policy(NAMESPACE, {"metadata": {"name": "closed"}, "spec": select})
     try:
-        until("the policy closes", lambda: not _reaches(core, pod, "server.probe.svc", 80), 30)
+        _until(core, "the policy closes", lambda: not _reaches(core, pod, "server.probe.svc", 80), 30)
         spec = {**select, "ingress": allowed}
         policies.create_namespaced_network_policy(NAMESPACE, {"metadata": {"name": "open"}, "spec": spec})
-        until("the other opens", lambda: _reaches(core, pod, "server.probe.svc", 80), 30)
+        _until(core, "the other opens", lambda: _reaches(core, pod, "server.probe.svc", 80), 30)
         assert not _reaches(core, "client-node-3", "server.probe.svc", 80)
     finally:
         policies.delete_collection_namespaced_network_policy(NAMESPACE)
-    until("without them it is open again", lambda: _reaches(core, "client-node-3", "server.probe.svc", 80), 30)
+    _until(core, "without them it is open again", lambda: _reaches(core, "client-node-3", "server.probe.svc", 80), 30)
 
 
 def test_a_volume_is_written_by_a_user_and_kept_over_its_pod(core: client.CoreV1Api) -> None:
     """The storage class is the default; fsGroup counts."""
     assert "DONE" in _run(core, "keeper", "touch", "/data/kept")
     core.delete_namespaced_pod("keeper", NAMESPACE)
-    until("it is gone", lambda: "keeper" not in _states(core), 60)
+    _until(core, "it is gone", lambda: "keeper" not in _states(core), 60)
     Applier(core.api_client).apply((_pod("keeper", SLEEP, volume="data"),))
-    until("it is back", lambda: _all_ready(core), 90)
+    _until(core, "it is back", lambda: _all_ready(core), 90)
     assert "DONE" in _run(core, "keeper", "stat", "/data/kept")
 
 
@@ -211,7 +221,7 @@ def test_usage_is_measured(core: client.CoreV1Api) -> None:
         except ApiException:
             return False
 
-    until("the pods' usage is there", measured, 90)
+    _until(core, "the pods' usage is there", measured, 90)
 
 
 def test_cert_manager_issues(core: client.CoreV1Api) -> None:
@@ -227,7 +237,7 @@ def test_cert_manager_issues(core: client.CoreV1Api) -> None:
             ),
         )
     )
-    until("the certificate is there", lambda: _finds(core.read_namespaced_secret, "leaf-tls"), 60)
+    _until(core, "the certificate is there", lambda: _finds(core.read_namespaced_secret, "leaf-tls"), 60)
 
 
 def _finds(read: Callable[..., Any], name: str) -> bool:
@@ -255,7 +265,7 @@ def test_keda_scales(core: client.CoreV1Api) -> None:
     def three() -> bool:
         return apps.read_namespaced_deployment("scaled", NAMESPACE).status.ready_replicas == 3
 
-    until("there are three", three, 120)
+    _until(core, "there are three", three, 120)
     client.CustomObjectsApi(core.api_client).delete_namespaced_custom_object(
         "keda.sh", "v1alpha1", NAMESPACE, "scaledobjects", "scaled"
     )
@@ -268,7 +278,7 @@ def test_a_node_port_leads_in(core: client.CoreV1Api, cluster: Cluster) -> None:
     spec = {"type": "NodePort", "selector": {"app": "server"}, "ports": ports}
     Applier(core.api_client).apply((_object("v1", "Service", "outside", spec=spec),))
     for node in cluster.layout.nodes:
-        until(f"{node.name} answers", partial(_fetched, node.address), 60)
+        _until(core, f"{node.name} answers", partial(_fetched, node.address), 60)
 
 
 def _fetched(address: str) -> bool:
@@ -283,11 +293,11 @@ def test_a_node_is_lost_and_returns(core: client.CoreV1Api, cluster: Cluster) ->
     """Its cable is pulled: Kubernetes notices, and takes it back."""
     network.link(cluster.layout, "node-3", up=False)
     try:
-        until("node-3 is missed", lambda: not _ready(core.read_node("node-3")), 120)
+        _until(core, "node-3 is missed", lambda: not _ready(core.read_node("node-3")), 120)
     finally:
         network.link(cluster.layout, "node-3", up=True)
-    until("node-3 is back", lambda: _ready(core.read_node("node-3")), 60)
-    until("its pods are reached", lambda: _reaches(core, "client-node-3", "server.probe.svc", 80), 60)
+    _until(core, "node-3 is back", lambda: _ready(core.read_node("node-3")), 60)
+    _until(core, "its pods are reached", lambda: _reaches(core, "client-node-3", "server.probe.svc", 80), 60)
 
 
 def test_a_node_without_power_starts_again(core: client.CoreV1Api, cluster: Cluster) -> None:
@@ -295,8 +305,8 @@ def test_a_node_without_power_starts_again(core: client.CoreV1Api, cluster: Clus
     restarts = _restarts(core, "client-node-2")
     (node,) = processes.marked(cluster.layout.root, only=f"--mount-proc\0sh\0{cluster.layout.nodes[1].root}")
     os.kill(node, signal.SIGKILL)
-    until("its pod was started again", lambda: _restarts(core, "client-node-2") > restarts, 180)
-    until("its pod reaches others", lambda: _answers(core, "client-node-2"), 120)
+    _until(core, "its pod was started again", lambda: _restarts(core, "client-node-2") > restarts, 180)
+    _until(core, "its pod reaches others", lambda: _answers(core, "client-node-2"), 120)
 
 
 def _restarts(core: client.CoreV1Api, pod: str) -> int:
@@ -318,14 +328,14 @@ def test_up_again_changes_nothing(cluster: Cluster, steps: Steps) -> None:
     assert processes.marked(cluster.layout.root, only="kube-apiserver\0--bind") == pids
 
 
-def test_down_leaves_the_machine_as_it_was(before: traces.Traces, cluster: Cluster, steps: Steps) -> None:
+def test_down_leaves_the_machine_as_it_was(before: machine.Machine, cluster: Cluster, steps: Steps) -> None:
     """No link, namespace, route, rule, mount, control group, setting, process or file; and again is no error."""
     clusters.down(cluster, steps)
-    assert traces.now().difference(before) == {}
+    assert machine.now().difference(before) == {}
     clusters.down(cluster, steps)
 
 
-def test_an_interrupted_start_is_taken_down(before: traces.Traces, cluster: Cluster, steps: Steps) -> None:
+def test_an_interrupted_start_is_taken_down(before: machine.Machine, cluster: Cluster, steps: Steps) -> None:
     """Killed half way, with processes, mounts and links that nobody waits for."""
     one = cluster
     clusters.prepare(one)
@@ -334,7 +344,7 @@ def test_an_interrupted_start_is_taken_down(before: traces.Traces, cluster: Clus
     (supervisor,) = [pid for pid in processes.marked(one.layout.root, only="supervisord") if _is_first(pid, one)]
     os.kill(supervisor, signal.SIGKILL)
     clusters.down(one, steps)
-    assert traces.now().difference(before) == {}
+    assert machine.now().difference(before) == {}
 
 
 def _is_first(pid: int, cluster: Cluster) -> bool:

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 from infra import naming
 from infra.settings.stack import Stack
+from tests.harness.kubernetes.ends import STRANGER_OUTSIDE, End
+from tests.harness.kubernetes.kubectl import Kubectl
+from tests.harness.kubernetes.matrix import Attempt, Matrix
 from tests.harness.waiting import eventually
-from tests.proofs.e2e.harness.ends import STRANGER_OUTSIDE, End
-from tests.proofs.e2e.harness.kubectl import Kubectl
-from tests.proofs.e2e.harness.matrix import Attempt, Matrix
 
 #: The server writes these; an object that is made again has others.
 _OF_THE_SERVER = ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation")
@@ -43,7 +43,13 @@ def test_a_deleted_policy_is_noticed(kubectl: Kubectl, stack: Stack, ends: tuple
     with _without(kubectl, naming.NAMESPACE_APP, "default-deny"):
         found = eventually(differences, within=60, what="the missing policy is noticed")
         assert {(one.expected, one.seen) for one in found} == {(False, True)}
-    eventually(lambda: not differences(), within=60, what="the policy is back")
+
+    def back() -> bool:
+        wrong = differences()
+        assert not wrong, "; ".join(map(str, wrong))
+        return True
+
+    eventually(back, within=60, what="the policy is back", tolerate=(AssertionError,))
 
 
 @contextmanager

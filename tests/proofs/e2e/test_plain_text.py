@@ -15,12 +15,12 @@ import pytest
 
 from infra import naming
 from infra.settings.stack import Stack
+from tests.harness.kubernetes.doors import WITHOUT_TLS, forwarded, ports_of, refuses, speaks_tls, words_for
+from tests.harness.kubernetes.ends import lasting
+from tests.harness.kubernetes.kubectl import Kubectl
+from tests.harness.kubernetes.listeners import listening
 from tests.harness.tls import plain_answer
 from tests.harness.waiting import eventually
-from tests.proofs.e2e.harness.doors import WITHOUT_TLS, forwarded, ports_of, refuses, speaks_tls, words_for
-from tests.proofs.e2e.harness.ends import lasting
-from tests.proofs.e2e.harness.kubectl import Kubectl
-from tests.proofs.e2e.harness.listeners import listening
 
 #: Tunnels that are made at once; each is a kubectl.
 AT_ONCE = 4

@@ -14,11 +14,11 @@ import pytest
 
 from app import contract
 from app.contract import QueueClass, Scope
+from tests.harness.kubernetes.kubectl import Kubectl
+from tests.harness.kubernetes.poison import mend, stored
+from tests.harness.kubernetes.target import Target
 from tests.harness.tls import plain_answer
 from tests.harness.waiting import eventually
-from tests.proofs.e2e.harness.kubectl import Kubectl
-from tests.proofs.e2e.harness.poison import mend, stored
-from tests.proofs.e2e.harness.target import Target
 
 EVENTS = "/v1/events"
 #: Seconds that two busy cores may take for what takes milliseconds.
@@ -53,13 +53,13 @@ def _problem(answer: httpx.Response, status: int) -> None:
 def _succeeded(client: httpx.Client, answer: httpx.Response) -> dict[str, Any]:
     assert answer.status_code == httpx.codes.ACCEPTED, answer.text
 
-    def state() -> dict[str, Any] | None:
+    def succeeded() -> dict[str, Any]:
         job: dict[str, Any] = client.get(answer.headers["Location"]).raise_for_status().json()
-        return job if job["state"] == "succeeded" else None
+        if job["state"] != "succeeded":
+            raise LookupError(job)
+        return job
 
-    job = eventually(state, within=PATIENCE, every=0.5, what="the job succeeded")
-    assert job is not None
-    return job
+    return eventually(succeeded, within=PATIENCE, every=0.5, what="the job succeeded", tolerate=(LookupError,))
 
 
 def test_an_event_is_accepted_and_executed(client: httpx.Client) -> None:

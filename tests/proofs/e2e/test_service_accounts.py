@@ -12,9 +12,9 @@ import pytest
 
 from infra import naming
 from infra.settings.stack import Stack
-from tests.proofs.e2e.harness.access_reviews import account, granted, review, reviewed
-from tests.proofs.e2e.harness.ends import LABEL_PROBE, lasting
-from tests.proofs.e2e.harness.kubectl import Kubectl
+from tests.harness.kubernetes.access_reviews import account, granted, review, reviewed
+from tests.harness.kubernetes.ends import LABEL_PROBE, lasting
+from tests.harness.kubernetes.kubectl import Kubectl
 
 #: Verb, group, resource, subresource: what would let a pod that is taken over go on to the next.
 FORBIDDEN = (

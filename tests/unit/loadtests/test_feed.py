@@ -113,6 +113,26 @@ def test_a_stopped_feed_hands_out_no_more(tmp_path: Path) -> None:
     assert (feed.take(), feed.take()) == (None, None)
 
 
+def test_a_feed_that_is_stopped_in_the_middle_hands_out_what_is_in_the_ledger(tmp_path: Path) -> None:
+    """Neither more nor less: what was intended is sent, and nothing is intended that is not."""
+    ledger = Ledger(tmp_path, run="run")
+    slots = Schedule(seconds=60, singles_per_second=10, lists_per_second=0).slots()
+    requests = plan_requests(slots, GeneratedEvents(run="run"), run="run", started_at=100.0)
+    now = [100.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+        if now[0] > 110:
+            feed.stop()
+
+    feed = Feed(requests, ledger, clock=lambda: now[0], sleep=sleep)
+    feed.fill()
+    taken = list(iter(feed.take, None))
+
+    assert [each.intent for each in taken] == [attempt.intent for attempt in read_ledger(tmp_path).attempts]
+    assert 50 < len(taken) < 200
+
+
 def test_an_answer_gives_its_job_or_its_problem() -> None:
     """The job's id is kept from a 202, the problem's name and its beginning from anything else."""
     assert read_answer(202, b'{"job_id": "j-1"}').job_id == "j-1"

@@ -1,14 +1,23 @@
-"""What a cluster could leave on a machine. What Docker makes and removes meanwhile, for others, does not count."""
+"""What a cluster could leave on a machine. What Docker makes and removes meanwhile, for others, does not count.
+
+`python -m tests.harness.machine` remembers the machine as it is before a cluster starts; tests/proofs/cluster_down
+compares when it is gone.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from infra.devcluster import processes
+from infra.devcluster.cluster import Cluster
 from infra.devcluster.layout import ROOT
+from infra.local.state import State
+
+FILE = State.default().root / "machine.json"
 
 #: Docker's names of bridges, cables, chains; where it mounts; its groups.
 DOCKER = re.compile(r"docker|DOCKER|\bbr-[0-9a-f]{12}\b|\bveth[0-9a-f]{7}\b|POSTROUTING -s (\S+) -d \1 ")
@@ -26,7 +35,7 @@ SETTINGS = (
 
 
 @dataclass(frozen=True)
-class Traces:
+class Machine:
     """The state of the machine in which a cluster would show."""
 
     links: frozenset[str]
@@ -39,15 +48,27 @@ class Traces:
     processes: frozenset[str]
     files: frozenset[str]
 
-    def difference(self, other: Traces) -> dict[str, list[str]]:
+    def difference(self, other: Machine) -> dict[str, list[str]]:
         """What differs, by kind; empty when nothing does."""
         both = ((field.name, getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
         return {name: sorted(mine ^ theirs) for name, mine, theirs in both if mine != theirs}
 
 
-def now() -> Traces:
+def remember() -> None:
+    """Write it down, unless a cluster runs: then what was written before it started still holds."""
+    if not Cluster().runs:
+        FILE.parent.mkdir(parents=True, exist_ok=True)
+        FILE.write_text(json.dumps(asdict(now()), default=sorted, indent=1))
+
+
+def remembered() -> Machine:
+    """As it was before the cluster."""
+    return Machine(**{name: frozenset(lines) for name, lines in json.loads(FILE.read_text()).items()})
+
+
+def now() -> Machine:
     """As it is."""
-    return Traces(
+    return Machine(
         links=_lines("ip", "-oneline", "-brief", "link", column=0),
         network_namespaces=_lines("ip", "netns"),
         routes=_lines("ip", "route"),
@@ -70,3 +91,7 @@ def _lines(*command: str, column: int | None = None) -> frozenset[str]:
 
 def _kept(lines: object) -> frozenset[str]:
     return frozenset(line for line in lines if not DOCKER.search(line))  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    remember()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from infra.settings.stack import Stack
-from tests.proofs.e2e.harness.ends import End, neighbours_of
-from tests.proofs.e2e.harness.kubectl import Kubectl
+from tests.harness.kubernetes.ends import End, neighbours_of
+from tests.harness.kubernetes.kubectl import Kubectl
 
 #: The table's name for it, and ours for what every pod may ask.
 API_SERVER = "API server"

@@ -10,9 +10,9 @@ from itertools import chain
 
 from infra.connections import Connection, components, connections
 from infra.settings.stack import Stack
-from tests.proofs.e2e.harness.ends import End, neighbours_of, strangers
-from tests.proofs.e2e.harness.kubectl import Kubectl
-from tests.proofs.e2e.harness.outside import DNS
+from tests.harness.kubernetes.ends import End, neighbours_of, strangers
+from tests.harness.kubernetes.kubectl import Kubectl
+from tests.harness.kubernetes.outside import DNS
 
 #: Sources that try at once: each is a kubectl, a shell's worth of work and some seconds of waiting.
 AT_ONCE = 6

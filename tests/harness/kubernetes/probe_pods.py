@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Any, Self
 
 from infra import naming
+from tests.harness.kubernetes.ends import LABEL_PROBE, End, Wanted
+from tests.harness.kubernetes.kubectl import Kubectl
 from tests.harness.waiting import eventually
-from tests.proofs.e2e.harness.ends import LABEL_PROBE, End, Wanted
-from tests.proofs.e2e.harness.kubectl import Kubectl
 
 CONTAINER = "probe"
 #: If a run is killed, its probes end by themselves.
@@ -60,18 +60,25 @@ class ProbePods:
     def ends(self) -> tuple[End, ...]:
         """As soon as all of them listen."""
         return tuple(
-            eventually(lambda name=name, one=one: self._end(name, one), within=120, every=1, what=f"{name} listens")  # type: ignore[misc]
+            eventually(
+                lambda name=name, one=one: self._end(name, one),  # type: ignore[misc]
+                within=120,
+                every=1,
+                what=f"{name} listens",
+                tolerate=(LookupError,),
+            )
             for name, one in self._wanted.items()
         )
 
-    def _end(self, name: str, one: Wanted) -> End | None:
+    def _end(self, name: str, one: Wanted) -> End:
         pod = self._kubectl.one("pod", one.namespace, name)
         statuses = pod["status"].get("containerStatuses", [])
         if not any("running" in status["state"] for status in statuses):
-            return None
+            raise LookupError(f"{pod['status']['phase']}: {statuses}")
         end = End(one.name, pod["status"]["podIP"], one.ports, one.namespace, name, CONTAINER)
-        if "listening" not in self._kubectl.run("logs", "--namespace", one.namespace, name):
-            return None
+        said = self._kubectl.run("logs", "--namespace", one.namespace, name)
+        if "listening" not in said:
+            raise LookupError(f"it runs and says: {said}")
         return replace(end, listening=frozenset(_listenable(one)))
 
     def _name(self, number: int, one: Wanted) -> str:

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Self
 
-from tests.proofs.e2e.harness.kubectl import Kubectl
+from tests.harness.kubernetes.kubectl import Kubectl
 
 _EVERY_SECONDS = 3.0
 

@@ -17,8 +17,8 @@ from infra import naming
 from infra.connections import PORT_CNPG_METRICS, PORT_CNPG_STATUS
 from infra.settings.backends import CloudNativePG
 from infra.settings.stack import Stack
+from tests.harness.kubernetes.kubectl import Kubectl
 from tests.harness.tls import answers_tls
-from tests.proofs.e2e.harness.kubectl import Kubectl
 
 #: Erlang's port mapper knows no TLS; policies confine it to the nodes.
 WITHOUT_TLS = frozenset({contract.PORT_EPMD})

@@ -36,8 +36,8 @@ def test_no_more_go_than_a_budget_allows(kubernetes: KubernetesTarget, say: Call
                 gone.append(pod)
             assert not evict(kubernetes, pods[allowed], dry_run=True), f"the budget of {name} would let one more go"
     finally:
-        healed = wait_until(lambda: _replaced(kubernetes, gone), HEAL_SECONDS, every_seconds=1.0)
-    assert healed, f"not well again: {', '.join(unready(kubernetes))}"
+        healed = wait_until(lambda: not _left(kubernetes, gone), HEAL_SECONDS, every_seconds=1.0)
+    assert healed, f"not well again after {HEAL_SECONDS:g} s: {', '.join(_left(kubernetes, gone))}"
     say(f"budgets: {len(gone)} pods of {len(workloads)} workloads let go, the next refused: {', '.join(workloads)}")
 
 
@@ -59,6 +59,7 @@ def _selector(budget: Any) -> str:
     return ",".join(f"{key}={value}" for key, value in labels.items())
 
 
-def _replaced(target: KubernetesTarget, gone: list[Any]) -> bool:
+def _left(target: KubernetesTarget, gone: list[Any]) -> list[str]:
+    """Pods that should be gone, and workloads that lack one."""
     there = {pod.metadata.uid for name in NAMESPACES for pod in target.core.list_namespaced_pod(name).items}
-    return not any(metadata.uid in there for metadata in gone) and not unready(target)
+    return [*(metadata.name for metadata in gone if metadata.uid in there), *unready(target)]

@@ -1,29 +1,14 @@
-"""Deploying again, changing one thing, failing to, and destroying: what a deployment does to what already runs."""
+"""Deploying again, changing one thing, and failing to: what a deployment does to what already runs."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
-import pytest
-
 from infra import naming
+from tests.harness.kubernetes.deployment import Deployer, Settings
+from tests.harness.kubernetes.kubectl import Kubectl
 from tests.harness.waiting import eventually
-from tests.proofs.e2e.harness.deployment import Deployer, Settings
-from tests.proofs.e2e.harness.kubectl import Kubectl
-from tests.proofs.e2e.harness.target import REPOSITORY
 
 _NOWHERE = "sha256:" + "0" * 64
-_DESTROY_SECONDS = 300
-_GONE = ("deployments", "statefulsets", "jobs", "cronjobs", "pods", "services", "configmaps", "certificates")
 _SCALED = {"gateway", "worker-bulk", "worker-interactive"}
-
-
-@pytest.fixture
-def deployer(kubectl: Kubectl, tmp_path: Path) -> Deployer:
-    """Of the stack that is deployed."""
-    file = REPOSITORY / os.environ["MILLRACE_STACK_FILE"]
-    return Deployer(kubectl, file, tmp_path)
 
 
 def test_a_second_deployment_changes_nothing(deployer: Deployer) -> None:
@@ -87,28 +72,3 @@ def test_a_bad_image_harms_nothing_and_is_taken_back(deployer: Deployer, kubectl
         what="the earlier jobs are there",
     )
     assert {job["metadata"]["name"].rpartition("-")[0] for job in jobs} >= {"migrate", "topology"}
-
-
-def test_destroy_leaves_what_volumes_need_and_nothing_else(deployer: Deployer, kubectl: Kubectl) -> None:
-    """Within its bound; the data, the passwords to it and the certificates stay, with their namespaces."""
-    volumes = {claim["metadata"]["uid"] for claim in kubectl.get("persistentvolumeclaims", naming.NAMESPACE_DATA)}
-    assert volumes
-    gone = deployer.destroy("--seconds", str(_DESTROY_SECONDS))
-    assert gone.exit_code == 0, gone.said
-    for namespace in naming.NAMESPACES:
-        for kind in _GONE:
-            left = {each["metadata"]["name"] for each in kubectl.get(kind, namespace)}
-            # Every namespace has this one, from Kubernetes itself.
-            assert left <= {"kube-root-ca.crt"}, f"{kind} in {namespace}: {left}"
-    assert {
-        claim["metadata"]["uid"] for claim in kubectl.get("persistentvolumeclaims", naming.NAMESPACE_DATA)
-    } == volumes
-    secrets = {
-        secret["metadata"]["name"]: secret["type"]
-        for namespace in naming.NAMESPACES
-        for secret in kubectl.get("secrets", namespace)
-    }
-    assert "millrace-generated" in secrets, "without the passwords the volumes are of no use"
-    # cert-manager leaves what it issued; the API key for Prometheus is not the stack's.
-    others = {name for name, kind in secrets.items() if kind != "kubernetes.io/tls"}
-    assert others <= {"millrace-generated", "prometheus-gateway"}

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.proofs.e2e.harness.kubectl import Kubectl
+from tests.harness.kubernetes.kubectl import Kubectl
 
 #: Seconds: the API server is asked some thousand times, and kubectl asks no faster than 50 times a second.
 REVIEW_SECONDS = 240

@@ -10,8 +10,8 @@ from app import contract
 from infra import naming
 from infra.connections import Neighbour, components, connections
 from infra.settings.stack import Stack
-from tests.proofs.e2e.harness.kubectl import Kubectl
-from tests.proofs.e2e.harness.listeners import listening
+from tests.harness.kubernetes.kubectl import Kubectl
+from tests.harness.kubernetes.listeners import listening
 
 #: Ports that no connection names: ssh, the web, plain AMQP, Flower (reached by port-forward only), the usual others.
 UNNAMED_PORTS = (22, 80, 5672, contract.PORT_FLOWER, 8080, contract.PORT_SENTINEL)

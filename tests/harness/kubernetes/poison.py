@@ -5,8 +5,8 @@ from __future__ import annotations
 from app import contract
 from app.contract import QueueClass
 from infra import naming
-from tests.proofs.e2e.harness.ends import lasting
-from tests.proofs.e2e.harness.kubectl import Kubectl
+from tests.harness.kubernetes.ends import lasting
+from tests.harness.kubernetes.kubectl import Kubectl
 
 
 def mend(kubectl: Kubectl, switch: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from infra import naming
-from tests.proofs.e2e.harness.kubectl import Kubectl
+from tests.harness.kubernetes.kubectl import Kubectl
 
 #: One workload after the other may have to roll on two cores.
 _SECONDS = 900.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from tests.proofs.e2e.harness.kubectl import Kubectl
+from tests.harness.kubernetes.kubectl import Kubectl
 
 _LISTEN = "0A"
 

@@ -13,9 +13,17 @@ from pathlib import Path
 import httpx
 
 from app import contract
+from infra.settings.load import parse, read_stack_file
+from infra.settings.stack import Stack
 
-REPOSITORY = Path(__file__).resolve().parents[4]
+REPOSITORY = Path(__file__).resolve().parents[3]
 FILE = REPOSITORY / ".millrace" / contract.KUBERNETES_TARGET_FILE
+
+
+def read_stack() -> Stack:
+    """The settings of the deployed stack."""
+    path = REPOSITORY / os.environ["MILLRACE_STACK_FILE"]
+    return parse(read_stack_file(path), str(path))
 
 
 @dataclass(frozen=True)
