@@ -8,7 +8,7 @@ STACK ?=
 TARGET = $(or $(STACK),$(error say which stack: STACK=staging))
 CLUSTER = $(if $(CONTEXT),--context $(CONTEXT))
 .PHONY: help demo test unit integration proof proof-list check fmt images up down status logs operate bench bootstrap
-.PHONY: clean staging render preview deploy destroy cluster cluster-down toolchain
+.PHONY: clean staging e2e render preview deploy destroy cluster cluster-down toolchain
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -92,6 +92,10 @@ bench: up ## how fast it is here: single events, lists (INPUT=file.ndjson: your 
 
 staging: bootstrap ## staging in a cluster, ready for use: three nodes on this machine (root), or CONTEXT=a context of the kubeconfig
 	$(PYTHON) -m infra.staging up $(CLUSTER)
+
+# The core comes last: it ends with the removal of the stack, and of the cluster if it is ours.
+e2e: bootstrap ## prove a deployment: drills under load, then what it is (CONTEXT=a context of the kubeconfig)
+	$(if $(CONTEXT),MILLRACE_CONTEXT=$(CONTEXT)) $(PYTHON) -m tests.suites proof e2e_scaling e2e_lifecycle e2e_brokers e2e_nodes e2e
 
 cluster: ## start a three-node Kubernetes on this machine, from Go modules (root; long the first time, then about a minute)
 	$(BOOTSTRAP) --docker

@@ -36,7 +36,10 @@ def staging() -> None:
 @app.command()
 def up(
     context: Annotated[
-        str | None, typer.Option(help="a context of the kubeconfig; left out: a cluster on this machine")
+        str | None,
+        typer.Option(
+            envvar="MILLRACE_CONTEXT", help="a context of the kubeconfig; left out: a cluster on this machine"
+        ),
     ] = None,
 ) -> None:
     """Bring staging up, or up to date, and wait until it can be used."""

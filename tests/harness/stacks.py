@@ -9,8 +9,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import re
-import shutil
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,9 +23,8 @@ from xdist.scheduler import LoadScopeScheduling
 os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
 
 from app.contract import Role
-from infra.local.state import State
 from infra.servers.rabbitmq.cluster import RabbitMQVersion
-from tests.harness import cleanup, images
+from tests.harness import cleanup, images, kept_logs
 from tests.harness.load import Load
 from tests.harness.stack import Stack
 
@@ -47,7 +44,6 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"these tests need Docker, which does not answer: {error}") from error
     images.resolve()
     cleanup.sweep()
-    shutil.rmtree(_logs_folder(), ignore_errors=True)
     atexit.register(cleanup.end)
 
 
@@ -75,15 +71,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
     outcome = yield
     report = outcome.get_result()
     if report.failed and any(stack.machines for stack in _STACKS):
-        report.sections.append(("logs of the containers", f"{_keep_logs(item.nodeid)}"))
-
-
-def _logs_folder() -> Path:
-    return State.default().logs / "tests"
+        kept_logs.name_in(report, _keep_logs(item.nodeid))
 
 
 def _keep_logs(test: str) -> Path:
-    folder = _logs_folder() / re.sub(r"[^\w.-]+", "-", test.removeprefix("tests/"))
+    folder = kept_logs.folder_of(test)
     folder.mkdir(parents=True, exist_ok=True)
     for stack in _STACKS:
         for name, machine in list(stack.machines.items()):

@@ -40,19 +40,20 @@ class Suite:
     always: bool = False
 
 
+def _module(name: str, *words: str) -> Command:
+    return (PYTHON, "-m", name, *words)
+
+
 def _pytest(*words: str) -> Command:
-    return (PYTHON, "-m", "pytest", *words)
+    return _module("pytest", *words)
 
 
 def _images(*words: str) -> Command:
-    return (PYTHON, "-m", "infra.local", "images", *words)
+    return _module("infra.local", "images", *words)
 
 
-def _toolchain(*tools: str) -> Command:
-    return (PYTHON, "-m", "infra.toolchain", *tools)
-
-
-_STAGING: Command = (PYTHON, "-m", "infra.staging", "up")
+#: A cluster on this machine with staging on it, or what is there; and what the machine was like before.
+_STAGING = (_module("tests.harness.machine"), _module("infra.staging", "up"))
 
 
 def _on_servers(name: str, seconds: int, proves: str, *words: str, guards: tuple[str, ...] = ()) -> Suite:
@@ -62,11 +63,11 @@ def _on_servers(name: str, seconds: int, proves: str, *words: str, guards: tuple
     )
 
 
-def _on_cluster(name: str, seconds: int, proves: str, *, always: bool = False, guards: tuple[str, ...] = ()) -> Suite:
-    commands = (_STAGING, _pytest(f"tests/proofs/{name}", "--timeout", "1800"))
+def _on_cluster(name: str, seconds: int, proves: str, guards: tuple[str, ...] = ()) -> Suite:
     return Suite(
-        name=name, proves=proves, seconds=seconds, commands=commands, always=always,
-        guards=(f"tests/proofs/{name}/", "chaos/", *guards),
+        name=name, proves=proves, seconds=seconds,
+        commands=(*_STAGING, _pytest(f"tests/proofs/{name}", "--timeout", "1800")),
+        guards=(f"tests/proofs/{name}/", *guards),
     )  # fmt: skip
 
 
@@ -125,6 +126,7 @@ PROOFS = (
         "the image under Kubernetes' secrets, signals and init containers",
         guards=("infra/images/app/", "app/wait.py"),
     ),
+    _on_servers("loads", 60, "a load finds its rate in a trial, and ends when it is told to", guards=("loadtests/",)),
     _on_servers("beat", 120, "canaries through outages of broker and workers", guards=("app/beat/", "app/worker/")),
     _on_servers("schemathesis", 90, "the gateway against its own OpenAPI document", guards=("app/gateway/",)),
     Suite(
@@ -138,7 +140,7 @@ PROOFS = (
         name="engine",
         proves="the program on the real Pulumi engine",
         seconds=140,
-        commands=(_toolchain("pulumi"), _pytest("tests/proofs/engine", "--timeout", "900")),
+        commands=(_module("infra.toolchain", "pulumi"), _pytest("tests/proofs/engine", "--timeout", "900")),
         guards=(*_DEPLOYMENT, "tests/proofs/engine/"),
     ),
     Suite(
@@ -146,10 +148,54 @@ PROOFS = (
         proves="deployments, interrupted ones too, on a real Kubernetes API server",
         seconds=375,
         commands=(
-            _toolchain("etcd", "kube-apiserver", "kube-controller-manager"),
+            _module("infra.toolchain", "etcd", "kube-apiserver", "kube-controller-manager"),
             _pytest("tests/proofs/api_server", "-n", "4", "--timeout", "900"),
         ),
         guards=(*_DEPLOYMENT, "tests/proofs/api_server/"),
     ),
-    _on_cluster("e2e", 1200, "the deployment on a Kubernetes cluster", always=True, guards=_DEPLOYMENT),
+    Suite(
+        name="devcluster",
+        proves="the three nodes of `make cluster`: network, policies, volumes, a lost node",
+        seconds=130,
+        commands=(_images(), _pytest("tests/proofs/devcluster")),
+        guards=("infra/devcluster/", "infra/toolchain/", "tests/proofs/devcluster/"),
+    ),
+    _on_cluster(
+        "e2e_nodes",
+        420,
+        "a lost node and three drains under load from outside",
+        guards=("chaos/", "infra/components/", "infra/workloads.py"),
+    ),
+    _on_cluster(
+        "e2e_brokers",
+        420,
+        "brokers restarted, killed, paused, parted under load, and the application rolled",
+        guards=(
+            "chaos/broker_faults.py",
+            "chaos/partition.py",
+            "infra/components/rabbitmq.py",
+            "infra/images/rabbitmq/",
+        ),
+    ),
+    _on_cluster(
+        "e2e_scaling",
+        240,
+        "more work brings more pods; budgets are asked to their limit",
+        guards=("infra/components/scalers.py", "infra/components/worker_pool.py", "infra/settings/scaling.py"),
+    ),
+    _on_cluster(
+        "e2e_lifecycle", 240, "a second deployment, a change, a bad image", guards=("infra/deploy/", "infra/render/")
+    ),
+    Suite(
+        name="e2e",
+        proves="public face, connections, accounts, a killed broker, destroy; nothing is left of the cluster",
+        seconds=480,
+        commands=(
+            *_STAGING,
+            _pytest("tests/proofs/e2e", "--timeout", "1800"),
+            _pytest("tests/proofs/cluster_down"),
+        ),
+        guards=(*_DEPLOYMENT, "chaos/", "tests/proofs/e2e/", "tests/proofs/cluster_down/", "tests/harness/kubernetes/"),
+        always=True,
+    ),
 )
