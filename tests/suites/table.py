@@ -133,7 +133,7 @@ PROOFS = (
         name="manifests",
         proves="the rendered stacks against schemas (kubeconform) and scanner (checkov)",
         seconds=90,
-        commands=(_pytest("tests/proofs/manifests"),),
+        commands=(_module("infra.toolchain", "kubeconform"), _pytest("tests/proofs/manifests")),
         guards=(*_DEPLOYMENT, "tests/proofs/manifests/"),
     ),
     Suite(
@@ -149,7 +149,7 @@ PROOFS = (
         seconds=375,
         commands=(
             _module("infra.toolchain", "etcd", "kube-apiserver", "kube-controller-manager"),
-            _pytest("tests/proofs/api_server", "-n", "4", "--timeout", "900"),
+            _pytest("tests/proofs/api_server", *_TWO_WORKERS, "--dist", "loadfile", "--timeout", "900"),
         ),
         guards=(*_DEPLOYMENT, "tests/proofs/api_server/"),
     ),
