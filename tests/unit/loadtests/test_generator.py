@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ _IGNORES = "signal.signal(signal.SIGUSR1, signal.SIG_IGN)"
 _PROGRAM = "import pathlib, signal, sys\n{}\npathlib.Path(sys.argv[1]).write_text('1.0')\nwhile True: signal.pause()"
 
 
-def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, habit: str) -> Generator:
-    """A generator whose process has this habit."""
+@pytest.fixture
+def generator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Generator]:
+    """A generator whose process has the habit that the test names; it ends with the test."""
+    habit: str = request.param
     popen = subprocess.Popen
 
     def instead(_: Any, **options: Any) -> subprocess.Popen[bytes]:
@@ -41,22 +44,23 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, habit: str) -> Gene
         schedule=Schedule(seconds=3000, singles_per_second=1, lists_per_second=0),
     )
     made = Generator(plan, tmp_path / "plan.json", tmp_path / "log")
-    made.wait_for_start()
-    return made
+    try:
+        made.wait_for_start()
+        yield made
+    finally:
+        made.stop()
 
 
-def test_it_finishes_when_it_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("generator", [_FINISHES], indirect=True)
+def test_it_finishes_when_it_is_asked(generator: Generator) -> None:
     """Long before its schedule ends, and without a word of complaint."""
-    generator = started(tmp_path, monkeypatch, _FINISHES)
-
     assert generator.wait(generator.finish, interval_seconds=0.02) is None
 
 
-def test_a_load_that_does_not_stop_is_ended_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("generator", [_IGNORES], indirect=True)
+def test_a_load_that_does_not_stop_is_ended_and_said(generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has as long to finish as at its schedule's end."""
     monkeypatch.setattr(generators, "_END_SECONDS", 0.1)
-    generator = started(tmp_path, monkeypatch, _IGNORES)
-
     assert generator.wait(generator.finish, interval_seconds=0.02) == "it did not end in time"
     assert generator.process.poll() is not None
 
