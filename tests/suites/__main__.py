@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 from collections.abc import Sequence
 from typing import Annotated
@@ -91,4 +92,6 @@ def _end(results: list[Result]) -> None:
 
 
 if __name__ == "__main__":
+    # However this is ended, the suite that runs is ended too, in order.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     app()

@@ -77,7 +77,7 @@ def _run(suite: Suite) -> Result:
     log = RESULTS / f"{suite.name}.log"
     deadline = began_at + max(LEAST_SECONDS, PATIENCE * suite.seconds)
     why = ""
-    with log.open("w") as file:
+    with log.open("wb") as file:
         for command in suite.commands:
             if why := _follow(command, file.write, deadline):
                 break
@@ -92,12 +92,12 @@ def _run(suite: Suite) -> Result:
     )
 
 
-def _follow(command: Sequence[str], write: Callable[[str], object], deadline: float) -> str:
-    """Run a command and show what it says; returns what went wrong."""
+def _follow(command: Sequence[str], write: Callable[[bytes], object], deadline: float) -> str:
+    """Run a command and show what it says, dot by dot; returns what went wrong."""
     hung = threading.Event()
     with subprocess.Popen(
-        command, cwd=REPOSITORY, text=True, errors="replace", stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        command, cwd=REPOSITORY, env={**os.environ, "PYTHONUNBUFFERED": "1"}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, bufsize=0,
     ) as process:  # fmt: skip
 
         def kill() -> None:
@@ -108,14 +108,15 @@ def _follow(command: Sequence[str], write: Callable[[str], object], deadline: fl
         timer.start()
         try:
             assert process.stdout is not None
-            for line in process.stdout:
-                write(line)
-                sys.stdout.write(line)
-                sys.stdout.flush()
+            while said := process.stdout.read(4096):
+                write(said)
+                sys.stdout.buffer.write(said)
+                sys.stdout.buffer.flush()
             process.wait()
         except BaseException:
             # An interrupt is passed on and waited for: the suite has containers to remove.
             os.killpg(process.pid, signal.SIGINT)
+            process.wait()
             raise
         finally:
             timer.cancel()
