@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
-from tests.suites import runner
+from tests.suites import __main__ as command_line, runner
 from tests.suites.runner import End, run
 from tests.suites.table import Suite
 
@@ -49,6 +50,16 @@ def test_what_does_not_fit_is_left_out_by_name() -> None:
     assert left_out.end is End.LEFT_OUT
     assert "long" in shown.getvalue()
     assert "failed" not in shown.getvalue().replace("│", "").split("why")[1]
+
+
+@pytest.mark.parametrize(("command", "exit_code"), [(_PASSES, 0), (_FAILS, 1)])
+def test_the_exit_code_is_for_programs(
+    command: tuple[str, ...], exit_code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any failed suite fails the whole run, CI's too."""
+    monkeypatch.setattr(command_line, "PROOFS", (_suite("one", command), _suite("other", _PASSES)))
+    for words in (["proof"], ["proof", "--budget-seconds", "60"]):
+        assert CliRunner().invoke(command_line.app, words).exit_code == exit_code
 
 
 def test_a_suite_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
