@@ -135,6 +135,11 @@ def _cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     yield from session_stack(tmp_path_factory, "cluster", nodes=3)
 
 
+@pytest.fixture(scope="session")
+def _cluster40(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    yield from session_stack(tmp_path_factory, "cluster40", version="4.0", nodes=3)
+
+
 @pytest.fixture
 def single(_single: Stack) -> Stack:
     """One RabbitMQ node, everything running, nothing under way."""
@@ -145,6 +150,12 @@ def single(_single: Stack) -> Stack:
 def cluster(_cluster: Stack) -> Stack:
     """Three nodes of RabbitMQ 4.3."""
     return healed(_cluster)
+
+
+@pytest.fixture
+def cluster40(_cluster40: Stack) -> Stack:
+    """Three nodes of RabbitMQ 4.0."""
+    return healed(_cluster40)
 
 
 @pytest.fixture
