@@ -14,7 +14,7 @@ from testcontainers.core.network import Network
 from app.failpoints import Failpoint
 from tests.harness import cleanup
 from tests.harness.services import Service
-from tests.harness.waiting import eventually
+from tests.harness.waiting import PATIENCE_SECONDS, eventually
 
 _HEARTBEAT = "/tmp/millrace-heartbeat.json"  # noqa: S108 - in the container
 _SECRETS = "/run/secrets/millrace"
@@ -94,7 +94,7 @@ class Machine:
         """Start it after a kill or a stop, with its data."""
         self.docker.start()
 
-    def wait_ended(self, *, within: float = 30) -> int:
+    def wait_ended(self, *, within: float = PATIENCE_SECONDS) -> int:
         """Wait until it has ended; returns the exit code."""
         eventually(lambda: not self.running, within=within, what=f"{self.service.name} ends")
         return int(self.state["ExitCode"])

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from tests.harness.stack import Stack
-from tests.harness.waiting import eventually
+from tests.harness.waiting import PATIENCE_SECONDS, eventually
 
 #: What the command `drill` puts into its event.
 DRILL_USER = "drill"
@@ -35,7 +35,7 @@ def archived(stack: Stack, task_id: str) -> list[dict[str, Any]]:
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
-def wait_archived(stack: Stack, task_id: str, *, within: float = 60) -> dict[str, Any]:
+def wait_archived(stack: Stack, task_id: str, *, within: float = PATIENCE_SECONDS) -> dict[str, Any]:
     """Wait for the one dead letter of a task."""
     letters = eventually(lambda: archived(stack, task_id), within=within, what=f"{task_id} is archived")
     assert len(letters) == 1

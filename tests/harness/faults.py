@@ -59,7 +59,7 @@ def _worker_children(stack: Stack, load: Load) -> None:
         machine = stack.machines[worker]
         eventually(
             lambda machine=machine, child=child: child not in machine.processes(),  # type: ignore[misc]
-            within=30, what=f"the child {child} of {worker} is gone",
+            what=f"the child {child} of {worker} is gone",
         )  # fmt: skip
     load.wait_executed(*WORKERS, since=killed_at)
     assert all(stack.machines[worker].running for worker in WORKERS.values())
@@ -68,7 +68,7 @@ def _worker_children(stack: Stack, load: Load) -> None:
 def _gateway(stack: Stack, load: Load) -> None:
     """The gateway dies; what it had answered with 202 runs once, what it had not answered runs once or never."""
     _down(stack, load, ("gateway",), 0)
-    eventually(lambda: count(load.history, Outcome.UNKNOWN), within=30, what="a request met the dead gateway")
+    eventually(lambda: count(load.history, Outcome.UNKNOWN), what="a request met the dead gateway")
     _up(stack, ("gateway",))
     load.wait_executed(since=time.time())
 
@@ -95,11 +95,11 @@ def _broker_node(seconds: float, stack: Stack, load: Load) -> None:
     load.wait_executed(*WORKERS, since=killed_at)
     _lasts(killed_at, seconds)
     assert not node.running, "the node came back: this has shown nothing"
-    other = eventually(lambda: stack.broker.node_of_consumer("interactive"), within=30, what="the worker's new node")
+    other = eventually(lambda: stack.broker.node_of_consumer("interactive"), what="the worker's new node")
     assert other != carrier
     _up(stack, (node.service.name,))
     everyone = len(stack.nodes)
-    eventually(lambda: stack.broker.nodes_running() == everyone, within=90, what=f"{everyone} nodes are one cluster")
+    eventually(lambda: stack.broker.nodes_running() == everyone, what=f"{everyone} nodes are one cluster")
 
 
 def _all_broker_nodes(seconds: float, stack: Stack, load: Load) -> None:
@@ -110,9 +110,7 @@ def _all_broker_nodes(seconds: float, stack: Stack, load: Load) -> None:
 
 
 def _carrier(stack: Stack) -> str:
-    return eventually(
-        lambda: stack.broker.node_of_consumer("interactive") or "", within=30, what="the worker's node is known"
-    )
+    return eventually(lambda: stack.broker.node_of_consumer("interactive") or "", what="the worker's node is known")
 
 
 def _down(stack: Stack, load: Load, names: Iterable[str], seconds: float) -> None:

@@ -19,7 +19,7 @@ from loadtests.observation import Observation
 from loadtests.reconcile import Accounting, reconcile
 from loadtests.schedule import Schedule
 from tests.harness.stack import TICK_MILLISECONDS, Stack
-from tests.harness.waiting import eventually
+from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from tests.harness.windows import Window, WindowAccount, accounts_of
 
 #: Some tens of requests a second: enough to be in the middle of something at every moment, little enough for two cores.
@@ -29,7 +29,6 @@ LISTS_PER_SECOND = 4.0
 _LONGEST_SECONDS = 1200.0
 #: `collect` looks this much further back than it is told; between two tests that would be the other test's time.
 _COLLECTOR_MARGIN_SECONDS = 5.0
-_DRAIN_SECONDS = 90.0
 #: Effects that must be there before something is broken: it shall hit work that is under way.
 UNDER_WAY = 40
 
@@ -80,7 +79,7 @@ class Load:
         self.windows.append(window)
         yield window
         window.ended_at = time.time()
-        eventually(lambda: not self._unanswered(window.ended_at), within=30, what="requests of the fault are answered")
+        eventually(lambda: not self._unanswered(window.ended_at), what="requests of the fault are answered")
 
     def _unanswered(self, until: float) -> int:
         return sum(
@@ -94,11 +93,11 @@ class Load:
         rows = self.stack.query("SELECT count(*) FROM events WHERE stored_at >= to_timestamp(%s)", self.began_at)
         return int(rows[0][0])
 
-    def wait_stored(self, least: int = UNDER_WAY, *, within: float = 60) -> None:
+    def wait_stored(self, least: int = UNDER_WAY, *, within: float = PATIENCE_SECONDS) -> None:
         """Wait until the load is under way: so many effects are there."""
         eventually(lambda: self.stored() >= least, within=within, what=f"{least} effects", tolerate=(psycopg.Error,))
 
-    def wait_executed(self, *queues: str, since: float, least: int = 5, within: float = 90) -> None:
+    def wait_executed(self, *queues: str, since: float, least: int = 5, within: float = PATIENCE_SECONDS) -> None:
         """Wait until each of these queues' workers has executed events that were accepted after `since` (Unix time).
 
         What a worker held at a fault may still commit; what was accepted after the fault came through the broker.
@@ -147,7 +146,7 @@ class Load:
         return accounts_of(self.history, self._seen, self.windows)
 
 
-def drain(stack: Stack, *, within: float = _DRAIN_SECONDS) -> None:
+def drain(stack: Stack, *, within: float = PATIENCE_SECONDS) -> None:
     """Wait until no message is anywhere: outbox, queues, delay ladder, hands of workers."""
     empty_since: float | None = None
 

@@ -28,7 +28,7 @@ from tests.harness.broker import Broker
 from tests.harness.containers import Machine
 from tests.harness.ports import free_port
 from tests.harness.tls import answers_tls
-from tests.harness.waiting import eventually
+from tests.harness.waiting import PATIENCE_SECONDS, eventually
 
 #: What is ours to start and break; Flower and Prometheus only where a test asks for them.
 PROCESSES = ("gateway", "relay-1", "relay-2", "worker-interactive", "worker-bulk", "archiver")
@@ -43,8 +43,6 @@ QUICK = {
 #: told nought twice.
 TICK_MILLISECONDS = 1000
 BROKER = {"ERL_AFLAGS": f"-rabbit quorum_tick_interval {TICK_MILLISECONDS}"}
-#: A machine with two cores runs several stacks at once.
-_START_SECONDS = 150.0
 
 _INJECT = """
 import json, sys
@@ -115,7 +113,7 @@ class Stack:
         everyone = len(self.nodes)
         eventually(
             lambda: self.broker.nodes_running() == everyone,
-            within=_START_SECONDS, what=f"{everyone} nodes form a cluster", every=0.3, tolerate=(httpx.HTTPError,),
+            what=f"{everyone} nodes form a cluster", every=0.3, tolerate=(httpx.HTTPError,),
         )  # fmt: skip
         self.run("topology")
 
@@ -161,7 +159,7 @@ class Stack:
             if machine := self.machines.pop(name, None):
                 machine.remove()
 
-    def run(self, name: str, *command: str, within: float = 90, **options: Any) -> str:
+    def run(self, name: str, *command: str, within: float = PATIENCE_SECONDS, **options: Any) -> str:
         """Run a one-shot service to its end; returns what it printed."""
         service = services.read(name, self._variables)
         suffix = f"{self._prefix}-once-{free_port()}"
@@ -210,7 +208,7 @@ class Stack:
 
     # --- Waiting
 
-    def wait(self, name: str, *, within: float = _START_SECONDS) -> None:
+    def wait(self, name: str, *, within: float = PATIENCE_SECONDS) -> None:
         """Wait until a service answers, or at once say what it wrote before it ended."""
 
         def ready() -> bool:

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+#: What is well does not take so long, however slow the machine: with forty processes for two cores a stack started in
+#: 120 s. Whoever waits for less says why.
+PATIENCE_SECONDS = 300.0
 
 
 def eventually(
     condition: Callable[[], T],
     *,
-    within: float,
+    within: float = PATIENCE_SECONDS,
     what: str,
     every: float = 0.1,
     tolerate: tuple[type[Exception], ...] = (),

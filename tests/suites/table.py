@@ -57,7 +57,7 @@ _STAGING = (_module("tests.harness.machine"), _module("infra.staging", "up"))
 
 
 def _on_servers(name: str, seconds: int, proves: str, *words: str, guards: tuple[str, ...] = ()) -> Suite:
-    commands = (_images("--all-versions"), _pytest(f"tests/proofs/{name}", *words))
+    commands = (_images("--all-versions"), _pytest(f"tests/proofs/{name}", "--timeout", "1800", *words))
     return Suite(
         name=name, proves=proves, seconds=seconds, commands=commands, guards=(f"tests/proofs/{name}/", *guards)
     )
@@ -83,7 +83,7 @@ TEST = (
         name="integration",
         proves="the promises on real servers: campaign, crash points, poison, refusals, planted bugs",
         seconds=240,
-        commands=(_images(), _pytest("tests/integration", *_TWO_WORKERS, "--timeout", "900")),
+        commands=(_images(), _pytest("tests/integration", *_TWO_WORKERS, "--timeout", "1800")),
     ),
 )
 

@@ -45,7 +45,7 @@ def _send(stack: Stack, how: str, queue: str, body: dict[str, Any]) -> str:
 
 def _fetch(stack: Stack, queue: str) -> Any:
     with channel(stack) as opened:
-        return eventually(lambda: opened.basic_get(queue, no_ack=True), within=20, what="a message arrives")
+        return eventually(lambda: opened.basic_get(queue, no_ack=True), what="a message arrives")
 
 
 def test_message_equals_a_direct_one(single: Stack) -> None:

@@ -82,7 +82,7 @@ def _poison(stack: Stack, folder: Path) -> Outcome:
         task_ids["unknown task"] = publish(stack, "bulk", task="no_such_task", body=task_body(renamed))
         event_ids = {name: drill.event_id for name, drill in drills.items()}
         event_ids |= {"not JSON": repaired["event_id"], "unknown task": renamed["event_id"]}
-        letters = {name: wait_archived(stack, task_id, within=90) for name, task_id in task_ids.items()}
+        letters = {name: wait_archived(stack, task_id) for name, task_id in task_ids.items()}
         stored_while_dying = running.stored() - stored
         for event_id in event_ids.values():
             running.expect(event_id, DRILL_USER)
