@@ -201,3 +201,10 @@ def test_one_bad_event_neither_fails_nor_repeats_its_neighbours(single: Stack, b
     assert _stored(single, *(one["event_id"] for one in good)) == len(good)
     rows = single.query("SELECT count(*) FROM dead_letters WHERE body LIKE %s", f"%{good[0]['event_id']}%".encode())
     assert rows == [(0,)]
+
+
+def test_the_api_describes_itself(single: Stack) -> None:
+    """The document is served, and names what is served; the suite `schemathesis` holds the gateway to it."""
+    with single.http() as client:
+        document = client.get("/openapi.json").raise_for_status().json()
+    assert {"/v1/events", "/v1/jobs/{job_id}", "/readyz"} <= document["paths"].keys()

@@ -100,53 +100,6 @@ def _eventually_listens(stack: Stack, name: str, port: int) -> None:
     eventually(lambda: _serial(stack, name, port), within=60, what=f"{name} listens", tolerate=(OSError,))
 
 
-# --- python -m app wait -----------------------------------------------------------------------------------------------
-
-
-def _wait(stack: Stack, service: str, *options: str, seconds: int = 60) -> None:
-    stack.run(service, "wait", *options, "--timeout-seconds", str(seconds))
-
-
-def test_wait_for_migrations(stack: Stack) -> None:
-    """An older schema is waited for, in vain for as long as was said; this image's and a newer one will do."""
-    services = ("gateway", "relay-1", "worker-bulk", "archiver")
-    ((head,),) = stack.query("SELECT version_num FROM alembic_version")
-    set_version = "UPDATE alembic_version SET version_num = %s"
-    try:
-        stack.query(set_version, "0001", role=Role.OWNER)
-        with pytest.raises(AssertionError, match=f"ended with 2(.|\n)*at 0001, this image needs {head}"):
-            _wait(stack, "relay-1", "--migrations", seconds=2)
-        stack.query(set_version, "9999", role=Role.OWNER)
-        _wait(stack, "relay-1", "--migrations")
-    finally:
-        stack.query(set_version, head, role=Role.OWNER)
-    for service in services:
-        _wait(stack, service, "--migrations")
-
-
-def test_wait_for_the_topology(stack: Stack) -> None:
-    """Each role waits for what it may see, and says what is missing."""
-    stack.remove("worker-bulk")
-    stack.broker.ask("DELETE", f"/api/queues/{contract.VHOST}/bulk")
-    try:
-        for service in ("worker-bulk", "beat"):
-            with pytest.raises(AssertionError, match=r"ended with 2(.|\n)*no queue 'bulk'"):
-                _wait(stack, service, "--topology", seconds=2)
-        _wait(stack, "worker-interactive", "--topology")
-    finally:
-        stack.run("topology")
-    for service in ("relay-1", "worker-bulk", "archiver", "beat"):
-        _wait(stack, service, "--topology")
-
-
-def test_wait_while_the_server_is_away(stack: Stack) -> None:
-    """No server is no reason to end sooner, nor later."""
-    environment = {"MILLRACE_RABBITMQ_HOST": "nowhere", "MILLRACE_POSTGRESQL_HOST": "nowhere"}
-    for option, server in (("--migrations", "PostgreSQL"), ("--topology", "RabbitMQ")):
-        with pytest.raises(AssertionError, match=f"ended with 2(.|\n)*{server}"):
-            stack.run("relay-1", "wait", option, "--timeout-seconds", "2", environment=environment)
-
-
 # --- Renewed certificates ---------------------------------------------------------------------------------------------
 
 
