@@ -17,7 +17,7 @@ from tests.suites.selection import fits, in_order
 from tests.suites.table import PROOFS, TEST, Suite
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-console = Console(soft_wrap=True)
+console = Console()
 #: A submission is a session's work: what was changed is what its commits changed.
 _SUBMISSION = "4 hours ago"
 
