@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.suites.runner import REPOSITORY, End, Result, run
-from tests.suites.selection import fits, in_order
+from tests.suites.selection import chosen, in_order, still_fits
 from tests.suites.table import PROOFS, TEST, Suite
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -43,14 +43,15 @@ def run_proofs(
     wanted = _named(PROOFS, names)
     if budget_seconds is None:
         _end(run(wanted, console))
-    wanted = in_order(wanted, changed=_changed(), commit=_git("rev-parse", "HEAD").strip())
-    _end(
-        run(
-            wanted,
-            console,
-            fits=lambda suite, elapsed: fits(suite, wanted, elapsed_seconds=elapsed, budget_seconds=budget_seconds),
-        )
-    )
+    ordered = in_order(wanted, changed=_changed(), commit=_git("rev-parse", "HEAD").strip())
+    fitting = chosen(ordered, budget_seconds=budget_seconds)
+    left_out = [suite for suite in ordered if suite not in fitting]
+
+    def fits(suite: Suite, elapsed_seconds: float) -> bool:
+        late = {"elapsed_seconds": elapsed_seconds, "budget_seconds": budget_seconds}
+        return suite in fitting and still_fits(suite, fitting, **late)
+
+    _end(run([*fitting, *left_out], console, fits=fits))
 
 
 @app.command("list")

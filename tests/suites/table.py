@@ -36,6 +36,8 @@ class Suite:
     commands: tuple[Command, ...]
     #: Prefixes of paths; a change of one of these asks for this suite first.
     guards: tuple[str, ...] = ()
+    #: It needs the cluster with staging on it, which stays until the core of e2e takes it down.
+    on_cluster: bool = False
     #: CI runs it whatever was changed.
     always: bool = False
 
@@ -67,7 +69,7 @@ def _on_cluster(name: str, seconds: int, proves: str, guards: tuple[str, ...] = 
     return Suite(
         name=name, proves=proves, seconds=seconds,
         commands=(*_STAGING, _pytest(f"tests/proofs/{name}", "--timeout", "1800")),
-        guards=(f"tests/proofs/{name}/", *guards),
+        guards=(f"tests/proofs/{name}/", *guards), on_cluster=True,
     )  # fmt: skip
 
 
@@ -196,6 +198,7 @@ PROOFS = (
             _pytest("tests/proofs/cluster_down"),
         ),
         guards=(*_DEPLOYMENT, "chaos/", "tests/proofs/e2e/", "tests/proofs/cluster_down/", "tests/harness/kubernetes/"),
+        on_cluster=True,
         always=True,
     ),
 )

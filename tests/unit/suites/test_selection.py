@@ -5,27 +5,27 @@ from __future__ import annotations
 from hypothesis import given, strategies as st
 
 from tests.suites.runner import REPOSITORY
-from tests.suites.selection import fits, in_order
+from tests.suites.selection import chosen, in_order, still_fits
 from tests.suites.table import PROOFS, TEST, Suite
 
 
-def _suite(name: str, *, seconds: int = 100, guards: tuple[str, ...] = (), always: bool = False) -> Suite:
-    return Suite(name=name, proves="", seconds=seconds, commands=(), guards=guards, always=always)
+def _suite(name: str, *, guards: tuple[str, ...] = (), on_cluster: bool = False, always: bool = False) -> Suite:
+    return Suite(name=name, proves="", seconds=100, commands=(), guards=guards, on_cluster=on_cluster, always=always)
 
 
 SUITES = [
-    _suite("core", always=True),
+    _suite("core", on_cluster=True, always=True),
+    _suite("nodes", guards=("chaos/",), on_cluster=True),
     _suite("relay", guards=("app/relay/",)),
     _suite("redis", guards=("infra/servers/redis",)),
     *(_suite(f"other-{number}") for number in range(6)),
 ]
 
 
-def test_what_guards_a_change_comes_first_and_the_core_last() -> None:
-    """The suite of the changed path, then the others, then what always runs."""
+def test_what_guards_a_change_comes_before_the_others() -> None:
+    """What always runs, the suite of the changed path, then the others."""
     order = [suite.name for suite in in_order(SUITES, changed=["README.md", "app/relay/main.py"], commit="a")]
-    assert order[0] == "relay"
-    assert order[-1] == "core"
+    assert order[:2] == ["core", "relay"]
 
 
 @given(commit=st.text(min_size=1))
@@ -38,16 +38,26 @@ def test_each_commit_draws_all_of_them_in_an_order_of_its_own(commit: str) -> No
 
 def test_commits_draw_differently() -> None:
     """Over some commits every suite comes first at some time."""
-    firsts = {in_order(SUITES, changed=[], commit=str(number))[0].name for number in range(200)}
+    firsts = {in_order(SUITES, changed=[], commit=str(number))[1].name for number in range(200)}
     assert firsts == {suite.name for suite in SUITES if not suite.always}
 
 
-def test_time_for_the_core_is_kept() -> None:
-    """A suite is left out if the core would not fit after it; the core is never left out."""
-    core, relay = SUITES[:2]
-    assert fits(relay, SUITES, elapsed_seconds=0, budget_seconds=200)
-    assert not fits(relay, SUITES, elapsed_seconds=1, budget_seconds=200)
-    assert fits(core, SUITES, elapsed_seconds=1000, budget_seconds=200)
+def test_what_fits_is_chosen_and_the_cluster_comes_last() -> None:
+    """The changed paths' suites have their time before others; those on the cluster run last, the core at the end."""
+    ordered = in_order(SUITES, changed=["chaos/drain.py", "app/relay/main.py"], commit="a")
+    names = [suite.name for suite in chosen(ordered, budget_seconds=450)]
+    assert "relay" in names[:2]
+    assert names[-2:] == ["nodes", "core"]
+    assert len(names) == 4
+    assert [suite.name for suite in chosen(ordered, budget_seconds=0)] == ["core"]
+
+
+def test_time_for_the_core_is_kept_when_others_were_late() -> None:
+    """A suite that would leave none is left out; the core never is."""
+    core, relay = SUITES[0], SUITES[2]
+    assert still_fits(relay, SUITES, elapsed_seconds=0, budget_seconds=200)
+    assert not still_fits(relay, SUITES, elapsed_seconds=1, budget_seconds=200)
+    assert still_fits(core, SUITES, elapsed_seconds=1000, budget_seconds=200)
 
 
 def test_the_table_is_whole() -> None:
