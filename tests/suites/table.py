@@ -92,12 +92,12 @@ TEST = (
 PROOFS = (
     _on_servers(
         "outages",
-        330,
+        400,
         "a minute without brokers, a broker node, Redis, PostgreSQL",
         guards=("app/relay/", "app/worker/", "app/brokers/", "infra/servers/"),
     ),
-    _on_servers("faults", 500, "each fault and crash point by itself, with its own account", guards=_APPLICATION),
-    _on_servers("rabbitmq40", 120, "lost nodes on RabbitMQ 4.0", guards=("infra/servers/rabbitmq/", "app/brokers/")),
+    _on_servers("faults", 600, "each fault and crash point by itself, with its own account", guards=_APPLICATION),
+    _on_servers("rabbitmq40", 150, "lost nodes on RabbitMQ 4.0", guards=("infra/servers/rabbitmq/", "app/brokers/")),
     _on_servers(
         "rabbitmq",
         300,
@@ -112,7 +112,7 @@ PROOFS = (
     ),
     _on_servers(
         "pgbouncer",
-        150,
+        250,
         "work through two PgBouncers, one of them lost or slow",
         guards=(
             "infra/servers/pgbouncer.py",
@@ -121,16 +121,16 @@ PROOFS = (
             "app/storage/engine.py",
         ),
     ),
-    _on_servers("backup", 120, "dump and restore of PostgreSQL", guards=("infra/images/postgresql/", "app/storage/")),
+    _on_servers("backup", 150, "dump and restore of PostgreSQL", guards=("infra/images/postgresql/", "app/storage/")),
     _on_servers(
         "pods",
-        90,
+        150,
         "the image under Kubernetes' secrets, signals and init containers",
         guards=("infra/images/app/", "app/wait.py"),
     ),
-    _on_servers("loads", 60, "a load finds its rate in a trial, and ends when it is told to", guards=("loadtests/",)),
+    _on_servers("loads", 90, "a load finds its rate in a trial, and ends when it is told to", guards=("loadtests/",)),
     _on_servers("beat", 120, "canaries through outages of broker and workers", guards=("app/beat/", "app/worker/")),
-    _on_servers("schemathesis", 90, "the gateway against its own OpenAPI document", guards=("app/gateway/",)),
+    _on_servers("schemathesis", 75, "the gateway against its own OpenAPI document", guards=("app/gateway/",)),
     Suite(
         name="manifests",
         proves="the rendered stacks against schemas (kubeconform) and scanner (checkov)",
