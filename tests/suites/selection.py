@@ -28,6 +28,8 @@ def chosen(ordered: Iterable[Suite], *, budget_seconds: float) -> list[Suite]:
     """
     fitting: list[Suite] = []
     for suite in ordered:
+        if suite.not_in_ci:
+            continue
         if suite.always or sum(each.seconds for each in fitting) + suite.seconds <= budget_seconds:
             fitting.append(suite)
     return sorted(fitting, key=lambda suite: (suite.always, suite.on_cluster))

@@ -40,6 +40,8 @@ class Suite:
     on_cluster: bool = False
     #: CI runs it whatever was changed.
     always: bool = False
+    #: Why CI does not run it.
+    not_in_ci: str = ""
 
 
 def _module(name: str, *words: str) -> Command:
@@ -70,6 +72,7 @@ def _on_cluster(name: str, seconds: int, proves: str, guards: tuple[str, ...] = 
         name=name, proves=proves, seconds=seconds,
         commands=(*_STAGING, _pytest(f"tests/proofs/{name}", "--timeout", "1800")),
         guards=(f"tests/proofs/{name}/", *guards), on_cluster=True,
+        not_in_ci="not seen green on two busy cores since the drills were parted from the core of e2e",
     )  # fmt: skip
 
 

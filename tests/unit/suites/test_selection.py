@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given, strategies as st
 
 from tests.suites.runner import REPOSITORY
@@ -50,6 +52,12 @@ def test_what_fits_is_chosen_and_the_cluster_comes_last() -> None:
     assert names[-2:] == ["nodes", "core"]
     assert len(names) == 4
     assert [suite.name for suite in chosen(ordered, budget_seconds=0)] == ["core"]
+
+
+def test_what_is_not_for_ci_is_left_to_people() -> None:
+    """However much time there is; the others are all chosen."""
+    suites = [*SUITES, replace(_suite("unsteady"), not_in_ci="a reason")]
+    assert set(chosen(suites, budget_seconds=10_000)) == set(SUITES)
 
 
 def test_time_for_the_core_is_kept_when_others_were_late() -> None:
