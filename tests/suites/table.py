@@ -60,6 +60,10 @@ def _images(*words: str) -> Command:
 _STAGING = (_module("tests.harness.machine"), _module("infra.staging", "up"))
 
 
+#: What needs the cluster was parted into suites on 2026-11-29. CI runs each again when it was seen green as it is now.
+_NOT_YET = "not seen green as a suite of its own yet"
+
+
 def _on_servers(name: str, seconds: int, proves: str, *words: str, guards: tuple[str, ...] = ()) -> Suite:
     commands = (_images("--all-versions"), _pytest(f"tests/proofs/{name}", "--timeout", "1800", *words))
     return Suite(
@@ -72,7 +76,7 @@ def _on_cluster(name: str, seconds: int, proves: str, guards: tuple[str, ...] = 
         name=name, proves=proves, seconds=seconds,
         commands=(*_STAGING, _pytest(f"tests/proofs/{name}", "--timeout", "1800")),
         guards=(f"tests/proofs/{name}/", *guards), on_cluster=True,
-        not_in_ci="not seen green on two busy cores since the drills were parted from the core of e2e",
+        not_in_ci=_NOT_YET,
     )  # fmt: skip
 
 
@@ -164,6 +168,7 @@ PROOFS = (
         seconds=130,
         commands=(_images(), _pytest("tests/proofs/devcluster")),
         guards=("infra/devcluster/", "infra/toolchain/", "tests/proofs/devcluster/"),
+        not_in_ci=_NOT_YET,
     ),
     _on_cluster(
         "e2e_nodes",
@@ -203,5 +208,6 @@ PROOFS = (
         guards=(*_DEPLOYMENT, "chaos/", "tests/proofs/e2e/", "tests/proofs/cluster_down/", "tests/harness/kubernetes/"),
         on_cluster=True,
         always=True,
+        not_in_ci=_NOT_YET,
     ),
 )
