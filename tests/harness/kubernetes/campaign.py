@@ -91,10 +91,10 @@ class Campaign:
         """What each drill met."""
         for drill in self.drills:
             sent, accepted, failed = self._counts(drill)
-            seconds = drill.ended_at - drill.began_at
+            well = "well again after" if drill.ended_at <= self._load_ended_at else "not well again in"
             yield (
-                f"{drill.drill}: well again after {seconds:.0f} s; meanwhile {sent} events sent, {accepted} accepted, "
-                f"{failed} requests failed"
+                f"{drill.drill}: {well} {self._seconds(drill):.0f} s; meanwhile {sent} events sent, "
+                f"{accepted} accepted, {failed} requests failed"
             )
 
     def assert_healed(self) -> None:
@@ -126,7 +126,7 @@ class Campaign:
         idle = []
         for drill in self.drills:
             sent, accepted, _ = self._counts(drill)
-            if not accepted or sent < least * (drill.ended_at - drill.began_at):
+            if not accepted or sent < least * self._seconds(drill):
                 idle.append(drill.drill)
         assert not idle, f"too little load under {', '.join(idle)}\n" + "\n".join(self.windows())
 
@@ -141,6 +141,14 @@ class Campaign:
         results = (attempt.result for attempt in failed)
         how = Counter(f"{each.outcome} {each.status} {(each.error or '').strip()[:80]}" for each in results)
         assert not failed, f"{len(failed)} from {failed[0].intent.intended_at}: {how}; allowed: {windows}"
+
+    @property
+    def _load_ended_at(self) -> float:
+        return float(self.verdict["load_ended_at"])
+
+    def _seconds(self, drill: Evidence) -> float:
+        """How long it lasted; one that did not heal, until the end of the load."""
+        return min(drill.ended_at, self._load_ended_at) - drill.began_at
 
     def _counts(self, drill: Evidence) -> tuple[int, int, int]:
         """Events sent and events accepted while it lasted, and requests without a 202."""

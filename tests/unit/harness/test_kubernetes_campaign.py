@@ -23,7 +23,12 @@ EXACT: dict[str, Any] = {
 }  # fmt: skip
 
 
-def made(folder: Path, outcome: Callable[[int], Outcome], verdict: dict[str, Any] | None = None) -> Campaign:
+def made(
+    folder: Path,
+    outcome: Callable[[int], Outcome],
+    verdict: dict[str, Any] | None = None,
+    drills: tuple[Evidence, ...] = (DRILL,),
+) -> Campaign:
     """A campaign whose request in each second ended so."""
     ledger = Ledger(folder / "ledger", run="r")
     for second in range(100):
@@ -31,8 +36,8 @@ def made(folder: Path, outcome: Callable[[int], Outcome], verdict: dict[str, Any
         ledger.intend([Intent(request_id=str(second), kind=Kind.LIST, intended_at=float(second), effects=effects)])
         ledger.record(Result(request_id=str(second), outcome=outcome(second), status=503))
     ledger.close()
-    said = {**EXACT, "options": {"events_per_second": 10.0}, **(verdict or {})}
-    return Campaign(said, folder, (DRILL,))
+    said = {**EXACT, "load_ended_at": 100.0, "options": {"events_per_second": 10.0}, **(verdict or {})}
+    return Campaign(said, folder, drills)
 
 
 def accepted(_: int) -> Outcome:
@@ -91,6 +96,15 @@ def test_a_load_that_ends_in_the_middle_of_a_drill_is_red(tmp_path: Path) -> Non
     campaign = made(tmp_path, lambda second: Outcome.ACCEPTED if second < 45 else Outcome.NOT_SENT)
     with pytest.raises(AssertionError, match="too little load under drain node-1"):
         campaign.assert_load_in_every_window()
+
+
+def test_a_drill_that_never_healed_had_load_until_its_end(tmp_path: Path) -> None:
+    """That it did not heal is said by another demand, not by this one."""
+    never = Evidence("partition-broker rabbitmq-0", 1, {"injected_at": 60.0, "error": "not in time"})
+    campaign = made(tmp_path, accepted, drills=(never,))
+    campaign.assert_load_in_every_window()
+    [line] = campaign.windows()
+    assert line.startswith("partition-broker rabbitmq-0: not well again in 40 s; meanwhile 400 events sent")
 
 
 def test_requests_may_fail_only_where_it_is_said(tmp_path: Path) -> None:
