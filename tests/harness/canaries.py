@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from app import contract
 from app.contract import QueueClass
 from tests.harness.stack import Stack
-from tests.harness.waiting import eventually
+from tests.harness.waiting import T, eventually
 
 #: Often, so that the tests need not wait long.
 EVERY_SECONDS = "1"
@@ -51,9 +51,9 @@ def seen(stack: Stack, queue: QueueClass) -> float:
     return metrics(stack, f"worker-{queue}", f"{contract.METRIC_CANARY_START_DELAY_SECONDS}_count")[(queue,)]
 
 
-def soon(condition: Callable[[], object], what: str) -> None:
-    """Wait for what metrics say; a process that is being replaced says nothing."""
-    eventually(condition, what=what, tolerate=(httpx.HTTPError, KeyError))
+def soon(condition: Callable[[], T], what: str) -> T:
+    """Wait for what metrics say; a process that is being replaced, or has to wait for a processor, says nothing."""
+    return eventually(condition, what=what, tolerate=(httpx.HTTPError, KeyError))
 
 
 def healthy(stack: Stack, mode: str) -> bool:

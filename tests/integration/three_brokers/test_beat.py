@@ -23,11 +23,11 @@ def beating(cluster: Stack) -> Iterator[Stack]:
 def test_every_queue_has_its_canaries(beating: Stack) -> None:
     """Beat sends them through the real broker, a worker starts them, and none becomes a row or a dead letter."""
     for queue in QueueClass:
-        before = seen(beating, queue)
+        (before,) = soon(lambda queue=queue: (seen(beating, queue),), "its worker tells")  # type: ignore[misc]
         soon(lambda queue=queue: sent(beating, queue, "published") >= 3, "beat sends three")  # type: ignore[misc]
         soon(lambda queue=queue, before=before: seen(beating, queue) >= before + 3, "the worker starts three")  # type: ignore[misc]
         assert_no_trace(beating, queue)
-    assert healthy(beating, "ready")
+    soon(lambda: healthy(beating, "ready"), "beat says that it is ready")
 
 
 def test_an_outage_of_the_broker_is_survived_without_a_burst(beating: Stack) -> None:
