@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -57,6 +58,25 @@ def test_canaries_that_are_too_old_are_acknowledged_andseen(beating: Stack) -> N
     in_time = metrics(beating, "worker-external", f"{contract.METRIC_CANARY_START_DELAY_SECONDS}_bucket")["1.0", queue]
     assert in_time < seen(beating, queue), "none was late: this test has shown nothing"
     assert_no_trace(beating, queue)
+
+
+def test_an_outage_of_the_broker_is_survived_without_a_burst(beating: Stack) -> None:
+    """Beat fails within a bounded time, says that it is not ready, stays alive, and afterwards goes on at its pace."""
+    queue = QueueClass.INTERACTIVE
+    soon(lambda: sent(beating, queue, "published") >= 1, "beat sends")
+    beating.machines["rabbitmq-1"].kill()
+    soon(lambda: sent(beating, queue, "failed") >= 5, "beat fails five times")
+    assert not healthy(beating, "ready")
+    assert healthy(beating, "live")
+    beating.machines["rabbitmq-1"].start_again()
+    beating.wait("rabbitmq-1")
+    before = sent(beating, queue, "published")
+    soon(lambda: sent(beating, queue, "published") >= before + 3, "beat sends again")
+    soon(lambda: healthy(beating, "ready"), "beat is ready again")
+    assert beating.machines["beat"].running
+    due = sum(sent(beating, queue, outcome) for outcome in ("published", "skipped", "failed"))
+    began_at = metrics(beating, "beat", "process_start_time_seconds")[()]
+    assert due <= (time.time() - began_at) / float(EVERY_SECONDS) + 2, "missed canaries were made up for"
 
 
 def test_a_frozen_broker_holds_beat_up_for_a_bounded_time(beating: Stack) -> None:
