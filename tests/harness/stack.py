@@ -217,7 +217,8 @@ class Stack:
             return self._answers(name)
 
         tolerate = (OSError, httpx.HTTPError, psycopg.Error, redis.RedisError)
-        eventually(ready, within=within, what=f"{name} answers", tolerate=tolerate)
+        # A look into a container costs a tenth of a second of the processor: more often, five waits would take all of it.
+        eventually(ready, within=within, what=f"{name} answers", every=0.5, tolerate=tolerate)
 
     def _answers(self, name: str) -> bool:
         if name == "postgresql":

@@ -17,7 +17,7 @@ def eventually(
     *,
     within: float = PATIENCE_SECONDS,
     what: str,
-    every: float = 0.1,
+    every: float = 0.25,
     tolerate: tuple[type[Exception], ...] = (),
 ) -> T:
     """Return the first true value of `condition`; what it raised or returned last is in the failure.
