@@ -217,7 +217,7 @@ class Stack:
             return self._answers(name)
 
         tolerate = (OSError, httpx.HTTPError, psycopg.Error, redis.RedisError)
-        # A look into a container costs a tenth of a second of the processor: more often, five waits would take all of it.
+        # A look into a container costs a tenth of a second of processor: more often, five waits would take all of it.
         eventually(ready, within=within, what=f"{name} answers", every=0.5, tolerate=tolerate)
 
     def _answers(self, name: str) -> bool:
