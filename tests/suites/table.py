@@ -60,7 +60,7 @@ def _images(*words: str) -> Command:
 _STAGING = (_module("tests.harness.machine"), _module("infra.staging", "up"))
 
 
-#: What needs the cluster was parted into suites on 2026-11-29. CI runs each again when it was seen green as it is now.
+#: The tests on the cluster were split into suites on 2026-11-29. Take this from a suite that was seen green since.
 _NOT_YET = "not seen green as a suite of its own yet"
 
 
