@@ -64,7 +64,7 @@ def run(
                 console.rule(f"{number} of {len(suites)}: {suite.name}, about {suite.seconds} s", align="left")
                 result = _run(suite)
             else:
-                result = Result(suite=suite.name, end=End.LEFT_OUT, why=suite.not_in_ci or "it does not fit into the time")
+                result = Result(suite=suite.name, end=End.LEFT_OUT, why=suite.not_in_ci or "there is no time for it")
             results.append(result)
             file.write(json.dumps(asdict(result)) + "\n")
             file.flush()
