@@ -1,4 +1,4 @@
-"""For every run, at its end: the figures that tests recorded, and what failed and why, in one line each."""
+"""For every run: what failed and why, in one line each, at once and at its end; the figures that tests recorded."""
 
 from __future__ import annotations
 
@@ -15,6 +15,26 @@ ACCOUNT = "account"
 #: Of a reason: enough to know whether it is the same in each.
 _REASON_CHARACTERS = 200
 _SHOWN = 30
+
+
+class _RedAtOnce:
+    """Says what is red while the others still run: a run that hangs or is killed never gets to its summary."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """One line of its own, between the dots."""
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and terminal is not None:
+            terminal.write_line(f"\nred in {_line(report)}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Only the process that has a terminal tells; xdist's workers report to it."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_RedAtOnce(config))
 
 
 @pytest.hookimpl(trylast=True)

@@ -8,8 +8,10 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
+import tenacity
 from celery import Task
 from celery.exceptions import Ignore, Reject, Retry
+from sqlalchemy.exc import DBAPIError
 
 from app import contract
 from app.errors import DependencyAwayError
@@ -118,7 +120,20 @@ class MillraceTask(Task):  # type: ignore[type-arg]  # only the stubs' Task take
 def record_quietly(batch: list[TaskFailure]) -> None:
     """Record failures where nothing must go wrong because of it."""
     try:
-        with engine().begin() as connection:
-            failures.record(connection, batch)
+        _record(batch)
     except Exception as error:  # noqa: BLE001 - the record is evidence, not part of the outcome
         log.warning("task_failure_not_recorded", reason=str(error), task_ids=[str(f.task_id) for f in batch])
+
+
+def _connection_was_stale(error: BaseException) -> bool:
+    return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
+# The worker's main process records rarely. When PostgreSQL was restarted since the last time, its pooled connection is
+# dead, and the first dead letter afterwards lost its reason. A second try has a new connection.
+@tenacity.retry(
+    retry=tenacity.retry_if_exception(_connection_was_stale), stop=tenacity.stop_after_attempt(2), reraise=True
+)
+def _record(batch: list[TaskFailure]) -> None:
+    with engine().begin() as connection:
+        failures.record(connection, batch)

@@ -25,9 +25,14 @@ REPOSITORY = Path(__file__).parents[2]
 RESULTS = REPOSITORY / ".millrace" / "logs" / "suites"
 #: A suite that takes so much longer than usual hangs; with the least that each may take.
 PATIENCE, LEAST_SECONDS = 4.0, 900.0
+#: What a hanging suite has to name the tests that are red so far and to remove its containers.
+FAREWELL_SECONDS = 90.0
 #: pytest's closing line: `3 failed, 90 passed in 12.3s`.
 _CLOSING = re.compile(r"\b(passed|failed|errors?)\b.* in [\d.]+s\b")
 _COUNT = re.compile(r"(\d+) (passed|failed|error)")
+#: What tests/conftest.py says of a red test when it ends.
+_RED = re.compile(r"^red in .*$", re.MULTILINE)
+_RED_SHOWN = 6
 
 
 class End(StrEnum):
@@ -100,12 +105,17 @@ def _follow(command: Sequence[str], write: Callable[[bytes], object], deadline: 
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, bufsize=0,
     ) as process:  # fmt: skip
 
-        def kill() -> None:
+        def interrupt() -> None:
             hung.set()
+            os.killpg(process.pid, signal.SIGINT)
+
+        def kill() -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
-        timer = threading.Timer(max(0.0, deadline - time.monotonic()), kill)
-        timer.start()
+        left_seconds = max(0.0, deadline - time.monotonic())
+        timers = [threading.Timer(left_seconds, interrupt), threading.Timer(left_seconds + FAREWELL_SECONDS, kill)]
+        for timer in timers:
+            timer.start()
         try:
             assert process.stdout is not None
             while said := process.stdout.read(4096):
@@ -119,9 +129,10 @@ def _follow(command: Sequence[str], write: Callable[[bytes], object], deadline: 
             process.wait()
             raise
         finally:
-            timer.cancel()
+            for timer in timers:
+                timer.cancel()
     if hung.is_set():
-        return f"hung, and was killed: {' '.join(command)}"
+        return f"hung, and was ended: {' '.join(command)}"
     return f"exit code {process.returncode}: {' '.join(command)}" if process.returncode else ""
 
 
@@ -145,5 +156,11 @@ def show(results: Sequence[Result], console: Console) -> None:
         shown = ("", "", "") if each.end is End.LEFT_OUT else numbers
         table.add_row(each.suite, f"[{colour}]{each.end}[/]", *shown, each.why)
     console.print(table)
-    if failed := [each.suite for each in results if each.end is End.FAILED]:
+    failed = [each.suite for each in results if each.end is End.FAILED]
+    for name in failed:
+        # Of a long log the last lines alone may be kept: what is red is said there, too.
+        red = list(dict.fromkeys(_RED.findall((RESULTS / f"{name}.log").read_text(errors="replace"))))
+        for line in red[:_RED_SHOWN]:
+            console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+    if failed:
         console.print(f"[red]failed: {', '.join(failed)}[/]; their output is in {RESULTS}", highlight=False)

@@ -16,8 +16,13 @@ from tests.suites.runner import End, run
 from tests.suites.table import Suite
 
 _PASSES = (sys.executable, "-c", "print('==== 3 passed, 1 warning in 0.12s ====')")
-_FAILS = (sys.executable, "-c", "print('== 1 failed, 2 passed, 1 error in 0.12s =='); raise SystemExit(1)")
+_FAILS = (
+    sys.executable,
+    "-c",
+    "print('red in call: why\\n== 1 failed, 2 passed, 1 error in 0.12s =='); raise SystemExit(1)",
+)
 _HANGS = (sys.executable, "-c", "import signal; signal.pause()")
+_HANGS_ON = (sys.executable, "-c", "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); signal.pause()")
 
 
 def _suite(name: str, *commands: tuple[str, ...]) -> Suite:
@@ -40,7 +45,8 @@ def test_a_failed_suite_keeps_none_from_running(results: Path) -> None:
     assert "exit code 1" in bad.why
     assert (good.end, good.tests_passed, good.tests_failed) == (End.PASSED, 6, 0)
     assert [json.loads(line)["suite"] for line in results.read_text().splitlines()] == ["bad", "good"]
-    assert "failed: bad" in shown.getvalue()
+    # Also where only the last lines of a log are seen.
+    assert shown.getvalue().endswith(f"red in call: why\nfailed: bad; their output is in {runner.RESULTS}\n")
 
 
 def test_what_does_not_fit_is_left_out_by_name() -> None:
@@ -62,11 +68,13 @@ def test_the_exit_code_is_for_programs(
         assert CliRunner().invoke(command_line.app, words).exit_code == exit_code
 
 
-def test_a_suite_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("hangs", [_HANGS, _HANGS_ON], ids=["gives up when asked to", "must be killed"])
+def test_a_suite_that_hangs_is_ended(hangs: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """After its time, with all that it started, and the next one runs."""
     monkeypatch.setattr(runner, "LEAST_SECONDS", 0.0)
     monkeypatch.setattr(runner, "PATIENCE", 0.5)
-    hung, good = run([_suite("hangs", _HANGS), _suite("good", _PASSES)], Console(file=io.StringIO()))
+    monkeypatch.setattr(runner, "FAREWELL_SECONDS", 0.5)
+    hung, good = run([_suite("hangs", hangs), _suite("good", _PASSES)], Console(file=io.StringIO()))
     assert hung.end is End.FAILED
     assert "hung" in hung.why
     assert good.suite == "good"
