@@ -23,8 +23,8 @@ from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from tests.harness.windows import Window, WindowAccount, accounts_of
 
 #: Some tens of requests a second: enough to be in the middle of something at every moment, little enough for two cores.
-SINGLES_PER_SECOND = 25.0
-LISTS_PER_SECOND = 4.0
+SINGLES_PER_SECOND = 12.0
+LISTS_PER_SECOND = 2.5
 #: A load ends when the body of its `with` does; one that is forgotten ends after this.
 _LONGEST_SECONDS = 1200.0
 #: `collect` looks this much further back than it is told; between two tests that would be the other test's time.
