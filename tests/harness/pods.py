@@ -81,7 +81,7 @@ class Pod:
     def remove(self) -> None:
         """For good, its volume too."""
         for container in self.containers.values():
-            container.remove(force=True)
+            container.remove(force=True, v=True)
         self._sandbox.remove(force=True, v=True)
 
     def execute(self, container: str, *command: str) -> tuple[int, str]:

@@ -197,7 +197,7 @@ class Redis:
     def close(self) -> None:
         """Remove all of it."""
         if self.limiter is not None:
-            self.limiter.remove(force=True)
+            self.limiter.remove(force=True, v=True)
         for pod in self.pods:
             pod.remove()
         cleanup.remove_network(self.network.name)

@@ -10,7 +10,7 @@ import docker
 import pytest
 
 from infra.local.state import REPOSITORY
-from tests.harness import images
+from tests.harness import cleanup, images
 from tests.harness.stack import Stack
 
 _PEM = re.compile(rb"-----BEGIN (?:[A-Z ]*PRIVATE KEY|CERTIFICATE)-----[\r\n]+[A-Za-z0-9+/=]{20}")
@@ -55,9 +55,16 @@ def test_no_secret_in_images(image: str, single: Stack) -> None:
     try:
         shown = json.dumps(client.images.get(reference).history()) + json.dumps(client.images.get(reference).attrs)
         assert not [secret for secret in _secrets(single) if secret in shown]
-        found = client.containers.run(
-            reference, ["-c", _FIND_KEYS], entrypoint="sh", user="root", remove=True, network_mode="none"
-        ).decode()
+        container = client.containers.create(
+            reference, ["-c", _FIND_KEYS], entrypoint="sh", user="root", network_mode="none", labels=cleanup.labels()
+        )
+        try:
+            container.start()
+            assert container.wait()["StatusCode"] == 0
+            found = container.logs(stderr=False).decode()
+        finally:
+            # `run(remove=True)` would leave the image's anonymous volume behind.
+            container.remove(force=True, v=True)
         assert not found.split(), found
     finally:
         client.close()

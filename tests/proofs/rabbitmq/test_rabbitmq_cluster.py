@@ -322,7 +322,7 @@ def test_a_name_that_is_not_in_the_dns_is_waited_for(nodes: Nodes) -> None:
         assert container.wait(timeout=60)["StatusCode"] == 1
         assert f"{lost} is not in the DNS" in container.logs().decode()
     finally:
-        container.remove(force=True)
+        container.remove(force=True, v=True)
 
 
 def test_started_only_when_the_cluster_is_whole(nodes: Nodes) -> None:
