@@ -130,7 +130,8 @@ def _connection_was_stale(error: BaseException) -> bool:
 
 
 # The worker's main process records rarely. When PostgreSQL was restarted since the last time, its pooled connection is
-# dead, and the first dead letter afterwards lost its reason. A second try has a new connection.
+# dead, and the first dead letter afterwards lost its reason. A second try has a new connection. (The pool's own
+# pool_pre_ping would ask the server before each task, too.)
 @tenacity.retry(
     retry=tenacity.retry_if_exception(_connection_was_stale), stop=tenacity.stop_after_attempt(2), reraise=True
 )

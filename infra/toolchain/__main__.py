@@ -26,7 +26,7 @@ def build(
         list[str] | None, typer.Argument(help="as in infra/toolchain/tools.py; all, if none is given")
     ] = None,
     *,
-    in_background: Annotated[bool, typer.Option(help="take only the processor time that nobody else wants")] = False,
+    in_background: Annotated[bool, typer.Option(help="leave the processors to others; start it with setsid")] = False,
 ) -> None:
     """Build what is missing."""
     if in_background:
@@ -45,9 +45,7 @@ def _yield_processors() -> None:
     `setsid nice` alone these builds took half of the processors from all containers together.
     """
     os.nice(_LOWEST_PRIORITY)
-    with contextlib.suppress(OSError):
-        # A new session, or the terminal's whole session would be slowed.
-        os.setsid()
+    # In a session of somebody else's it would slow down whatever runs there, a terminal's shell for one.
     if os.getsid(0) == os.getpid():
         # Some kernels have no autogroups.
         with contextlib.suppress(OSError):

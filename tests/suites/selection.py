@@ -37,5 +37,5 @@ def chosen(ordered: Iterable[Suite], *, budget_seconds: float) -> list[Suite]:
 
 def still_fits(suite: Suite, suites: Iterable[Suite], *, elapsed_seconds: float, budget_seconds: float) -> bool:
     """Whether a suite that begins now leaves, as a rule, enough time for those that always run: others may be late."""
-    reserved = sum(each.seconds for each in suites if each.always and not each.not_in_ci)
+    reserved = sum(each.seconds for each in suites if each.always)
     return suite.always or elapsed_seconds + suite.seconds + reserved <= budget_seconds

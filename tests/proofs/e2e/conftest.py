@@ -41,16 +41,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("component", sorted(ports_of(read_stack())))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ends(kubectl: Kubectl, stack: Stack) -> Iterator[tuple[End, ...]]:
-    """Every kind of pod, those that do not run now as probe pods, strangers, and what is outside."""
+    """Every kind of pod, those that do not run now as probe pods, strangers, and what is outside.
+
+    The probe pods end with the module that asks: `test_destroy` demands that no pod is left.
+    """
     running = running_pods(kubectl, stack)
     with ProbePods(kubectl, wanted_probes(stack, running)) as probes, ThreadPoolExecutor(6) as pool:
         seen = tuple(pool.map(lambda end: end.with_listeners(kubectl), running))
         yield (*seen, *probes.ends(), *outside(kubectl, stack))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def matrix(kubectl: Kubectl, stack: Stack, ends: tuple[End, ...], say: Callable[[str], None]) -> Matrix:
     """All pairs, tried once."""
     made = Matrix.probed(kubectl, stack, ends)
