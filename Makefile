@@ -17,7 +17,7 @@ demo: up ## start everything, drive load, kill a broker node, prove that nothing
 	$(PYTHON) -m loadtests demo $(if $(INPUT),--input $(INPUT))
 
 # tests/suites/table.py says what these run.
-test: bootstrap ## the tests: unit, then real servers in containers; 6 minutes on 2 cores, the first time 10
+test: bootstrap ## the tests: unit, then real servers in containers; 5 minutes on 2 cores, the first time 7
 	$(PYTHON) -m tests.suites test
 
 unit: ## the unit tests alone: no Docker, about a minute
