@@ -103,7 +103,7 @@ PROOFS = (
         "a minute without brokers, a broker node, Redis, PostgreSQL",
         guards=("app/relay/", "app/worker/", "app/brokers/", "infra/servers/"),
     ),
-    _on_servers("faults", 600, "each fault and crash point by itself, with its own account", guards=_APPLICATION),
+    _on_servers("faults", 310, "each fault and crash point by itself, with its own account", guards=_APPLICATION),
     _on_servers("rabbitmq40", 90, "lost nodes on RabbitMQ 4.0", guards=("infra/servers/rabbitmq/", "app/brokers/")),
     _on_servers(
         "rabbitmq",
@@ -113,7 +113,7 @@ PROOFS = (
     ),
     _on_servers(
         "sentinel",
-        240,
+        135,
         "Redis under Sentinel: lost primaries, frozen ones, full memory",
         guards=("infra/servers/redis_conf.py", "infra/servers/sentinel.py", "infra/images/redis/"),
     ),
