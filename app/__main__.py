@@ -8,7 +8,7 @@ from uuid import UUID
 
 import typer
 
-from app.contract import QueueClass
+from app import contract
 from app.errors import MillraceError
 
 app = typer.Typer(
@@ -34,15 +34,13 @@ def relay() -> None:
 
 @app.command()
 def worker(
-    queue: Annotated[
-        QueueClass | None, typer.Option(help="The queue to work on; default MILLRACE_WORKER_QUEUE.")
-    ] = None,
+    queue: Annotated[str | None, typer.Option(help="The queue to work on; default MILLRACE_WORKER_QUEUE.")] = None,
 ) -> None:
     """Execute the tasks of one queue."""
     import os  # noqa: PLC0415
 
     if queue is not None:
-        os.environ["MILLRACE_WORKER_QUEUE"] = queue.value  # before the settings are read, and for the children
+        os.environ["MILLRACE_WORKER_QUEUE"] = queue  # before the settings are read, and for the children
     from app.worker.main import run  # noqa: PLC0415
 
     run()
@@ -66,15 +64,21 @@ def beat() -> None:
 
 @app.command()
 def topology() -> None:
-    """Declare exchanges and queues; run it before anything else, as often as you like."""
+    """Declare exchanges and queues; run it before anything else, as often as you like.
+
+    It ends with an error when a queue that is not declared any more holds messages.
+    """
     from app.brokers.celery_app import celery_app  # noqa: PLC0415
+    from app.brokers.leftovers import refuse_held  # noqa: PLC0415
     from app.brokers.topology import declare  # noqa: PLC0415
+    from app.settings import load  # noqa: PLC0415
     from app.telemetry import logging  # noqa: PLC0415
 
     logging.configure("topology")
     with celery_app.connection_for_write() as connection:
         connection.ensure_connection(max_retries=10, interval_start=1, interval_step=1, interval_max=5)
         declare(connection)
+    refuse_held(load())
 
 
 @app.command()
@@ -124,7 +128,7 @@ def flower() -> None:
 @app.command()
 def drill(
     fault: Annotated[Literal["raise", "eat-memory", "overrun", "die"], typer.Option(help="How it misbehaves.")],
-    queue: Annotated[QueueClass, typer.Option(help="Whose workers it befalls.")] = QueueClass.EXTERNAL,
+    queue: Annotated[str | None, typer.Option(help="Whose workers it befalls; the last declared one's.")] = None,
 ) -> None:
     """Send a task that misbehaves until mended; prints its ids. Workers must have MILLRACE_DRILLS_ENABLED."""
     import json  # noqa: PLC0415
@@ -132,7 +136,7 @@ def drill(
 
     from app.tasks.drill_command import send  # noqa: PLC0415
 
-    typer.echo(json.dumps(asdict(send(fault, queue))))
+    typer.echo(json.dumps(asdict(send(fault, queue or contract.queue_names()[-1]))))
 
 
 @app.command()
@@ -144,20 +148,25 @@ def drill_mend(switch: UUID) -> None:
 
 
 def _add_groups() -> None:
+    from app.brokers.queues_command import queues  # noqa: PLC0415
     from app.deadletters.command import dead_letters  # noqa: PLC0415
     from app.gateway.api_keys_command import api_keys  # noqa: PLC0415
 
     app.add_typer(dead_letters, name="dead-letters")
     app.add_typer(api_keys, name="api-keys")
+    app.add_typer(queues, name="queues")
 
 
 def main() -> None:
     """Run a command; a failure of ours is one line that says what to do, and exit code 2."""
-    if any(name in sys.argv[1:2] for name in ("dead-letters", "api-keys", "--help", "-h")) or not sys.argv[1:]:
+    if (
+        any(name in sys.argv[1:2] for name in ("dead-letters", "api-keys", "queues", "--help", "-h"))
+        or not sys.argv[1:]
+    ):
         _add_groups()
     try:
         app()
-    except MillraceError as error:
+    except (MillraceError, contract.QueuesFileError) as error:
         typer.echo(f"{type(error).__name__}: {error}", err=True)
         raise SystemExit(2) from error
 

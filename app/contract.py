@@ -5,21 +5,104 @@ Standard library only: infra, loadtests and chaos import this module and nothing
 
 from __future__ import annotations
 
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
 # --- Queues and exchanges ---------------------------------------------------------------------------------------------
 
+#: Names the file that declares the queues; without it, the one beside this module.
+QUEUES_FILE_VARIABLE = "MILLRACE_QUEUES_FILE"
+DEFAULT_QUEUES_FILE = Path(__file__).with_name("queues.toml")
+#: Edges of the histograms of start delays. An objective has to be one of them, or nobody can count what kept it.
+START_DELAY_EDGES_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+#: Part of names in RabbitMQ, in Kubernetes (`worker-<queue>`) and in metrics. No dots: the delay ladder routes by them.
+_QUEUE_NAME = re.compile(r"[a-z]([-a-z0-9]{0,28}[a-z0-9])?")
 
-class QueueClass(StrEnum):
-    """The kinds of work that must not wait for each other; each has a queue and a worker pool of its own.
 
-    The order is the order of service: the relay claims the first class first, the gateway sheds the last class first.
+class QueuesFileError(ValueError):
+    """The file that declares the queues is refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """A queue as `queues.toml` declares it; what the entries mean stands there."""
+
+    name: str
+    purpose: str
+    starts_within_seconds: float | None = None
+    #: 20 is RabbitMQ's default, said here because restarts that kill a worker count as well: 3 would dead-letter
+    #: innocents in a rolling restart (research/celery.md 1.2).
+    delivery_limit: int = 20
+    max_length_bytes: int = 1024 * 1024 * 1024
+    #: As `infra.settings.workloads.Pool` reads it, which validates it.
+    pool: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_queues(path: Path) -> tuple[Queue, ...]:
+    """The queues of a file, in their order of service.
+
+    Raises:
+        QueuesFileError: the file is missing or wrong; the message names the file, the queue and the entry.
     """
+    try:
+        document = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise QueuesFileError(f"{path}: {error}") from error
+    if not document:
+        raise QueuesFileError(f"{path}: declares no queue")
+    return tuple(_queue(path, name, entries) for name, entries in document.items())
 
-    INTERACTIVE = "interactive"
-    BULK = "bulk"
-    EXTERNAL = "external"
 
+def queues_file() -> Path:
+    """The file that declares the queues of this process."""
+    return Path(os.environ.get(QUEUES_FILE_VARIABLE) or DEFAULT_QUEUES_FILE)
+
+
+@lru_cache(maxsize=1)
+def queues() -> tuple[Queue, ...]:
+    """The queues of this process, as `read_queues` reads them."""
+    return read_queues(queues_file())
+
+
+def queue_names() -> tuple[str, ...]:
+    """Their names, in their order of service."""
+    return tuple(queue.name for queue in queues())
+
+
+def _queue(path: Path, name: str, entries: Any) -> Queue:
+    where = f"{path}: [{name}]"
+    if not _QUEUE_NAME.fullmatch(name):
+        raise QueuesFileError(f"{where}: a name has 1 to 30 lower case letters, digits and hyphens, a letter first")
+    if not isinstance(entries, dict):
+        raise QueuesFileError(f"{where}: must be a table")
+    known = {entry.name for entry in fields(Queue)} - {"name"}
+    if unknown := sorted(entries.keys() - known):
+        raise QueuesFileError(f"{where} {unknown[0]}: nobody reads this entry; known are {', '.join(sorted(known))}")
+    kinds: dict[str, tuple[type, ...]] = {
+        "purpose": (str,), "starts_within_seconds": (int, float), "delivery_limit": (int,), "max_length_bytes": (int,),
+        "pool": (dict,),
+    }  # fmt: skip
+    for entry, value in entries.items():
+        wrong = not isinstance(value, kinds[entry]) or isinstance(value, bool)
+        if wrong or (not isinstance(value, str | dict) and value <= 0) or (entry == "purpose" and not value.strip()):
+            raise QueuesFileError(f"{where} {entry}: {value!r} is not a {_KIND_IN_WORDS[kinds[entry][-1]]}")
+    objective = entries.get("starts_within_seconds")
+    if objective is not None and objective not in START_DELAY_EDGES_SECONDS:
+        edges = ", ".join(f"{edge:g}" for edge in START_DELAY_EDGES_SECONDS)
+        raise QueuesFileError(f"{where} starts_within_seconds: {objective!r} is not one of {edges}")
+    if "purpose" not in entries:
+        raise QueuesFileError(f"{where} purpose: is missing; say what the queue is for")
+    return Queue(name=name, **entries)
+
+
+_KIND_IN_WORDS = {str: "text", int: "whole number above 0", float: "number above 0", dict: "table"}
 
 #: One vhost an environment: the names of Celery's delay ladder are fixed within a vhost.
 VHOST = "millrace"
@@ -35,16 +118,12 @@ def dead_letter_queue(queue: str) -> str:
     return f"{queue}.dead"
 
 
-#: Deliveries after which a quorum queue gives a message up. 20 is RabbitMQ's default, said here because restarts that
-#: kill a worker count as well: 3 would dead-letter innocents in a rolling restart (research/celery.md 1.2).
-DELIVERY_LIMIT = 20
-#: What one queue holds at most before it refuses publishes (the relay then keeps the rows in PostgreSQL).
-QUEUE_MAX_LENGTH_BYTES = 1024 * 1024 * 1024
-
 # --- Tasks ------------------------------------------------------------------------------------------------------------
 
 TASK_INGEST_EVENT = "ingest_user_event"
 TASK_INGEST_CHUNK = "ingest_user_event_chunk"
+#: Single events, and lists of them, which must not make single events wait.
+EVENT_QUEUE, EVENT_LIST_QUEUE = "interactive", "bulk"
 #: Misbehaving tasks for drills and tests; registered only where MILLRACE_DRILLS_ENABLED is set.
 TASK_DRILL = "drill"
 #: Does nothing but start: beat sends one to each queue again and again, to see how long work waits there.
@@ -125,6 +204,8 @@ MESSAGE_CORRELATION_ID = "millrace_correlation_id"
 MESSAGE_TRACEPARENT = "traceparent"
 #: Unix time in seconds of the first publish; a redelivered message keeps its first stamp, because the user did wait.
 MESSAGE_PUBLISHED_AT = "millrace_published_at"
+#: Unix time in seconds since when this attempt has found PostgreSQL away.
+MESSAGE_PARKED_SINCE = "millrace_parked_since"
 
 # --- Problems (RFC 9457) of the gateway -------------------------------------------------------------------------------
 
@@ -183,3 +264,4 @@ METRIC_CANARY_START_DELAY_SECONDS = "millrace_canary_start_delay_seconds"  # [qu
 METRIC_EFFECTS = "millrace_effects_total"  # [outcome] stored | duplicate
 METRIC_DEAD_LETTERS = "millrace_dead_letters_total"  # [queue, reason]
 METRIC_DEAD_LETTERS_OPEN = "millrace_dead_letters_open"  # [queue]
+METRIC_RETENTION_AGE_SECONDS = "millrace_retention_step_age_seconds"  # [step]

@@ -33,8 +33,16 @@ class EventRejectedError(MillraceError):
     """The handler of an event refused it; it is tried again, then dead-lettered."""
 
 
-class UnroutableMessageError(MillraceError):
-    """The broker has no queue for this message; run `python -m app topology`, then replay the dead letter."""
+class UnwritableMessageError(MillraceError):
+    """AMQP cannot carry this message's properties."""
+
+
+class QueueNotDeclaredError(MillraceError):
+    """No queue of this name is declared; declare it (docs/queues.md), or name one that is."""
+
+
+class QueueStillUsedError(MillraceError):
+    """This queue cannot be removed; one that holds work is declared until its workers have emptied it."""
 
 
 class DeadLetterNotFoundError(MillraceError):

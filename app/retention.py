@@ -1,4 +1,4 @@
-"""`python -m app retention`: the scheduled run of `storage.retention`, with its log line."""
+"""`python -m app retention`: the scheduled run of `storage.retention`, with its log lines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import structlog
 
 from app.settings import load
 from app.storage import retention
-from app.storage.availability import is_away
+from app.storage.availability import may_pass
 from app.storage.engine import engine
 from app.telemetry import logging
 
@@ -20,7 +20,11 @@ _AGAIN_SECONDS = 60.0
 
 
 def run(*, every_hours: float) -> None:
-    """Run once, or every so many hours until told to stop."""
+    """Run once, or every so many hours until told to stop.
+
+    Raises:
+        SystemExit: a step was refused; the others were done. What is only put off is no error.
+    """
     logging.configure("retention")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -28,20 +32,32 @@ def run(*, every_hours: float) -> None:
     while not stop.is_set():
         wait_seconds = every_hours * 3600
         try:
-            with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                report = retention.run(connection, load())
-            log.info(
-                "retention_done",
-                created=report.partitions_created,
-                dropped=report.partitions_dropped,
-                inbox_rows_deleted=report.inbox_rows_deleted,
-                idempotency_keys_deleted=report.idempotency_keys_deleted,
-            )
+            all_well = _run_once()
         except Exception as error:
-            if not every_hours or not is_away(error):
+            if not every_hours or not may_pass(error):
                 raise
             log.warning("database_away", reason=str(error).splitlines()[0])
             wait_seconds = _AGAIN_SECONDS
-        if not every_hours:
-            return
+        else:
+            if not every_hours:
+                if not all_well:
+                    raise SystemExit(1)
+                return
         stop.wait(wait_seconds)
+
+
+def _run_once() -> bool:
+    """Whether no step was refused."""
+    reports = retention.run(engine(), load())
+    for report in reports:
+        if report.error is None:
+            log.info(
+                "retention_step_done",
+                step=report.step, partitions=report.partitions, rows_deleted=report.rows_deleted,
+            )  # fmt: skip
+        else:
+            log.warning(
+                "retention_step_refused" if report.refused else "retention_step_put_off",
+                step=report.step, partitions=report.partitions, reason=report.error,
+            )  # fmt: skip
+    return not any(report.refused for report in reports)

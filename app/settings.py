@@ -10,10 +10,10 @@ import os
 import ssl
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from urllib.parse import quote
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -36,6 +36,12 @@ def secrets_dir() -> Path:
 
 def _words(value: Any) -> Any:
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+def _declared(queue: str) -> str:
+    if queue not in contract.queue_names():
+        raise ValueError(f"is not a declared queue; declared are {', '.join(contract.queue_names())}")
+    return queue
 
 
 class Settings(BaseSettings):
@@ -81,20 +87,35 @@ class Settings(BaseSettings):
     gateway_port: int = contract.PORT_GATEWAY
     request_max_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="1,000 events of 28 KB, and some")
     payload_max_bytes: int = Field(128 * 1024, ge=256, description="one event's payload; half of a chunk's bytes")
+    bodies_max_bytes: int = Field(
+        96 * 1024 * 1024,
+        ge=4096,
+        description="all bodies and messages at once; the process needs up to 2.7 times as much",
+    )
+    request_head_max_bytes: int = Field(32 * 1024, ge=1024, description="request line and headers")
+    request_head_seconds: float = Field(20.0, gt=0, description="a connection whose request does not begin is closed")
+    connections_max: int = Field(
+        600, ge=1, description="one costs 40 KiB, or 230 KiB with a body on its way (measured); more are closed at once"
+    )
     outbox_max_messages: int = Field(60_000, ge=1, description="60 s of broker outage at 1,000 messages a second")
     outbox_max_age_seconds: float = Field(600.0, gt=0, description="older than this the system is not keeping up")
     idempotency_keep_seconds: int = Field(24 * 3600, ge=60, description="how long a key gives the same answer")
     trust_proxy_headers: bool = False
 
     # --- Relay
-    relay_batch_messages: int = Field(200, ge=1, description="claimed, published and confirmed together")
+    relay_batch_messages: int = Field(200, ge=1, description="claimed, published and confirmed together, of each queue")
+    relay_batch_bytes: int = Field(
+        4 * 1024 * 1024, ge=1, description="likewise; one message may be larger. Copies of it must fit a relay's memory"
+    )
     relay_lease_seconds: float = Field(15.0, gt=1, description="a crashed relay's rows wait this long; > confirm time")
     relay_confirm_timeout_seconds: float = Field(8.0, gt=0, description="must be shorter than the lease")
     relay_poll_min_seconds: float = Field(0.02, gt=0, description="the first sleep when there is nothing to send")
     relay_poll_max_seconds: float = Field(0.1, gt=0, description="idle sleeps grow to this")
 
     # --- Worker
-    worker_queue: contract.QueueClass = contract.QueueClass.INTERACTIVE
+    worker_queue: Annotated[str, AfterValidator(_declared)] = Field(
+        default_factory=lambda: contract.queue_names()[0], description="the queue that a worker works on"
+    )
     worker_concurrency: int = Field(2, ge=1)
     worker_prefetch_multiplier: int = Field(
         4, ge=1, description="890/s at 1, 1,213/s at 4, 1,928/s at 64; more is more redelivered per crash"
@@ -104,6 +125,9 @@ class Settings(BaseSettings):
     task_time_limit_seconds: int = Field(90, ge=2)
     dependency_wait_seconds: float = Field(
         20.0, ge=0, description="a task waits in place this long for PostgreSQL, then parks itself for as long"
+    )
+    dependency_patience_hours: float = Field(
+        24.0, ge=0, description="an attempt that has found PostgreSQL away for so long counts as failed"
     )
     retry_base_seconds: float = Field(2.0, gt=0, description="first retry delay; doubles, with jitter")
     retry_max: int = Field(5, ge=0, description="attempts after the first; then the dead-letter queue")
@@ -124,6 +148,25 @@ class Settings(BaseSettings):
     retention_jobs_days: int = Field(30, ge=1)
     retention_events_days: int = Field(90, ge=1)
     retention_inbox_days: int = Field(30, ge=1, description="longer than any message or dead letter can live")
+
+    @model_validator(mode="after")
+    def _lease_outlasts_confirms(self) -> Self:
+        if self.relay_lease_seconds <= self.relay_confirm_timeout_seconds:
+            raise ValueError(
+                f"MILLRACE_RELAY_LEASE_SECONDS is {self.relay_lease_seconds:g} and must be more than "
+                f"MILLRACE_RELAY_CONFIRM_TIMEOUT_SECONDS, {self.relay_confirm_timeout_seconds:g}: "
+                "while one relay waits for confirms, another would send the same messages"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_body_fits(self) -> Self:
+        if self.bodies_max_bytes < 3 * self.request_max_bytes:
+            raise ValueError(
+                f"MILLRACE_BODIES_MAX_BYTES is {self.bodies_max_bytes} and must be at least three times "
+                f"MILLRACE_REQUEST_MAX_BYTES, {self.request_max_bytes}: a body of that size would never be accepted"
+            )
+        return self
 
     @property
     def ca_file(self) -> str:
@@ -182,6 +225,9 @@ def load() -> Settings:
 def _explain(error: ValidationError) -> str:
     lines: list[str] = []
     for problem in error.errors():
+        if not problem["loc"]:  # two settings that do not go together: the message names them
+            lines.append(problem["msg"].removeprefix("Value error, "))
+            continue
         name = "_".join(str(part) for part in problem["loc"]).upper()
         given: Any = "(secret)" if "PASSWORD" in name else problem["input"]
         lines.append(f"MILLRACE_{name}: {problem['msg']} (given: {given!r})")

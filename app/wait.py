@@ -8,14 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-import amqp
 import structlog
 import tenacity
 from amqp.exceptions import AMQPError
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import contract
-from app.contract import QueueClass, Role
+from app.brokers import wire
+from app.contract import Role
 from app.errors import NotReadyError
 from app.settings import Settings, load
 from app.storage.engine import engine
@@ -71,7 +71,7 @@ def missing_in_rabbitmq() -> str | None:
     """What RabbitMQ lacks, as far as this role may see it."""
     settings = load()
     try:
-        with _connection(settings) as connection:
+        with wire.connect(settings, name="wait") as connection:
             for exchange in _EXCHANGES.get(settings.rabbitmq_user, ()):
                 connection.channel().exchange_declare(exchange, "topic", passive=True)
             for queue in _queues(settings):
@@ -82,28 +82,14 @@ def missing_in_rabbitmq() -> str | None:
 
 
 def _queues(settings: Settings) -> tuple[str, ...]:
-    classes = tuple(queue.value for queue in QueueClass)
     match settings.rabbitmq_user:
         case Role.WORKER:
-            return (settings.worker_queue.value,)
+            return (settings.worker_queue,)
         case Role.ARCHIVER:
-            return tuple(contract.dead_letter_queue(queue) for queue in classes)
+            return tuple(contract.dead_letter_queue(queue) for queue in contract.queue_names())
         case Role.BEAT:
-            return classes
+            return contract.queue_names()
     return ()
-
-
-def _connection(settings: Settings) -> amqp.Connection:
-    return amqp.Connection(
-        host=f"{settings.rabbitmq_host}:{settings.rabbitmq_port}",
-        userid=settings.rabbitmq_user,
-        password=settings.rabbitmq_password.get_secret_value(),
-        virtual_host=contract.VHOST,
-        ssl=settings.rabbitmq_tls,
-        connect_timeout=4,
-        read_timeout=settings.rabbitmq_socket_timeout_seconds,
-        write_timeout=settings.rabbitmq_socket_timeout_seconds,
-    )
 
 
 def _say(state: tenacity.RetryCallState) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from app import contract
-from app.contract import QueueClass, Role
+from app.contract import Role
 from chaos.cluster import Consumer, Queue, read_consumers, read_queues
 from chaos.errors import ManagementError, TargetMissingError
 
@@ -70,7 +70,7 @@ class Management:
 
     def queues(self) -> list[Queue]:
         """The work queues."""
-        return read_queues(self._ask(f"/api/queues/{contract.VHOST}"), QueueClass)
+        return read_queues(self._ask(f"/api/queues/{contract.VHOST}"), contract.queue_names())
 
     def queue(self, name: str) -> Queue:
         """One queue, asked by name: fresher than the list."""

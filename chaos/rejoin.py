@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.contract import QueueClass
+from app import contract
 from chaos.errors import ManagementError, NotHealedError
 from chaos.management import Management
 from chaos.waiting import wait_until
@@ -30,7 +30,7 @@ def _lacks(management: Management, node: str) -> str:
     try:
         if not management.running(node):
             return "it does not run"
-        work = [queue for queue in management.queues() if queue.name in list(QueueClass)]
+        work = [queue for queue in management.queues() if queue.name in contract.queue_names()]
     except ManagementError as error:
         return str(error)
     absent = [queue.name for queue in work if node not in queue.online]

@@ -14,18 +14,20 @@ from infra.components.monitoring import Monitoring
 from infra.components.namespaces import Namespaces
 from infra.components.network_policies import NetworkPolicies
 from infra.components.passwords import Passwords
+from infra.components.queues import Queues
 from infra.components.relay import Relay
 from infra.components.worker_pool import WorkerPool
 from infra.settings import load
 
 stack = load.from_pulumi()
 
-# Before anything runs: where it runs, who may talk to whom, and how everyone proves who they are.
+# Before anything runs: where it runs, who may talk to whom, how everyone proves who they are, which queues there are.
 namespaces = Namespaces(stack)
 policies = NetworkPolicies(stack, after=[namespaces])
 certificates = Certificates(stack, after=[namespaces])
 passwords = Passwords(stack, after=[namespaces])
-ground = [policies, certificates, passwords]
+queues = Queues(stack, after=[namespaces])
+ground = [policies, certificates, passwords, queues]
 
 # Broker, results, database and backups, as the stack chose them.
 servers = backends.build(stack, certificates, passwords, after=ground)

@@ -15,13 +15,15 @@ from infra.endpoints import Backends, Server
 from infra.probes import NO_PROBES, Probes, exec_probe
 from infra.settings.stack import Stack
 from infra.settings.values import Resources
-from infra.volumes import Files, Volume, scratch, secrets
-from infra.workloads import Container, pod
+from infra.volumes import CONFIG_PATH, Files, Volume, config, scratch, secrets
+from infra.workloads import Container, fingerprint, pod
 
 READY = ("python", "-S", "-m", "app.telemetry.probe", "ready")
 LIVE = ("python", "-S", "-m", "app.telemetry.probe", "live")
 #: How long an init container waits for migrations and topology before the pod is started anew.
 WAIT_SECONDS = 600
+#: In the folder of settings.
+QUEUES_FILE = "queues.toml"
 #: A process that ends within seconds has so many, because a kubelet may be late.
 SHORT_GRACE_SECONDS = 30
 METRICS_PORT: Mapping[str, int] = {"metrics": contract.PORT_METRICS}
@@ -85,17 +87,23 @@ def environment_of(stack: Stack, process: Process, backends: Backends) -> dict[s
         "MILLRACE_ENVIRONMENT": stack.environment,
         "MILLRACE_LOG_LEVEL": stack.log_level,
         "MILLRACE_RABBITMQ_HEARTBEAT_SECONDS": str(stack.timings.broker_heartbeat_seconds),
+        contract.QUEUES_FILE_VARIABLE: f"{CONFIG_PATH}/{QUEUES_FILE}",
     }
     users = {f"MILLRACE_{server.upper()}_USER": str(process.role) for server in process.servers}
     hosts = {name: value for server in servers_of(process, backends) for name, value in server.environment.items()}
     return dict(sorted((common | users | hosts | dict(process.environment)).items()))
 
 
+def queues_config_map(stack: Stack) -> str:
+    """The ConfigMap with the stack's file of queues. Another content is another name, so every pod and Job is anew."""
+    return f"{naming.QUEUES}-{fingerprint(stack.queues_file.text)}"
+
+
 def pod_of(stack: Stack, process: Process, backends: Backends) -> core.PodSpecArgs:
     """The pod of a process."""
     image = stack.images.reference("app")
     environment = environment_of(stack, process, backends)
-    volumes = [scratch(), _secrets(process)]
+    volumes = [scratch(), config(queues_config_map(stack), QUEUES_FILE), _secrets(process)]
     first: Sequence[Container] = ()
     if process.waits_for:
         first = [

@@ -120,7 +120,12 @@ def _of_application(stack: Stack) -> Iterator[Connection]:
         yield Connection(source, redis, redis_ports, "rate limits, results of chords")
     yield Connection(Pods(naming.MIGRATE), postgresql, (contract.PORT_POSTGRESQL,), "a migration needs one session")
     yield Connection(Pods(naming.RETENTION), postgresql, (contract.PORT_POSTGRESQL,), "partitions, as the owner")
-    yield Connection(Pods(naming.TOPOLOGY), rabbitmq, (contract.PORT_AMQPS,), "declares exchanges and queues")
+    yield Connection(
+        Pods(naming.TOPOLOGY),
+        rabbitmq,
+        (contract.PORT_AMQPS, contract.PORT_RABBITMQ_MANAGEMENT),
+        "declares exchanges and queues, and looks for what is left of earlier ones",
+    )
     yield Connection(operator, postgresql, (contract.PORT_POSTGRESQL,), "the runbook: dead letters, API keys")
     yield Connection(
         operator, rabbitmq, (contract.PORT_AMQPS, contract.PORT_RABBITMQ_MANAGEMENT), "the runbook: queues"

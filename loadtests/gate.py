@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from app.contract import QueueClass
+from app import contract
 from loadtests.collector import effects_since, outbox_pending
 from loadtests.errors import NotReadyError
 from loadtests.queues import Management
@@ -23,8 +23,8 @@ QUIET_SECONDS = 6.0
 #: While accepted events are not accounted for, zeros are more likely old than true: the API collects every 10 s.
 SUSPICIOUS_QUIET_SECONDS = 25.0
 _POLL_SECONDS = 1.0
-#: Classes that the generator's requests end in; each needs a consumer.
-_LOADED = (QueueClass.INTERACTIVE, QueueClass.BULK)
+#: The queues that the generator's requests end in; each needs a consumer.
+_LOADED = (contract.EVENT_QUEUE, contract.EVENT_LIST_QUEUE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,15 +11,19 @@ from typing import Any
 import httpx
 
 from app import contract
-from app.contract import QueueClass, Role
+from app.contract import Role
 from loadtests.errors import NotReadyError
 from loadtests.target import Target
 
 _TIMEOUT_SECONDS = 5.0
-#: Queues in which work may be: classes, their dead letters, and the delay ladder, where retries wait.
+#: Queues in which work may be: the declared ones, their dead letters, and the delay ladder, where retries wait.
 _WORK = re.compile(
     "|".join(
-        [*QueueClass, *(re.escape(contract.dead_letter_queue(queue)) for queue in QueueClass), r"celery_delayed_\d+"]
+        [
+            *contract.queue_names(),
+            *(re.escape(contract.dead_letter_queue(queue)) for queue in contract.queue_names()),
+            r"celery_delayed_\d+",
+        ]
     )
 )
 

@@ -8,6 +8,6 @@ from app import contract
 
 CANARIES = Counter(contract.METRIC_CANARIES.removesuffix("_total"), "Canaries that were due", ["queue", "outcome"])
 
-for _queue in contract.QueueClass:
+for _queue in contract.queue_names():
     for _outcome in ("published", "skipped", "failed"):
-        CANARIES.labels(_queue.value, _outcome)
+        CANARIES.labels(_queue, _outcome)

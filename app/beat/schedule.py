@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app import contract
-from app.contract import QueueClass
 
 #: Long ago: everything is due at the start, so that a beat that cannot publish says so at once.
 _NEVER = datetime(2000, 1, 1, tzinfo=UTC)
@@ -19,7 +18,7 @@ def canaries(seconds: float) -> dict[str, dict[str, Any]]:
             "task": contract.TASK_CANARY,
             "schedule": timedelta(seconds=seconds),
             "last_run_at": _NEVER,
-            "options": {"queue": queue.value, "expires": seconds},
+            "options": {"queue": queue, "expires": seconds},
         }
-        for queue in QueueClass
+        for queue in contract.queue_names()
     }

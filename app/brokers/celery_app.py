@@ -45,6 +45,8 @@ class FreshControl(Control):
 class MillraceCelery(TransactionalTasks, Celery):
     """Celery whose publishes are confirmed, refused when no queue would take them, and transactional where asked."""
 
+    task_cls = "app.brokers.transactional:TransactionalTask"
+
     def send_task(self, name: str, *args: Any, **options: Any) -> Any:
         """Every publish path of Celery goes through here."""
         # An unroutable message is confirmed and dropped unless it is mandatory (finding 10). Not set in the producer
@@ -60,12 +62,12 @@ class MillraceCelery(TransactionalTasks, Celery):
         return super().send_task(name, *args, **options)
 
 
-def work_queue(queue: contract.QueueClass) -> Queue:
+def work_queue(queue: str) -> Queue:
     """A work queue as workers see it. Only the immutable argument is in code: limits are policies and change live."""
     return Queue(
-        queue.value,
+        queue,
         _TASKS_EXCHANGE,
-        routing_key=queue.value,
+        routing_key=queue,
         queue_arguments={"x-queue-type": "quorum"},
         no_declare=True,
     )
@@ -92,11 +94,11 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         "broker_pool_limit": 10,
         "broker_pool_acquire_timeout": 5,  # by default it waits for ever
         # --- Queues
-        "task_queues": [work_queue(queue) for queue in contract.QueueClass],
-        "task_default_queue": contract.QueueClass.INTERACTIVE.value,
+        "task_queues": [work_queue(queue) for queue in contract.queue_names()],
+        "task_default_queue": contract.queue_names()[0],
         "task_default_exchange": contract.TASKS_EXCHANGE,
         "task_default_exchange_type": "topic",  # native delayed delivery needs it
-        "task_default_routing_key": contract.QueueClass.INTERACTIVE.value,
+        "task_default_routing_key": contract.queue_names()[0],
         "task_create_missing_queues": False,  # a typo must not become a queue
         "worker_detect_quorum_queues": True,  # switches global QoS off, which quorum queues refuse
         # --- Publishing

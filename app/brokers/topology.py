@@ -33,9 +33,9 @@ def exchanges() -> tuple[Exchange, Exchange]:
 def queues() -> Iterator[Queue]:
     """Each work queue with its dead-letter queue. What they may hold and where they reject to are policies."""
     tasks, dead = exchanges()
-    for queue in contract.QueueClass:
-        yield Queue(queue.value, tasks, routing_key=queue.value, queue_arguments=_QUORUM)
-        name = contract.dead_letter_queue(queue.value)
+    for queue in contract.queue_names():
+        yield Queue(queue, tasks, routing_key=queue, queue_arguments=_QUORUM)
+        name = contract.dead_letter_queue(queue)
         yield Queue(name, dead, routing_key=name, queue_arguments=_QUORUM)
 
 

@@ -12,15 +12,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, Self
 from uuid import UUID
 
+from celery import Task
+from celery.exceptions import Retry
 from kombu import serialization
 from sqlalchemy.engine import Connection
 
 from app import contract
+from app.errors import QueueNotDeclaredError
 from app.storage import outbox
+from app.storage.identifiers import new_id, task_uuid
 from app.storage.outbox import OutboxMessage
 
 #: What Celery hands to `publish` beside the AMQP properties: it steers the publish, or stands in the headers already.
@@ -44,11 +49,38 @@ def captured() -> Iterator[list[OutboxMessage]]:
 
 
 @contextmanager
+def _not_captured() -> Iterator[None]:
+    token = _captured.set(None)
+    try:
+        yield
+    finally:
+        _captured.reset(token)
+
+
+@contextmanager
 def in_transaction(connection: Connection) -> Iterator[None]:
     """Write what is sent in this block to the outbox, in the caller's transaction."""
     with captured() as messages:
         yield
     outbox.enqueue(connection, messages)
+
+
+class TransactionalTask(Task):  # type: ignore[type-arg]  # only the stubs' Task takes parameters
+    """The base of every task: what takes the place of the running task leaves at once, also inside a transaction.
+
+    `retry` and `replace` end the task by an exception, which rolls the transaction back. A message that left with the
+    commit would never leave, and Celery would acknowledge the old one: the task would be lost (A3).
+    """
+
+    def retry(self, *args: Any, **options: Any) -> Retry:
+        """Celery's, published at once."""
+        with _not_captured():
+            return super().retry(*args, **options)
+
+    def replace(self, sig: Any) -> Any:
+        """Celery's, published at once."""
+        with _not_captured():
+            return super().replace(sig)
 
 
 class TransactionalTasks:
@@ -60,12 +92,30 @@ class TransactionalTasks:
         if messages is None:
             return super().send_task(name, *args, **options)  # type: ignore[misc]  # Celery's, next in line
         # The delay is kept by the outbox row, durably, and not by the broker: the relay may be late itself.
-        delay_seconds = float(options.pop("countdown", None) or 0.0)
-        if options.pop("eta", None) is not None:
-            raise ValueError("inside a transaction use countdown, not eta")
+        delay_seconds = _delay_seconds(options.pop("countdown", None), options.pop("eta", None))
         options.pop("producer", None)  # `apply_async` and `delay` pass one, even when it is None
         producer = CapturingProducer(messages, task_name=name, delay_seconds=delay_seconds)
         return super().send_task(name, *args, producer=producer, **options)  # type: ignore[misc]
+
+
+def _delay_seconds(countdown: float | None, eta: datetime | str | None) -> float:
+    if eta is None:
+        return max(0.0, float(countdown or 0.0))
+    moment = datetime.fromisoformat(eta) if isinstance(eta, str) else eta
+    # Celery takes a moment without a zone for UTC where enable_utc is set, as it is here.
+    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+
+
+def _queue_of(exchange: Any, routing_key: str) -> str:
+    """The declared queue that a message goes to; the outbox knows no other way.
+
+    A task that came through Celery's delay ladder sends its retry with a key such as `0.0.1.bulk`.
+    """
+    name = getattr(exchange, "name", exchange)
+    queue = routing_key.rpartition(".")[2]
+    if name not in (contract.TASKS_EXCHANGE, "") or queue not in contract.queue_names():
+        raise QueueNotDeclaredError(f"(exchange {name!r}, routing key {routing_key!r})")
+    return queue
 
 
 class CapturingProducer:
@@ -106,12 +156,10 @@ class CapturingProducer:
             properties.pop(option, None)
         self._messages.append(
             OutboxMessage(
-                task_id=UUID(headers["id"]),
+                task_id=task_uuid(headers["id"]) or new_id(),
                 task_name=self._task_name,
                 job_id=UUID(headers[contract.MESSAGE_JOB_ID]) if headers.get(contract.MESSAGE_JOB_ID) else None,
-                queue=routing_key,
-                exchange=getattr(exchange, "name", exchange),
-                routing_key=routing_key,
+                queue=_queue_of(exchange, routing_key),
                 properties={
                     **{key: value for key, value in properties.items() if value is not None},
                     "application_headers": headers,

@@ -21,14 +21,14 @@ from amqp.exceptions import AMQPError
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import Connection
 
-from app.contract import QueueClass
+from app import contract
 from app.deadletters.consumer import DeadLetterConsumer, Delivery
 from app.deadletters.last_failures import last_failures
 from app.deadletters.letters import ArrivedMessage, letter_from, task_id_of
 from app.deadletters.metrics import DEAD_LETTERS, DEAD_LETTERS_OPEN
 from app.failpoints import Failpoint, failpoint
 from app.settings import Settings, load
-from app.storage.availability import is_away
+from app.storage.availability import may_pass
 from app.storage.dead_letters import DeadLetter, archive
 from app.storage.engine import engine
 from app.telemetry import heartbeat, logging, metrics
@@ -75,7 +75,7 @@ class Archiver:
                 if not self._stop.is_set():
                     log.warning("broker_away", reason=f"{type(error).__name__}: {error}")
             except Exception as error:
-                if not is_away(error):
+                if not may_pass(error):
                     raise
                 self._next_try = time.monotonic() + _AWAY_SECONDS * (0.5 + random.random())  # noqa: S311 - jitter
                 log.warning("database_away", reason=str(error).splitlines()[0], held=len(self._pending))
@@ -114,7 +114,7 @@ class Archiver:
             self._next_open = now + _OPEN_SECONDS
             with self._database.connect() as connection:
                 letters = {row.queue: row.letters for row in connection.execute(_OPEN)}
-            for queue in {*letters, *(known.value for known in QueueClass)}:
+            for queue in {*letters, *contract.queue_names()}:
                 DEAD_LETTERS_OPEN.labels(queue).set(letters.get(queue, 0))
 
 
@@ -127,7 +127,7 @@ def store(messages: Sequence[ArrivedMessage], database: Engine) -> None:
     try:
         new = _store_together(messages, database)
     except Exception as error:
-        if is_away(error):
+        if may_pass(error):
             raise
         new = [letter for message in messages for letter in _store_alone(message, database)]
     for letter in new:
@@ -162,7 +162,7 @@ def _store_alone(message: ArrivedMessage, database: Engine) -> list[DeadLetter]:
     try:
         return _store_together([message], database)
     except Exception as error:
-        if is_away(error):
+        if may_pass(error):
             raise
         log.exception("dead_letter_refused", queue=message.dead_letter_queue)
         kept = {name: value for name, value in message.properties.items() if name != "application_headers"}

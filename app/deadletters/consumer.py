@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import amqp
-
 from app import contract
+from app.brokers import wire
 from app.deadletters.letters import ArrivedMessage
 from app.settings import Settings
 
@@ -26,7 +25,7 @@ class Delivery:
 
 
 class DeadLetterConsumer:
-    """Not shared between threads. Every read and write is bounded by a socket timeout."""
+    """Not shared between threads."""
 
     def __init__(self, settings: Settings) -> None:
         """No connection is made yet."""
@@ -48,27 +47,16 @@ class DeadLetterConsumer:
         """
         if self._connection is not None:
             return
-        settings = self._settings
-        connection = amqp.Connection(
-            host=f"{settings.rabbitmq_host}:{settings.rabbitmq_port}",
-            userid=settings.rabbitmq_user,
-            password=settings.rabbitmq_password.get_secret_value(),
-            virtual_host=contract.VHOST,
-            ssl=settings.rabbitmq_tls,
-            heartbeat=settings.rabbitmq_heartbeat_seconds,
-            connect_timeout=4,
-            read_timeout=settings.rabbitmq_socket_timeout_seconds,
-            write_timeout=settings.rabbitmq_socket_timeout_seconds,
-            client_properties={"connection_name": "archiver"},
+        connection = wire.connect(
+            self._settings, name="archiver", heartbeat_seconds=self._settings.rabbitmq_heartbeat_seconds
         )
         try:
-            connection.connect()
             channel = connection.channel()
             channel.auto_decode = False  # the archive holds bytes, also those that are not UTF-8
             # A consumer, not the channel (global): quorum queues know no other.
             channel.basic_qos(prefetch_size=0, prefetch_count=_PREFETCH, a_global=False)
-            for queue in contract.QueueClass:
-                name = contract.dead_letter_queue(queue.value)
+            for queue in contract.queue_names():
+                name = contract.dead_letter_queue(queue)
                 channel.basic_consume(name, callback=self._receiver(name))
         except BaseException:
             connection.collect()

@@ -16,7 +16,9 @@ from uuid import UUID
 from app import contract
 from app.deadletters.plain_values import plain, storable
 from app.storage.dead_letters import DeadLetter
-from app.tasks.message_body import Call, UnreadableBodyError, event_ids_of, read_call, uuid_or_none
+from app.storage.identifiers import task_uuid, uuid_or_none
+from app.tasks.message_body import Call, UnreadableBodyError, event_ids_of, read_call
+from app.tasks.message_headers import flaw_in_headers
 
 #: Reasons of a recorded failure after which the worker rejects the message; others (retried, worker_lost) are steps.
 _FINAL_REASONS = frozenset({"failed", "time_limit", "undecodable", "unknown_task", "not_a_task"})
@@ -61,7 +63,7 @@ class _Why:
 
 def task_id_of(message: ArrivedMessage) -> UUID | None:
     """The task's id, which its failures are recorded under."""
-    return uuid_or_none(message.headers.get("id"))
+    return task_uuid(message.headers.get("id"))
 
 
 def letter_from(
@@ -72,7 +74,7 @@ def letter_from(
     death = newest_death(message)
     task_name = _text(headers.get("task"), _NAME_CHARACTERS)
     body = _read(message)
-    why = _why(_text(death.get("reason")) or "unknown", last_failure, has_task=task_name is not None, body=body)
+    why = _why(_text(death.get("reason")) or "unknown", last_failure, headers=headers, body=body)
     return DeadLetter(
         queue=_text(death.get("queue"), _NAME_CHARACTERS) or _source(message),
         reason=why.reason,
@@ -86,7 +88,7 @@ def letter_from(
         event_ids=event_ids_of(task_name, body if isinstance(body, Call) else None),
         exception_type=_text(why.exception_type, _NAME_CHARACTERS),
         exception_message=_text(why.exception_message, _MESSAGE_CHARACTERS),
-        attempts=_attempts(headers, why.reason, last_failure),
+        attempts=_attempts(headers, why.reason, last_failure, delivery_limit=_delivery_limit(message)),
         died_at=_moment(death.get("time")) or now or datetime.now(UTC),
     )
 
@@ -121,26 +123,39 @@ def _read(message: ArrivedMessage) -> Call | UnreadableBodyError | None:
 
 
 def _why(
-    death_reason: str, failure: LastFailure | None, *, has_task: bool, body: Call | UnreadableBodyError | None
+    death_reason: str,
+    failure: LastFailure | None,
+    *,
+    headers: Mapping[str, Any],
+    body: Call | UnreadableBodyError | None,
 ) -> _Why:
     exception = (failure.exception_type, failure.exception_message) if failure else (None, None)
     if death_reason not in {"rejected", "unknown"}:  # delivery_limit, expired, maxlen: the broker's own decision
         return _Why(death_reason, *exception)
     if failure and failure.reason in _FINAL_REASONS:
         return _Why(failure.reason, *exception)
-    # The order of the worker: it decodes first, then looks for a task.
+    # The order of the worker: it decodes first, then looks for a task, then at the other headers.
+    has_task = headers.get("task") is not None
     if isinstance(body, UnreadableBodyError) and (has_task or not body.decoded):
         return _Why("undecodable", body.exception_type, str(body))
     if not has_task:
         return _Why("not_a_task", "ValueError", "the message has no `task` header")
+    # The worker leaves no record of a message without an id.
+    if failure is None and (flaw := flaw_in_headers(headers)) is not None:
+        return _Why("undecodable", "ValueError", flaw)
     return _Why(death_reason, *exception)
 
 
-def _attempts(headers: Mapping[str, Any], reason: str, failure: LastFailure | None) -> int:
+def _delivery_limit(message: ArrivedMessage) -> int:
+    limits = {queue.name: queue.delivery_limit for queue in contract.queues()}
+    return limits.get(_source(message), 0)
+
+
+def _attempts(headers: Mapping[str, Any], reason: str, failure: LastFailure | None, *, delivery_limit: int) -> int:
     counts = [_integer(headers.get("retries")) + 1, failure.attempt if failure else 0]
     if reason == "delivery_limit":
         # Only then: later deliveries, from the dead-letter queue to an archiver, are no attempts.
-        counts.append(contract.DELIVERY_LIMIT + 1)
+        counts.append(delivery_limit + 1)
     return max(0, min(max(counts), _SMALLINT_MAX))
 
 

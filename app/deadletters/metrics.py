@@ -11,7 +11,7 @@ DEAD_LETTERS = Counter(
 )
 DEAD_LETTERS_OPEN = Gauge(contract.METRIC_DEAD_LETTERS_OPEN, "Dead letters neither replayed nor discarded", ["queue"])
 
-for _queue in contract.QueueClass:
-    DEAD_LETTERS_OPEN.labels(_queue.value)
+for _queue in contract.queue_names():
+    DEAD_LETTERS_OPEN.labels(_queue)
     # A series that is there from the start has a first step that an alert can see.
-    DEAD_LETTERS.labels(_queue.value, "failed")
+    DEAD_LETTERS.labels(_queue, "failed")

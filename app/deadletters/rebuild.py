@@ -6,19 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import amqp
-
 from app import contract
+from app.brokers import wire
 from app.deadletters.archive_queries import StoredLetter
-from app.errors import ReplayRefusedError
-from app.storage.identifiers import new_id
+from app.errors import ReplayRefusedError, UnwritableMessageError
+from app.storage.identifiers import new_id, task_uuid
 from app.storage.outbox import OutboxMessage
-from app.tasks.message_body import UnreadableBodyError, read_call, read_edited, uuid_or_none
+from app.tasks.message_body import UnreadableBodyError, read_call, read_edited
 
 #: Marks of deliveries and deaths. With x-death left on, RabbitMQ sees a cycle at the next death and drops the message.
 _BROKER_HEADERS = ("x-death", "x-first-death", "x-last-death", "x-delivery-count", "x-acquired-count")
-#: Headers that speak of the first life: when it was first published (a replay's wait is nobody's latency).
-_FIRST_LIFE = (contract.MESSAGE_PUBLISHED_AT,)
+#: Headers of the first life: when it was published (a replay's wait is nobody's latency), since when it was parked.
+_FIRST_LIFE = (contract.MESSAGE_PUBLISHED_AT, contract.MESSAGE_PARKED_SINCE)
 #: Properties that a message keeps. Not `expiration` (it would expire at once), `message_id` (the relay gives its own),
 #: `user_id` (RabbitMQ checks it against the publisher) nor `timestamp` (the archive holds it as text).
 _KEPT = ("content_type", "content_encoding", "priority", "correlation_id", "reply_to", "type", "app_id")
@@ -43,8 +42,8 @@ def rebuild(letter: StoredLetter, *, edit: Edit = Edit(), include_chords: bool =
     Raises:
         ReplayRefusedError: it cannot be, or should not; the message says what would help.
     """
-    if letter.queue not in set(contract.QueueClass):
-        raise ReplayRefusedError(f"{letter.queue!r} is not a queue of ours: {', '.join(contract.QueueClass)}")
+    if letter.queue not in contract.queue_names():
+        raise ReplayRefusedError(f"{letter.queue!r} is not a declared queue: {', '.join(contract.queue_names())}")
     headers = living_headers(letter.properties.get("application_headers") or {})
     if edit.task is not None:
         headers["task"] = edit.task
@@ -66,12 +65,10 @@ def rebuild(letter: StoredLetter, *, edit: Edit = Edit(), include_chords: bool =
         )
     _check_publishable(body, properties)
     return OutboxMessage(
-        task_id=uuid_or_none(headers["id"]) or letter.task_id or new_id(),
+        task_id=task_uuid(headers["id"]) or letter.task_id or new_id(),
         task_name=str(headers["task"]),
         job_id=letter.job_id,
         queue=letter.queue,
-        exchange=contract.TASKS_EXCHANGE,
-        routing_key=letter.queue,  # not the letter's: it may be a key of the delay ladder
         properties=properties,
         body=body,
     )
@@ -106,9 +103,8 @@ def _in_chord(body: bytes, properties: Mapping[str, Any]) -> bool:
 
 
 def _check_publishable(body: bytes, properties: Mapping[str, Any]) -> None:
-    """A message that py-amqp cannot write would stop the relay, and everybody's messages with it."""
+    """A message that cannot be written comes back as a dead letter; its operator had better know now."""
     try:
-        message: Any = amqp.Message(body, **properties)
-        message._serialize_properties()  # noqa: SLF001 - what basic_publish calls
-    except Exception as error:  # struct.error, TypeError, FrameSyntaxError: whatever does not fit the wire
-        raise ReplayRefusedError(f"its properties cannot be sent: {error}") from error
+        wire.WritableMessage(body, **properties)
+    except UnwritableMessageError as error:
+        raise ReplayRefusedError(f"its properties cannot be sent: {error.detail}") from error

@@ -45,8 +45,8 @@ _JOB = """
 _ONE_MESSAGE = """
     message AS (
         SELECT %(message_id)s::uuid AS message_id, %(job_id)s::uuid AS job_id, %(task_id)s::uuid AS task_id,
-               %(task_name)s::text AS task_name, %(queue)s::text AS queue, %(exchange)s::text AS exchange,
-               %(routing_key)s::text AS routing_key, %(properties)s::text AS properties, %(body)b::bytea AS body,
+               %(task_name)s::text AS task_name, %(queue)s::text AS queue,
+               %(properties)s::text AS properties, %(body)b::bytea AS body,
                0::float8 AS delay_seconds
         {condition}
     ),
@@ -54,7 +54,7 @@ _ONE_MESSAGE = """
 _MANY_MESSAGES = """
     message AS (
         SELECT m.*, %(job_id)s::uuid AS job_id, %(task_name)s::text AS task_name, %(queue)s::text AS queue,
-               %(exchange)s::text AS exchange, %(routing_key)s::text AS routing_key, 0::float8 AS delay_seconds
+               0::float8 AS delay_seconds
         FROM unnest(%(message_ids)b::uuid[], %(task_ids)b::uuid[], %(properties)b::text[], %(bodies)b::bytea[])
              AS m(message_id, task_id, properties, body)
         {condition}
@@ -157,7 +157,7 @@ def _job_parameters(job: NewJob) -> dict[str, Any]:
 
 def _message_parameters(messages: Sequence[OutboxMessage]) -> dict[str, Any]:
     first = messages[0]
-    same = {"task_name": first.task_name, "exchange": first.exchange, "routing_key": first.routing_key}
+    same = {"task_name": first.task_name}
     if len(messages) == 1:
         return same | {
             "message_id": first.message_id,

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 from sqlalchemy import text
 
 from app.contract import Scope
@@ -26,6 +27,8 @@ _LIST = text("""
     SELECT api_key_id, label, scopes, requests_per_second, created_at, revoked_at FROM api_keys ORDER BY created_at
 """)
 _REVOKE = text("UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE api_key_id = :api_key_id")
+#: Far above what all gateways can do; a number without end would fail in each request.
+_RATE_MAX = 1_000_000.0
 
 
 @api_keys.command()
@@ -33,7 +36,7 @@ def create(
     label: Annotated[str, typer.Option("--label", "--name", help="Whose key it is; for people.")],
     scope: Annotated[list[Scope], typer.Option(help="What it may do; repeat for more.")],
     requests_per_second: Annotated[
-        float, typer.Option(min=0.02, help="The key's limit, over all gateways together.")
+        float, typer.Option(min=0.02, max=_RATE_MAX, help="The key's limit, over all gateways together.")
     ] = 2000.0,
     key_file: Annotated[
         Path | None, typer.Option(help="Write the key to this new file (mode 0600) instead of printing it.")
@@ -69,7 +72,7 @@ def list_keys() -> None:
         for row in connection.execute(_LIST):
             table.add_row(
                 row.api_key_id,
-                row.label,
+                Text(row.label),  # rich would take [square brackets] for its markup
                 " ".join(row.scopes),
                 f"{row.requests_per_second:g}",
                 f"{row.created_at:%Y-%m-%d %H:%M}",
@@ -80,7 +83,7 @@ def list_keys() -> None:
 
 @api_keys.command()
 def revoke(api_key_id: Annotated[str, typer.Argument(help="The middle part of the key.")]) -> None:
-    """Revoke a key. Running gateways notice within six seconds (`authentication.CACHE_SECONDS`)."""
+    """Revoke a key. Running gateways notice within six seconds (`key_cache.CACHE_SECONDS`)."""
     with engine().begin() as connection:
         if not connection.execute(_REVOKE, {"api_key_id": api_key_id}).rowcount:
             raise ApiKeyNotFoundError(f"({api_key_id})")

@@ -37,7 +37,8 @@ def create(parts: Parts) -> FastAPI:
     app = FastAPI(
         title="Millrace",
         version=parts.settings.version,
-        description="Events accepted once, executed once. Every refusal is a problem document (RFC 9457).",
+        description="Events accepted once, executed once. Every refusal is a problem document (RFC 9457), "
+        "also of what is no HTTP (400) or has endless headers (431); connections over the bound are closed unanswered.",
         lifespan=lifespan,
         redirect_slashes=False,  # a redirected POST loses its body with many clients
         docs_url=None,  # its page loads scripts from other people's servers

@@ -5,10 +5,6 @@ The price of the cache: a revoked key works for `CACHE_SECONDS` more at most (pl
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-
 from starlette.requests import Request
 
 from app import contract
@@ -17,14 +13,15 @@ from app.gateway import api_keys
 from app.gateway.api_keys import KeyRecord
 from app.gateway.connections import Connection
 from app.gateway.database import Database
-from app.gateway.problems import FORBIDDEN, UNAUTHORIZED, ProblemError
+from app.gateway.key_cache import KeyCache
+from app.gateway.problems import FORBIDDEN, OVERLOADED, UNAUTHORIZED, ProblemError, retry_after
+from app.gateway.rate_limits import local_limiter
 
-#: How long a key's record is believed. Also how long a revoked key still works, at most.
-CACHE_SECONDS = 5.0
-#: Records kept; the longest unused one leaves first. Unknown ids are kept too, or each guess would ask PostgreSQL.
-CACHE_ENTRIES = 4096
-#: While one request renews a record, the others go on with the old one for this long.
-_RENEWAL_SECONDS = 1.0
+#: Ids that this process has not seen may cost PostgreSQL so many queries; whoever guesses keys has no limit of his own.
+UNKNOWN_KEYS_PER_SECOND = 50.0
+#: While PostgreSQL is away, a key that may read metrics is believed for so long: that is when the metrics are needed.
+#: It opens nothing else, its secret is compared as ever, and a revocation needs PostgreSQL as well.
+METRICS_KEY_SECONDS = 12 * 3600.0
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="millrace"'}
 
 _SELECT = """
@@ -33,64 +30,37 @@ _SELECT = """
 """
 
 
-class KeyCache:
-    """Records by id, each for a few seconds; also that there is none."""
-
-    def __init__(
-        self,
-        load: Callable[[str], Awaitable[KeyRecord | None]],
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        entries: int = CACHE_ENTRIES,
-    ) -> None:
-        """`load` asks for what is not here."""
-        self._load = load
-        self._clock = clock
-        self._entries = entries
-        self._records: OrderedDict[str, tuple[KeyRecord | None, float]] = OrderedDict()
-
-    async def get(self, api_key_id: str) -> KeyRecord | None:
-        """The record, at most `CACHE_SECONDS` old."""
-        now = self._clock()
-        if (entry := self._records.get(api_key_id)) is not None:
-            self._records.move_to_end(api_key_id)
-            record, expires = entry
-            if now < expires:
-                return record
-            if now < expires + _RENEWAL_SECONDS:  # this request renews it; the others need not do so as well
-                self._records[api_key_id] = (record, now + _RENEWAL_SECONDS)
-        fresh = await self._load(api_key_id)
-        self._records[api_key_id] = (fresh, self._clock() + CACHE_SECONDS)
-        self._records.move_to_end(api_key_id)
-        while len(self._records) > self._entries:
-            self._records.popitem(last=False)
-        return fresh
-
-
 class Authenticator:
     """Tells callers apart."""
 
     def __init__(self, database: Database) -> None:
         """Keys are read through `database`."""
         self._database = database
-        self._cache = KeyCache(self._load)
+        self._cache = KeyCache(self._load, admit=self._admit)
+        self._lookups = local_limiter(UNKNOWN_KEYS_PER_SECOND)
 
     async def require(self, request: Request, scope: Scope) -> KeyRecord:
         """The caller's key.
 
         Raises:
-            ProblemError: 401 without a valid key, 403 without the scope, 503 where PostgreSQL cannot be asked.
+            ProblemError: 401 without a valid key, 403 without the scope, 503 where PostgreSQL cannot be asked,
+                or is asked for too many unknown keys.
         """
         text_ = presented(request)
         key = api_keys.parse(text_) if text_ is not None else None
         if key is None:
             raise ProblemError(UNAUTHORIZED, headers=_CHALLENGE)
-        record = await self._cache.get(key.api_key_id)
+        outage_seconds = METRICS_KEY_SECONDS if scope is Scope.METRICS_READ else 0.0
+        record = await self._cache.get(key.api_key_id, outage_seconds=outage_seconds)
         if not api_keys.matches(key, record) or record is None:
             raise ProblemError(UNAUTHORIZED, headers=_CHALLENGE)
         if not api_keys.allows(record, scope):
             raise ProblemError(FORBIDDEN, f"The scope {scope.value} is missing.")
         return record
+
+    async def _admit(self) -> None:
+        if (await self._lookups.limit("unknown keys")).limited:
+            raise ProblemError(OVERLOADED, "Too many unknown API keys are asked for.", headers=retry_after(1.0))
 
     async def _load(self, api_key_id: str) -> KeyRecord | None:
         async def select(connection: Connection) -> KeyRecord | None:
@@ -110,7 +80,7 @@ class Authenticator:
 
 def presented(request: Request) -> str | None:
     """The key's text: `X-API-Key`, or `Authorization: Bearer` for those who can send nothing else (Prometheus)."""
-    if (own := request.headers.get(contract.HEADER_API_KEY)) is not None:
-        return own
+    if own := set(request.headers.getlist(contract.HEADER_API_KEY)):
+        return own.pop() if len(own) == 1 else None
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
     return value.strip() if scheme.lower() == "bearer" else None

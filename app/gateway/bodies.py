@@ -1,17 +1,85 @@
-"""The request's body: of the one type we understand, within its bound, and in bounded time."""
+"""The request's body: of the one type we understand, within its bound, in bounded time, and not too many at once."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from starlette.requests import ClientDisconnect, Request
 
-from app.gateway.problems import BODY_TIMEOUT, TOO_LARGE, UNSUPPORTED_TYPE, ProblemError
+from app.gateway import metrics
+from app.gateway.problems import BODY_TIMEOUT, OVERLOADED, TOO_LARGE, UNSUPPORTED_TYPE, ProblemError, retry_after
 
 #: Seconds for the whole body: 32 MiB at 13 Mbit/s. Who is slower holds memory for nothing.
 READ_SECONDS = 20.0
 #: What is left unread must not be taken for the next request.
 _CLOSE = {"Connection": "close"}
+#: Bodies above this leave a part of the memory to the others: long lists must not keep single events out.
+_SMALL_BYTES = 256 * 1024
+_SHARE_OF_LARGE = 0.75
+#: A body is there twice: as it came, and as messages, which are about as long.
+_COPIES = 2
+_RETRY_SECONDS = 2.0
+
+
+class BodyMemory:
+    """The bytes of all bodies and their messages that are read or worked on at this moment."""
+
+    def __init__(self, max_bytes: int) -> None:
+        """Nothing is there yet."""
+        self._max_bytes = max_bytes
+        self._large_max_bytes = int(max_bytes * _SHARE_OF_LARGE)
+        self.used_bytes = 0
+
+    @contextmanager
+    def share(self) -> Iterator[Share]:
+        """One request's share; it is given back at the end of the block."""
+        own = Share(self)
+        try:
+            yield own
+        finally:
+            self.used_bytes -= own.bytes
+
+    def take(self, more_bytes: int, *, already_bytes: int) -> None:
+        """Give a request more.
+
+        Raises:
+            ProblemError: 503 where others use it, 413 where one request alone would need too much.
+        """
+        total = already_bytes + more_bytes
+        if total > self._large_max_bytes:
+            raise ProblemError(TOO_LARGE, "Its messages would be too long: send shorter lists.")
+        limit = self._max_bytes if total <= _COPIES * _SMALL_BYTES else self._large_max_bytes
+        if self.used_bytes + more_bytes > limit:
+            metrics.BODIES_REFUSED.inc()
+            detail = "The bodies of other requests fill the memory."
+            # The connection stays and the rest of the body is thrown away: closed now, the answer could be lost.
+            raise ProblemError(OVERLOADED, detail, headers=retry_after(_RETRY_SECONDS))
+        self.used_bytes += more_bytes
+
+
+class Share:
+    """What one request uses."""
+
+    def __init__(self, memory: BodyMemory) -> None:
+        """Nothing yet."""
+        self._memory = memory
+        self._body_bytes = 0
+        self.bytes = 0
+
+    def read(self, body_bytes: int) -> None:
+        """So much more of the body was read."""
+        self._grow(_COPIES * body_bytes)
+        self._body_bytes += body_bytes
+
+    def built(self, message_bytes: int) -> None:
+        """The messages are so long: an escape may need six times the bytes of its character."""
+        self._grow(max(0, self._body_bytes + message_bytes - self.bytes))
+
+    def _grow(self, more_bytes: int) -> None:
+        self._memory.take(more_bytes, already_bytes=self.bytes)
+        self.bytes += more_bytes
 
 
 def check_headers(content_type: str | None, content_encoding: str | None) -> None:
@@ -32,11 +100,12 @@ def check_headers(content_type: str | None, content_encoding: str | None) -> Non
         raise ProblemError(UNSUPPORTED_TYPE, "Send the body without Content-Encoding.", headers=_CLOSE)
 
 
-async def read(request: Request, *, max_bytes: int) -> bytes:
+async def read(request: Request, share: Share, *, max_bytes: int) -> bytes:
     """Read the body.
 
     Raises:
-        ProblemError: 413 as soon as it is known to be too long, 408 where it does not come.
+        ProblemError: 413 as soon as it is known to be too long, 408 where it does not come, 503 where others fill
+            the memory.
     """
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > max_bytes:
@@ -49,6 +118,7 @@ async def read(request: Request, *, max_bytes: int) -> bytes:
                 size += len(part)
                 if size > max_bytes:
                     raise _too_large(max_bytes)
+                share.read(len(part))
                 parts.append(part)
     except TimeoutError:
         raise ProblemError(BODY_TIMEOUT, headers=_CLOSE) from None

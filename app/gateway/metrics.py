@@ -5,7 +5,6 @@ from __future__ import annotations
 from prometheus_client import Counter, Histogram
 
 from app import contract
-from app.contract import QueueClass
 
 #: Seconds; the SLO on acceptance sits between 0.1 and 0.5.
 _BUCKETS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -18,10 +17,20 @@ EVENTS_ACCEPTED = Counter(contract.METRIC_EVENTS_ACCEPTED.removesuffix("_total")
 SHED = Counter(
     contract.METRIC_REQUESTS_SHED.removesuffix("_total"), "Requests refused because too much waits.", ["queue"]
 )
+BODIES_REFUSED = Counter(
+    "millrace_gateway_bodies_refused", "Requests refused because the bodies of others fill the memory."
+)
+CONNECTIONS_REFUSED = Counter(
+    "millrace_gateway_connections_refused",
+    "Connections closed without a request of theirs reaching the application.",
+    ["reason"],
+)
 LIMITER_LOCAL = Counter(
     "millrace_gateway_limiter_local", "Rate limits decided by this process alone, because Redis did not answer."
 )
 # A series that appears only when it counts cannot be alerted on: its first step looks like no step.
-for _queue in QueueClass:
-    EVENTS_ACCEPTED.labels(_queue.value)
-    SHED.labels(_queue.value)
+for _reason in ("too_many", "no_request", "head_too_large", "malformed"):
+    CONNECTIONS_REFUSED.labels(_reason)
+for _queue in contract.queue_names():
+    EVENTS_ACCEPTED.labels(_queue)
+    SHED.labels(_queue)

@@ -34,6 +34,8 @@ class RequestContext:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
+        # HEAD is GET without the body, which the server leaves out.
+        asked = scope if scope["method"] != "HEAD" else {**scope, "method": "GET"}
         headers = {name: value for name, value in scope["headers"] if name in _OF_INTEREST}
         trace = context.bind(
             correlation_id=_text(headers.get(_REQUEST_ID)), traceparent=_text(headers.get(_TRACEPARENT))
@@ -52,7 +54,7 @@ class RequestContext:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_ids)
+            await self._app(asked, receive, send_with_ids)
         except Exception:
             log.exception("request_failed", path=scope["path"])
             if status:
@@ -60,12 +62,11 @@ class RequestContext:
             answer = problems.response(problems.ProblemError(problems.INTERNAL), request_id=trace.correlation_id)
             await answer(scope, receive, send_with_ids)
         finally:
-            _observe(scope, status=status, seconds=time.perf_counter() - started)
+            _observe(scope, asked.get("route"), status=status, seconds=time.perf_counter() - started)
             context.clear()
 
 
-def _observe(scope: Scope, *, status: int, seconds: float) -> None:
-    route: Any = scope.get("route")
+def _observe(scope: Scope, route: Any, *, status: int, seconds: float) -> None:
     path = getattr(route, "path", "other")
     method = scope["method"] if scope["method"] in _METHODS else "other"
     metrics.REQUESTS.labels(path, method, status).inc()

@@ -10,7 +10,7 @@ from typing import Any
 from app import contract
 from app.gateway import problems
 from app.gateway.events import TYPE_MAX_CHARS, json_schema
-from app.gateway.payloads import INTEGER_MAX, INTEGER_MIN
+from app.gateway.payloads import DEPTH_MAX, EXPONENT_MAX, EXPONENT_MIN, NUMBER_CHARACTERS_MAX
 from app.storage.job_state import JobState
 
 _NO_NUL = r"^[^\u0000]*$"
@@ -142,16 +142,22 @@ def schemas() -> dict[str, Any]:
     error = _object({"reason": {"type": "string"}, "exception_type": text, "message": text, "at": moment})
     payload_object = {
         "type": "object",
-        "description": "At most 128 KiB as compact JSON; nested at most 100 levels.",
+        "description": (
+            "Stored as it was sent. At most 128 KiB of it, white space included, and at most "
+            f"{DEPTH_MAX} levels. No two members of an object have the same name."
+        ),
         "propertyNames": {"pattern": _NO_NUL},
         "additionalProperties": {"$ref": "#/components/schemas/PayloadValue"},
     }
+    number = (
+        f"Every digit is kept. At most {NUMBER_CHARACTERS_MAX} characters; an exponent from {EXPONENT_MIN} to "
+        f"{EXPONENT_MAX}. PostgreSQL knows no negative zero."
+    )
     payload_value = {
         "anyOf": [
             {"type": "null"},
             {"type": "boolean"},
-            {"type": "integer", "minimum": INTEGER_MIN, "maximum": INTEGER_MAX},
-            {"type": "number"},
+            {"type": "number", "description": number},
             {"type": "string", "pattern": _NO_NUL},
             {"type": "array", "items": {"$ref": "#/components/schemas/PayloadValue"}},
             {"$ref": "#/components/schemas/PayloadObject"},
@@ -172,7 +178,7 @@ def schemas() -> dict[str, Any]:
             {
                 "job_id": {"type": "string", "format": "uuid"},
                 "kind": {"enum": ["event", "list"]},
-                "queue": {"enum": [queue.value for queue in contract.QueueClass]},
+                "queue": {"enum": list(contract.queue_names())},
                 "state": {"enum": [state.value for state in JobState]},
                 "counts": _object(
                     dict.fromkeys(("events", "executed", "dead_lettered", "discarded", "waiting"), count)

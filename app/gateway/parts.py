@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from app.gateway.authentication import Authenticator
+from app.gateway.bodies import BodyMemory
 from app.gateway.database import Database
 from app.gateway.rate_limits import RateLimiter
 from app.gateway.shedding import Shedder
@@ -22,6 +23,7 @@ class Parts:
     authenticator: Authenticator
     limiter: RateLimiter
     shedder: Shedder
+    body_memory: BodyMemory
 
 
 def assemble(settings: Settings) -> Parts:
@@ -33,6 +35,7 @@ def assemble(settings: Settings) -> Parts:
         authenticator=Authenticator(database),
         limiter=RateLimiter(settings),
         shedder=Shedder(database, settings),
+        body_memory=BodyMemory(settings.bodies_max_bytes),
     )
 
 

@@ -1,76 +1,110 @@
-"""Which payloads PostgreSQL's jsonb and every JSON reader can hold, checked at the price of one serialisation.
+"""Which payloads PostgreSQL's jsonb can hold, and hold as they were sent.
 
-A value that could not be stored would be accepted first and dead-letter later, so it is refused at the door. The quick
-path is one `orjson.dumps`, which is needed for the size anyway; only what looks suspicious in it is walked.
+A value that could not be stored would be accepted first and dead-letter later, so it is refused at the door. The reader
+leaves a `Flaw` where a value is wrong; only a payload with a flaw, or with a suspicious text, is walked for the paths.
 """
 
 from __future__ import annotations
 
-import math
+import json
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
-
-import orjson
 
 from app.gateway.problems import FieldError, pointer
 
-#: Whole numbers that each reader on the way keeps exactly.
-INTEGER_MIN, INTEGER_MAX = -(2**63), 2**64 - 1
 #: Levels of objects and lists; deeper ones are refused by one or another parser on the way.
 DEPTH_MAX = 100
-_NUL = b"\\u0000"
+#: jsonb writes a number out in full, so five characters such as 1e999 would become a thousand for every reader.
+NUMBER_CHARACTERS_MAX = 400
+EXPONENT_MIN, EXPONENT_MAX = -324, 308
+TOO_DEEP = f"is nested deeper than {DEPTH_MAX} levels"
+#: What PostgreSQL may refuse in a text; both look the same behind an escaped backslash.
+_SUSPICIOUS = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+_NO_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[^\[\]{}"]+')
+_STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
-def check(payload: dict[str, Any], *, max_bytes: int, path: tuple[str | int, ...]) -> tuple[int, list[FieldError]]:
-    """Return at most how many bytes the payload takes in a message, and what is wrong with it.
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """Stands for a value that cannot be stored."""
 
-    `max_bytes` bounds its compact UTF-8 form. A message is longer: Celery's JSON escapes what is not ASCII (two bytes
-    become six) and puts a space behind each separator.
-    """
-    try:
-        encoded = orjson.dumps(payload)
-    except (TypeError, RecursionError):  # an integer over 64 bits, a lone surrogate, or too deep
-        found = list(_walk(payload, path, depth=1))
-        return 0, found or [FieldError(pointer=pointer(path), detail="cannot be written as JSON")]
-    if (size := len(encoded)) > max_bytes:
-        return size, [
-            FieldError(pointer=pointer(path), detail=f"is {size} bytes long; at most {max_bytes} are allowed")
-        ]
-    # NaN and the infinities are written as null.
-    suspicious = b"null" in encoded or _NUL in encoded or encoded.count(b"[") + encoded.count(b"{") > DEPTH_MAX
-    return _message_bytes(encoded), list(_walk(payload, path, depth=1)) if suspicious else []
+    detail: str
 
 
-def _message_bytes(encoded: bytes) -> int:
-    spaced = len(encoded) + encoded.count(b",") + encoded.count(b":") + 5 * encoded.count(b"\x7f")
-    if encoded.isascii():
-        return spaced
-    return spaced + 2 * (len(encoded) - len(encoded.decode().encode("ascii", "ignore")))
+_TWICE = Flaw("has two members of the same name")
+_NUMBER = Flaw(
+    f"is not a number of at most {NUMBER_CHARACTERS_MAX} characters with an exponent from {EXPONENT_MIN} to "
+    f"{EXPONENT_MAX}: send it as a string"
+)
 
 
-def _walk(value: Any, path: tuple[str | int, ...], *, depth: int) -> Iterator[FieldError]:
-    if isinstance(value, dict | list):
-        if depth > DEPTH_MAX:  # the whole path would be longer than anyone wants to read
-            yield FieldError(pointer=pointer(path[:4]), detail=f"is nested deeper than {DEPTH_MAX} levels")
-            return
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, item in items:
-            if isinstance(key, str) and (detail := text_problem(key)) is not None:
-                yield FieldError(pointer=pointer(path), detail=f"has a name that {detail}")
-            else:
-                yield from _walk(item, (*path, key), depth=depth + 1)
-    elif (detail := _scalar_problem(value)) is not None:
-        yield FieldError(pointer=pointer(path), detail=detail)
+class PayloadDecoder(json.JSONDecoder):
+    """Checks while it reads. Numbers become 0: nobody here wants their values, only that their digits arrive."""
+
+    def __init__(self) -> None:
+        """Nothing is flawed yet."""
+        super().__init__(
+            object_pairs_hook=self._object,
+            parse_int=self._whole,
+            parse_float=self._fraction,
+            parse_constant=lambda _: self._flawed(_NUMBER),
+        )
+        self.flawed = False
+
+    def _object(self, members: list[tuple[str, Any]]) -> Any:
+        made = dict(members)
+        return made if len(made) == len(members) else self._flawed(_TWICE)
+
+    def _whole(self, text: str) -> Any:
+        return 0 if len(text) <= NUMBER_CHARACTERS_MAX else self._flawed(_NUMBER)
+
+    def _fraction(self, text: str) -> Any:
+        if len(text) > NUMBER_CHARACTERS_MAX:
+            return self._flawed(_NUMBER)
+        exponent = int(text.lower().partition("e")[2] or 0)
+        return 0 if EXPONENT_MIN <= exponent <= EXPONENT_MAX else self._flawed(_NUMBER)
+
+    def _flawed(self, flaw: Flaw) -> Flaw:
+        self.flawed = True
+        return flaw
 
 
-def _scalar_problem(value: Any) -> str | None:
-    if isinstance(value, str):
-        return text_problem(value)
-    if isinstance(value, int) and not INTEGER_MIN <= value <= INTEGER_MAX:
-        return "is a whole number of more than 64 bits: send it as a string"
-    if isinstance(value, float) and not math.isfinite(value):
-        return "is not a finite number"
-    return None
+def flaws(value: Any, text: str, *, flawed: bool, path: tuple[str | int, ...]) -> Iterator[FieldError]:
+    """What is wrong with a payload that was read from `text`; the caller stops when it has seen enough."""
+    if text.count("[") + text.count("{") > DEPTH_MAX and _depth(text) > DEPTH_MAX:
+        yield FieldError(pointer=pointer(path), detail=TOO_DEEP)
+    elif flawed or _SUSPICIOUS.search(text):
+        yield from _walk(value, path)
+
+
+def _depth(text: str) -> int:
+    """How deep it is nested: of what was read already, and so without a walk, which takes six times as long."""
+    return max(accumulate(map(_STEPS.__getitem__, _NO_BRACKETS.sub("", text))))
+
+
+def _walk(top: Any, path: tuple[str | int, ...]) -> Iterator[FieldError]:
+    waiting = [(top, path)]
+    while waiting:
+        value, here = waiting.pop()
+        if isinstance(value, Flaw):
+            yield FieldError(pointer=pointer(here), detail=value.detail)
+        elif isinstance(value, str):
+            if (detail := text_problem(value)) is not None:
+                yield FieldError(pointer=pointer(here), detail=detail)
+        elif isinstance(value, list):
+            waiting += [(item, (*here, index)) for index, item in enumerate(value) if isinstance(item, _WALKED)]
+        else:
+            for name, item in value.items():
+                if (detail := text_problem(name)) is not None:
+                    yield FieldError(pointer=pointer(here), detail=f"has a name that {detail}")
+                elif isinstance(item, _WALKED):
+                    waiting.append((item, (*here, name)))
+
+
+_WALKED = (str, list, dict, Flaw)
 
 
 def text_problem(value: str) -> str | None:

@@ -58,6 +58,15 @@ def quota(requests_per_second: float) -> Any:
     return per_duration(_PERIOD, limit=per_minute, burst=burst(requests_per_second))
 
 
+def local_limiter(requests_per_second: float) -> BaseRateLimiter:
+    """A limit of this process alone."""
+    return _limiter(requests_per_second, MemoryStore(options={"MAX_SIZE": _KEYS_MAX}))
+
+
+def _limiter(requests_per_second: float, store: Any) -> BaseRateLimiter:
+    return RateLimiterRegistry.get("gcra")(quota(requests_per_second), store)
+
+
 class Breaker:
     """Whether Redis is asked. One failure opens it; only a successful probe closes it."""
 
@@ -134,7 +143,7 @@ class RateLimiter:
             if len(self._limiters) >= _KEYS_MAX:
                 self._limiters.clear()
             store = self._global if everywhere else self._local
-            limiter = RateLimiterRegistry.get("gcra")(quota(requests_per_second), store)
+            limiter = _limiter(requests_per_second, store)
             self._limiters[key] = limiter
         return limiter
 

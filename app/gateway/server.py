@@ -12,6 +12,7 @@ import uvicorn
 from app.certificates import Certificates
 from app.gateway.application import create
 from app.gateway.parts import assemble
+from app.gateway.protocol import Bounds, bounded
 from app.settings import load
 from app.telemetry import context, logging
 
@@ -41,7 +42,13 @@ def serve() -> None:
         host=settings.gateway_host,
         port=settings.gateway_port,
         loop="uvloop",
-        http="httptools",
+        http=bounded(
+            Bounds(
+                head_max_bytes=settings.request_head_max_bytes,
+                head_seconds=settings.request_head_seconds,
+                connections=settings.connections_max,
+            )
+        ),
         ws="none",
         lifespan="on",
         ssl_certfile=settings.tls_certificate_file,

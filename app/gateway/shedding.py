@@ -1,14 +1,14 @@
-"""When to refuse work because too much waits already (law 7): the lowest class first, the highest last."""
+"""When to refuse work because too much waits already (law 7): the last declared queue's first, the first's last."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
 
-from app.contract import QueueClass
+from app import contract
 from app.gateway import metrics
 from app.gateway.connections import Connection
 from app.gateway.database import Database
@@ -19,12 +19,8 @@ from app.telemetry import backlog
 
 log = structlog.get_logger(__name__)
 
-#: The share of the bounds at which a class is refused.
-SHARES: Mapping[QueueClass, float] = {
-    QueueClass.INTERACTIVE: 1.0,
-    QueueClass.BULK: 0.8,
-    QueueClass.EXTERNAL: 0.6,
-}
+#: The share of the bounds at which the last queue is refused; the first is refused at the bounds, the others between.
+_LEAST_SHARE = 0.6
 #: Seconds between two looks at the outbox: at 1,000 messages a second the bound is overrun by 500 of 60,000.
 REFRESH_SECONDS = 0.5
 #: Seconds after which a refused caller should come again.
@@ -39,12 +35,25 @@ class Bounds:
     age_seconds: float
 
 
-def must_shed(queue: QueueClass, backlogs: Sequence[Backlog], bounds: Bounds) -> bool:
-    """Whether new work of this class is refused: all classes' messages share the bound, each class its part of it."""
-    share = SHARES[queue]
+def shares(queues: Sequence[str]) -> dict[str, float]:
+    """At which share of the bounds each queue is refused, in equal steps down the order of service."""
+    step = (1.0 - _LEAST_SHARE) / max(1, len(queues) - 1)
+    return {queue: 1.0 - place * step for place, queue in enumerate(queues)}
+
+
+def shed(queues: Sequence[str], backlogs: Sequence[Backlog], bounds: Bounds) -> set[str]:
+    """The queues for which new work is refused.
+
+    The number is PostgreSQL's and so shared by all; the age is the queue's own, because a queue that stands still says
+    nothing about the others.
+    """
     waiting = sum(one.messages for one in backlogs)
-    oldest = max((one.oldest_age_seconds for one in backlogs), default=0.0)
-    return waiting >= bounds.messages * share or oldest >= bounds.age_seconds * share
+    age_seconds = {one.queue: one.oldest_age_seconds for one in backlogs}
+    return {
+        queue
+        for queue, share in shares(queues).items()
+        if waiting >= bounds.messages * share or age_seconds.get(queue, 0.0) >= bounds.age_seconds * share
+    }
 
 
 class Shedder:
@@ -54,17 +63,18 @@ class Shedder:
         """Nothing waits until it has looked."""
         self._database = database
         self._bounds = Bounds(messages=settings.outbox_max_messages, age_seconds=settings.outbox_max_age_seconds)
-        self._refused: dict[QueueClass, bool] = dict.fromkeys(QueueClass, False)
+        self._refused: set[str] = set()
 
-    def check(self, queue: QueueClass) -> None:
+    def check(self, queue: str) -> None:
         """Let the request pass.
 
         Raises:
             ProblemError: 503; nothing was accepted.
         """
-        if self._refused[queue]:
-            metrics.SHED.labels(queue.value).inc()
-            raise ProblemError(OVERLOADED, f"The class {queue.value} is refused.", headers=retry_after(_RETRY_SECONDS))
+        if queue in self._refused:
+            metrics.SHED.labels(queue).inc()
+            detail = f"Work for the queue {queue} is refused."
+            raise ProblemError(OVERLOADED, detail, headers=retry_after(_RETRY_SECONDS))
 
     async def watch(self) -> None:
         """Look again and again; while PostgreSQL is away what was seen last stands, and every request fails anyway."""
@@ -79,11 +89,10 @@ class Shedder:
 
     def _see(self, backlogs: Sequence[Backlog]) -> None:
         backlog.show(backlogs)
-        for queue in QueueClass:
-            refused = must_shed(queue, backlogs, self._bounds)
-            if refused != self._refused[queue]:
-                log.warning("shedding_changed", queue=queue.value, refused=refused)
-            self._refused[queue] = refused
+        refused = shed(contract.queue_names(), backlogs, self._bounds)
+        for queue in refused ^ self._refused:
+            log.warning("shedding_changed", queue=queue, refused=queue in refused)
+        self._refused = refused
 
 
 async def _read(connection: Connection) -> list[Backlog]:

@@ -16,5 +16,8 @@ CONFIRM_SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
 
-for _queue in contract.QueueClass:
-    PUBLISHED.labels(_queue.value)
+# A series that is there from the start has a first step that an alert can see.
+for _queue in contract.queue_names():
+    PUBLISHED.labels(_queue)
+    for _reason in ("unroutable", "nacked", "refused"):
+        REFUSED.labels(_queue, _reason)

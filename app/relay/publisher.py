@@ -1,27 +1,28 @@
 """Publishes a batch with pipelined confirms, and says of each message what the broker said.
 
 kombu waits for the confirm of each message before it sends the next (about 700 messages/s); here a whole batch is on
-the way at once. Every read and write is bounded by a socket timeout: `confirm_timeout` alone does not bound a publish
-(research/celery.md, finding 1).
+the way at once.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-import amqp
-import structlog
-from amqp.exceptions import ChannelError, PreconditionFailed
+from amqp.exceptions import AMQPError, NotFound, PreconditionFailed
 
 from app import contract
+from app.brokers import wire
+from app.errors import UnwritableMessageError
 from app.settings import Settings
 from app.storage.outbox import ClaimedMessage
 
-log = structlog.get_logger(__name__)
+#: Between two looks at a broker that has blocked its publishers.
+_BLOCKED_LOOK_SECONDS = 0.5
 
 
 @dataclass(slots=True)
@@ -29,11 +30,11 @@ class PublishResult:
     """What became of a batch. What is in none of these has an unknown fate: it may be sent again."""
 
     confirmed: list[UUID] = field(default_factory=list)
-    #: No queue would take it. RabbitMQ confirms such a message too: a return before the confirm means not sent.
+    #: The exchange or the queue is missing. RabbitMQ confirms what no queue takes: a return before it means not sent.
     unroutable: list[UUID] = field(default_factory=list)
     #: The queue is full (overflow reject-publish) or its leader is changing.
     nacked: list[UUID] = field(default_factory=list)
-    #: The broker closed the channel over this very message, with its words.
+    #: It cannot be written as AMQP, or the broker closed the channel over this very message; with the words for it.
     refused: dict[UUID, str] = field(default_factory=dict)
 
 
@@ -49,14 +50,23 @@ class BrokerAwayError(Exception):
 class Publisher:
     """One connection with one channel in confirm mode; not shared between threads."""
 
-    def __init__(self, settings: Settings) -> None:
-        """No connection is made yet."""
+    def __init__(self, settings: Settings, stop: threading.Event, *, name: str = "relay") -> None:
+        """No connection is made yet; `stop` ends the wait for a broker that blocks publishers."""
         self._settings = settings
+        self._stop = stop
+        self._name = name
         self._connection: Any = None
         self._channel: Any = None
+        self._blocked = False
+        self._next_tag = 0
         self._outstanding: dict[int, UUID] = {}
         self._returned: set[UUID] = set()
         self._result = PublishResult()
+
+    @property
+    def connected(self) -> bool:
+        """Whether a connection was made and not dropped since."""
+        return self._channel is not None
 
     def connect(self) -> None:
         """Connect if not connected.
@@ -64,22 +74,13 @@ class Publisher:
         Raises:
             OSError, amqp.AMQPError: no node answers.
         """
-        if self._channel is not None:
+        if self.connected:
             return
-        settings = self._settings
-        connection = amqp.Connection(
-            host=f"{settings.rabbitmq_host}:{settings.rabbitmq_port}",
-            userid=settings.rabbitmq_user,
-            password=settings.rabbitmq_password.get_secret_value(),
-            virtual_host=contract.VHOST,
-            ssl=settings.rabbitmq_tls,
-            heartbeat=0,  # we publish or are idle; a dead socket is noticed by the next publish, within its timeout
-            connect_timeout=4,
-            read_timeout=settings.rabbitmq_socket_timeout_seconds,
-            write_timeout=settings.rabbitmq_socket_timeout_seconds,
+        # No heartbeat: we publish or are idle, and a dead socket is noticed by the next publish, within its timeout.
+        self._connection = wire.connect(
+            self._settings, name=self._name, on_blocked=self._on_blocked, on_unblocked=self._on_unblocked
         )
-        connection.connect()
-        self._connection = connection
+        self._blocked = False
         self._open_channel()
 
     def close(self) -> None:
@@ -91,57 +92,75 @@ class Publisher:
     def publish(self, messages: Sequence[ClaimedMessage], *, timeout_seconds: float) -> PublishResult:
         """Send all, then wait for the broker's word on each, at most `timeout_seconds`.
 
+        A broker whose memory or disk is short blocks publishers; what was sent waits in its socket, so to send it again
+        would double it. That time does not count.
+
         Raises:
             BrokerAwayError: the connection was lost, or the broker said nothing in time.
         """
+        self._result, self._returned, self._outstanding = PublishResult(), set(), {}
         try:
-            return self._publish_together(messages, timeout_seconds)
+            self._send(messages)
+            self._await_confirms(timeout_seconds)
         except PreconditionFailed as error:
+            return self._after_refusal(messages, error, timeout_seconds)
+        except NotFound:  # the exchange is missing, and with it the way for every message
             self._open_channel()
-            if len(messages) == 1:
-                return PublishResult(refused={messages[0].message_id: str(error)})
-        except ChannelError as error:  # 404: the topology is not there. No message is to blame.
+            known = {*self._result.confirmed, *self._result.nacked, *self._result.refused}
+            self._result.unroutable = [message.message_id for message in messages if message.message_id not in known]
+        except (OSError, AMQPError) as error:
             self.close()
             raise BrokerAwayError(error, self._result) from error
-        except (OSError, amqp.AMQPError) as error:
-            self.close()
-            raise BrokerAwayError(error, self._result) from error
-        # One of them closed the channel, and the broker does not say which: send each by itself. What was confirmed
-        # before may go out twice, which the inbox absorbs.
-        return self._publish_one_by_one(messages, timeout_seconds)
+        return self._result
 
-    def _publish_one_by_one(self, messages: Sequence[ClaimedMessage], timeout_seconds: float) -> PublishResult:
+    def _after_refusal(
+        self, messages: Sequence[ClaimedMessage], error: PreconditionFailed, timeout_seconds: float
+    ) -> PublishResult:
+        """One of them closed the channel, and the broker does not say which: send each by itself.
+
+        What was confirmed before may go out twice, which the inbox absorbs.
+        """
+        self._open_channel()
+        if len(messages) == 1:
+            return PublishResult(refused={messages[0].message_id: str(error)})
         total = PublishResult()
         for message in messages:
             try:
                 one = self.publish([message], timeout_seconds=timeout_seconds)
-            except BrokerAwayError as error:
-                total.confirmed += error.result.confirmed
-                raise BrokerAwayError(error, total) from error
+            except BrokerAwayError as away:
+                total.confirmed += away.result.confirmed
+                raise BrokerAwayError(away, total) from away
             total.confirmed += one.confirmed
             total.unroutable += one.unroutable
             total.nacked += one.nacked
             total.refused |= one.refused
         return total
 
-    def _publish_together(self, messages: Sequence[ClaimedMessage], timeout_seconds: float) -> PublishResult:
-        self._result, self._returned, self._outstanding = PublishResult(), set(), {}
+    def _send(self, messages: Sequence[ClaimedMessage]) -> None:
         for message in messages:
+            try:
+                content = wire.WritableMessage(message.body, message_id=str(message.message_id), **message.properties)
+            except UnwritableMessageError as error:
+                self._result.refused[message.message_id] = str(error)
+                continue
             self._next_tag += 1
             self._outstanding[self._next_tag] = message.message_id
             self._channel.basic_publish(
-                amqp.Message(message.body, message_id=str(message.message_id), **message.properties),
-                exchange=message.exchange,
-                routing_key=message.routing_key,
-                mandatory=True,
+                content, exchange=contract.TASKS_EXCHANGE, routing_key=message.queue, mandatory=True
             )
+
+    def _await_confirms(self, timeout_seconds: float) -> None:
         deadline = time.monotonic() + timeout_seconds
         while self._outstanding:
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                raise TimeoutError(f"{len(self._outstanding)} of {len(messages)} messages not confirmed in time")
-            self._connection.drain_events(timeout=remaining)
-        return self._result
+            if self._blocked and not self._stop.is_set():
+                deadline = time.monotonic() + timeout_seconds
+            remaining_seconds = deadline - time.monotonic()
+            if remaining_seconds <= 0:
+                raise TimeoutError(f"{len(self._outstanding)} messages not confirmed in time")
+            try:
+                self._connection.drain_events(timeout=min(remaining_seconds, _BLOCKED_LOOK_SECONDS))
+            except TimeoutError:
+                continue  # nothing was said for a moment; the deadline decides
 
     def _open_channel(self) -> None:
         self._channel = self._connection.channel()
@@ -164,3 +183,9 @@ class Publisher:
 
     def _on_return(self, _error: Exception, _exchange: str, _routing_key: str, message: Any) -> None:
         self._returned.add(UUID(message.properties["message_id"]))
+
+    def _on_blocked(self, _reason: str) -> None:
+        self._blocked = True
+
+    def _on_unblocked(self) -> None:
+        self._blocked = False

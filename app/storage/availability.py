@@ -1,20 +1,61 @@
-"""Tells "PostgreSQL is away" from "PostgreSQL says no": the first is waited out, the second is a failure."""
+"""What an error of PostgreSQL means to whoever met it, told by its SQLSTATE.
+
+Who waits for a server that is away has done nothing wrong and spends no attempt. Whoever was refused, or waited too
+long for somebody else's lock, has had a try.
+"""
 
 from __future__ import annotations
 
-import psycopg
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError as PoolTimeoutError
+from enum import StrEnum
 
-#: A primary that became a standby answers, but cannot write: to us it is away (25006, read_only_sql_transaction).
-_AWAY_STATES = ("25006",)
+import psycopg
+from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeoutError
+
+
+class Trouble(StrEnum):
+    """What can be done about an error."""
+
+    AWAY = "away"  # wait: nothing was tried
+    CONTENDED = "contended"  # try again: it may pass, but it was a try
+    REFUSED = "refused"  # the same would happen again
+
+
+#: SQLSTATEs, or the class that is their beginning (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+#: What is not here is refused: the program limits (54), too, which a task meets at each try.
+_TROUBLES: tuple[tuple[str, Trouble, str], ...] = (
+    ("08", Trouble.AWAY, "no connection; PgBouncer says 08P01 when its server is away"),
+    ("25006", Trouble.AWAY, "the primary has become a standby, which answers but cannot write"),
+    ("28", Trouble.AWAY, "wrong password: an operator's mistake or a rotation under way, never the task's fault"),
+    ("3D000", Trouble.AWAY, "no such database: the server is being restored"),
+    ("53100", Trouble.AWAY, "the server's disk is full"),
+    ("53300", Trouble.AWAY, "too many connections: others hold them"),
+    ("57P", Trouble.AWAY, "shutdown, crash, start-up: the server ends or is not there yet"),
+    ("58", Trouble.AWAY, "the server's operating system failed"),
+    ("40", Trouble.CONTENDED, "deadlock or serialization: the other transaction won"),
+    ("55P03", Trouble.CONTENDED, "lock time-out: somebody holds the row or the table"),
+    ("57014", Trouble.CONTENDED, "statement time-out: the query is too slow, or waits for a lock, as it may each time"),
+)
+
+
+def trouble(error: BaseException) -> Trouble:
+    """What an error means; an error of something else than PostgreSQL is refused."""
+    if isinstance(error, PoolTimeoutError):
+        return Trouble.AWAY  # all connections of this process are in use
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if not isinstance(cause, psycopg.Error):
+        return Trouble.REFUSED
+    if cause.sqlstate is None:
+        # Not from the server: it cannot be reached, or the connection broke. libpq gives no SQLSTATE for what a server
+        # says while connecting either, so a wrong password comes here, too.
+        return Trouble.AWAY if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) else Trouble.REFUSED
+    return next((what for state, what, _ in _TROUBLES if cause.sqlstate.startswith(state)), Trouble.REFUSED)
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether trying the same again later can help: no connection, shutdown, failover, deadlock, statement timeout."""
-    if isinstance(error, PoolTimeoutError | psycopg.OperationalError | psycopg.InterfaceError):
-        return True
-    if isinstance(error, DBAPIError):
-        if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
-            return True
-        return getattr(error.orig, "sqlstate", None) in _AWAY_STATES
-    return False
+    """Whether PostgreSQL cannot be had at all: waiting for it spends no attempt."""
+    return trouble(error) is Trouble.AWAY
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the same may succeed later: what a loop that must never end tries again."""
+    return trouble(error) is not Trouble.REFUSED

@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
@@ -28,7 +26,7 @@ class UserEvent:
     amount: int
     type: str
     occurred_at: datetime
-    payload: dict[str, Any]
+    payload: str  # JSON, as it was sent
 
 
 # `fresh` is the inbox: only events that are new there reach `events` and `accounts`.
@@ -78,7 +76,7 @@ def store(
             "amounts": [event.amount for event in unique],
             "types": [event.type for event in unique],
             "occurred_ats": [event.occurred_at for event in unique],
-            "payloads": [orjson.dumps(event.payload).decode() for event in unique],
+            "payloads": [event.payload for event in unique],
             "job_id": job_id,
             "task_id": task_id,
             "attempt": attempt,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from uuid_utils.compat import uuid7
+
+#: Of the ids that are made from names which are no UUIDs.
+_TASK_NAMESPACE = UUID("6d0a3c1e-4d3f-5a0e-9a55-6d696c6c7261")
 
 
 def new_id() -> UUID:
@@ -22,3 +25,19 @@ def first_id_at(moment: datetime) -> UUID:
 def created_at(identifier: UUID) -> datetime:
     """Return the moment that a UUIDv7 carries."""
     return datetime.fromtimestamp((identifier.int >> 80) / 1000, tz=UTC)
+
+
+def uuid_or_none(value: object) -> UUID | None:
+    """The UUID that a text is, if it is one."""
+    try:
+        return UUID(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def task_uuid(task_id: object) -> UUID | None:
+    """What a task is recorded under. Celery takes any text as an id (`order-7`): the same text gives the same UUID."""
+    if task_id is None or task_id == "":
+        return None
+    name = str(task_id).encode("utf-8", "backslashreplace").decode()
+    return uuid_or_none(name) or uuid5(_TASK_NAMESPACE, name)

@@ -4,23 +4,48 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
-from app.storage import retention
+from app import contract
+from app.errors import QueueStillUsedError
+from app.storage import partitions
+from app.storage.ddl import giving_way
 from app.storage.engine import engine
 
+#: For how long a migration, and then a partition, is tried again while others hold what it needs.
+_PATIENCE_SECONDS = 60.0
+
+log = structlog.get_logger(__name__)
+
 _REVISION = text("SELECT version_num FROM alembic_version")
+_UNDECLARED = text("""
+    SELECT queue, count(*) AS messages FROM outbox_pending WHERE NOT queue = ANY (:declared) GROUP BY queue
+""")
 
 
 def migrate() -> None:
-    """Run all outstanding migrations, then create the next days' partitions."""
-    command.upgrade(_config(), "head")
+    """Run all outstanding migrations, then create the next days' partitions.
+
+    Raises:
+        QueueStillUsedError: the outbox holds work for a queue that is not declared; no relay would ever take it.
+    """
+    giving_way(lambda: command.upgrade(_config(), "head"), patience_seconds=_PATIENCE_SECONDS)
     with engine().begin() as connection:
-        retention.create_partitions(connection)
+        _refuse_removed_queues(connection)
+    for partition, reason in partitions.create(engine(), patience_seconds=_PATIENCE_SECONDS).put_off:
+        # No reason to refuse a deployment: the default partition takes the rows, and retention tries again.
+        log.warning("partition_put_off", partition=partition, reason=reason)
+
+
+def _refuse_removed_queues(connection: Connection) -> None:
+    waiting = connection.execute(_UNDECLARED, {"declared": list(contract.queue_names())}).all()
+    if waiting:
+        raise QueueStillUsedError(", ".join(f"{row.queue} ({row.messages} messages in the outbox)" for row in waiting))
 
 
 def outstanding(connection: Connection) -> str | None:

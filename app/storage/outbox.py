@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -28,8 +27,6 @@ class OutboxMessage:
     task_id: UUID
     task_name: str
     queue: str
-    exchange: str
-    routing_key: str
     properties: dict[str, Any]
     body: bytes
     job_id: UUID | None = None
@@ -43,14 +40,10 @@ class ClaimedMessage:
     """A message that this relay may publish until its lease ends."""
 
     message_id: UUID
-    attempts: int
-    due_at: datetime
     task_id: UUID
     job_id: UUID | None
     task_name: str
     queue: str
-    exchange: str
-    routing_key: str
     properties: dict[str, Any]
     body: bytes
 
@@ -58,23 +51,22 @@ class ClaimedMessage:
 #: The rest of any statement whose WITH defines `message` (the gateway's accepts the job in the same one).
 ENQUEUE_MESSAGES = """
     pending AS (
-        INSERT INTO outbox_pending (message_id, queue, attempts, due_at, available_at)
-        SELECT message_id, queue, 0, now() + make_interval(secs => delay_seconds),
+        INSERT INTO outbox_pending (message_id, queue, body_bytes, due_at, available_at)
+        SELECT message_id, queue, octet_length(body), now() + make_interval(secs => delay_seconds),
                now() + make_interval(secs => delay_seconds)
         FROM message
     )
-    INSERT INTO outbox (message_id, job_id, task_id, task_name, queue, exchange, routing_key, properties, body)
-    SELECT message_id, job_id, task_id, task_name, queue, exchange, routing_key, cast(properties AS json), body
+    INSERT INTO outbox (message_id, job_id, task_id, task_name, queue, properties, body)
+    SELECT message_id, job_id, task_id, task_name, queue, cast(properties AS json), body
     FROM message
 """
 ENQUEUE: TextClause = text(f"""
     WITH message AS (
         SELECT * FROM unnest(
             cast(:message_ids AS uuid[]), cast(:job_ids AS uuid[]), cast(:task_ids AS uuid[]),
-            cast(:task_names AS text[]), cast(:queues AS text[]), cast(:exchanges AS text[]),
-            cast(:routing_keys AS text[]), cast(:properties AS text[]), cast(:bodies AS bytea[]),
-            cast(:delays AS float8[])
-        ) AS m(message_id, job_id, task_id, task_name, queue, exchange, routing_key, properties, body, delay_seconds)
+            cast(:task_names AS text[]), cast(:queues AS text[]), cast(:properties AS text[]),
+            cast(:bodies AS bytea[]), cast(:delays AS float8[])
+        ) AS m(message_id, job_id, task_id, task_name, queue, properties, body, delay_seconds)
     ), {ENQUEUE_MESSAGES}""")  # noqa: S608 - our own text
 
 
@@ -86,8 +78,6 @@ def enqueue_parameters(messages: Sequence[OutboxMessage]) -> dict[str, list[Any]
         "task_ids": [m.task_id for m in messages],
         "task_names": [m.task_name for m in messages],
         "queues": [m.queue for m in messages],
-        "exchanges": [m.exchange for m in messages],
-        "routing_keys": [m.routing_key for m in messages],
         "properties": [orjson.dumps(m.properties).decode() for m in messages],
         "bodies": [m.body for m in messages],
         "delays": [m.delay_seconds for m in messages],
@@ -100,38 +90,41 @@ def enqueue(connection: Connection, messages: Sequence[OutboxMessage]) -> None:
         connection.execute(ENQUEUE, enqueue_parameters(messages))
 
 
-# The inner query walks the index (queue, message_id); rows under another relay's lease are passed over.
+# The index (queue, available_at) ends where the rows begin that are not due, or under another relay's lease: however
+# many wait for their time, a claim does not see them. The second step bounds the bytes; the first message always fits.
 _CLAIM = text("""
-    WITH claimed AS (
-        SELECT message_id FROM outbox_pending
+    WITH available AS (
+        SELECT message_id, available_at, body_bytes FROM outbox_pending
         WHERE queue = :queue AND available_at <= now()
-        ORDER BY message_id LIMIT :most
+        ORDER BY available_at LIMIT :most
         FOR UPDATE SKIP LOCKED
+    ), fitting AS (
+        SELECT message_id FROM (
+            SELECT message_id, sum(body_bytes) OVER (ORDER BY available_at, message_id) - body_bytes AS bytes_before
+            FROM available
+        ) AS counted WHERE bytes_before < :most_bytes
     ), leased AS (
-        UPDATE outbox_pending p
-        SET available_at = now() + make_interval(secs => :lease_seconds), attempts = least(p.attempts + 1, 32000)
-        FROM claimed WHERE p.message_id = claimed.message_id
-        RETURNING p.message_id, p.attempts, p.due_at
+        UPDATE outbox_pending p SET available_at = now() + make_interval(secs => :lease_seconds)
+        FROM fitting WHERE p.message_id = fitting.message_id
+        RETURNING p.message_id, p.due_at
     )
-    SELECT leased.message_id, leased.attempts, leased.due_at, o.task_id, o.job_id, o.task_name, o.queue,
-           o.exchange, o.routing_key, o.properties, o.body
+    SELECT o.message_id, o.task_id, o.job_id, o.task_name, o.queue, o.properties, o.body
     FROM leased JOIN outbox o USING (message_id)
-    ORDER BY leased.message_id
+    ORDER BY leased.due_at, o.message_id
 """)
 
 
-def claim(connection: Connection, *, queue: str, most: int, lease_seconds: float) -> list[ClaimedMessage]:
-    """Lease up to `most` messages of a queue, oldest first; commit at once, then publish."""
-    rows = connection.execute(_CLAIM, {"queue": queue, "most": most, "lease_seconds": lease_seconds})
-    return [ClaimedMessage(**row) for row in rows.mappings()]
+def claim(
+    connection: Connection, *, queue: str, most: int, most_bytes: int, lease_seconds: float
+) -> list[ClaimedMessage]:
+    """Lease messages of a queue, oldest first, within both bounds; commit at once, then publish."""
+    parameters = {"queue": queue, "most": most, "most_bytes": most_bytes, "lease_seconds": lease_seconds}
+    return [ClaimedMessage(**row) for row in connection.execute(_CLAIM, parameters).mappings()]
 
 
 _IDS = bindparam("ids", type_=ARRAY(PG_UUID(as_uuid=True)))
 _CONFIRMED = text("DELETE FROM outbox_pending WHERE message_id = ANY(:ids)").bindparams(_IDS)
-_RELEASE = text("""
-    UPDATE outbox_pending SET available_at = now() + make_interval(secs => :delay_seconds)
-    WHERE message_id = ANY(:ids)
-""").bindparams(_IDS)
+_RELEASE = text("UPDATE outbox_pending SET available_at = now() WHERE message_id = ANY(:ids)").bindparams(_IDS)
 
 
 def mark_confirmed(connection: Connection, message_ids: Sequence[UUID]) -> None:
@@ -139,9 +132,9 @@ def mark_confirmed(connection: Connection, message_ids: Sequence[UUID]) -> None:
     connection.execute(_CONFIRMED, {"ids": list(message_ids)})
 
 
-def release(connection: Connection, message_ids: Sequence[UUID], *, delay_seconds: float) -> None:
-    """These were not taken by the broker: any relay may try again after the delay."""
-    connection.execute(_RELEASE, {"ids": list(message_ids), "delay_seconds": delay_seconds})
+def release(connection: Connection, message_ids: Sequence[UUID]) -> None:
+    """These were not taken by the broker: any relay may try again."""
+    connection.execute(_RELEASE, {"ids": list(message_ids)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,9 +146,9 @@ class Backlog:
     oldest_age_seconds: float
 
 
-#: The age counts from when a message was due: a retry that waits on purpose is not late.
+#: Of what is due: a task that waits for its time is not late, and no reason to refuse others.
 BACKLOG = text("""
     SELECT queue, count(*) AS messages,
-           greatest(coalesce(extract(epoch FROM now() - min(due_at)), 0), 0)::float8 AS oldest_age_seconds
-    FROM outbox_pending GROUP BY queue
+           greatest(extract(epoch FROM now() - min(due_at)), 0)::float8 AS oldest_age_seconds
+    FROM outbox_pending WHERE due_at <= now() GROUP BY queue
 """)

@@ -1,131 +1,130 @@
-"""Partitions made ahead and dropped when their time is over; the scheduled command `python -m app retention`."""
+"""The steps of the scheduled command `python -m app retention`: each by itself, so that none stops another."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import text
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Engine
 
 from app.settings import Settings
-from app.storage.identifiers import first_id_at
+from app.storage import partitions
+from app.storage.availability import is_away
+from app.storage.partitions import TABLES, Changes, PartitionedTable
 
-#: Partitions made ahead, in days: the command may fail for a long weekend before rows fall into the default one.
-DAYS_AHEAD = 4
-#: Rows deleted per statement where rows must be deleted: short transactions, no long locks.
-DELETE_BATCH = 10_000
+#: For how long partitions are tried again while others hold their locks; then they are put off until the next run.
+PATIENCE_SECONDS = 120.0
+#: Pages read by one DELETE (8 KiB each). A table is walked page by page: no index on a time that every insert would pay
+#: for, and no statement that grows with the table (A5).
+_PAGES = 4096
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartitionedTable:
-    """A table with a partition a day; `by_id`: bounds are UUIDv7s, else timestamps."""
-
-    name: str
-    by_id: bool
-
-
-TABLES = (
-    PartitionedTable(name="jobs", by_id=True),
-    PartitionedTable(name="outbox", by_id=True),
-    PartitionedTable(name="task_failures", by_id=True),
-    PartitionedTable(name="events", by_id=False),
-)
+_LEAVES = text("""
+    SELECT coalesce(relid, :table)::regclass::text AS name, pg_relation_size(coalesce(relid, :table)) / 8192 AS pages
+    FROM (SELECT 1) one LEFT JOIN pg_partition_tree(:table) tree ON tree.isleaf
+""")
+_SUCCEEDED = text("""
+    INSERT INTO retention_steps (step, succeeded_at) VALUES (:step, now())
+    ON CONFLICT (step) DO UPDATE SET succeeded_at = excluded.succeeded_at
+""")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RetentionReport:
-    """What one run did."""
+class StepReport:
+    """What one step did. `error`: why it did not do all of it; `refused`: waiting will not help."""
 
-    partitions_created: tuple[str, ...]
-    partitions_dropped: tuple[str, ...]
-    inbox_rows_deleted: int
-    idempotency_keys_deleted: int
-
-
-def partition_name(table: str, day: datetime) -> str:
-    """`jobs_20261122`: the day is read back from the name when partitions are dropped."""
-    return f"{table}_{day:%Y%m%d}"
+    step: str
+    partitions: tuple[str, ...] = ()
+    rows_deleted: int = 0
+    error: str | None = None
+    refused: bool = False
 
 
-def partition_statement(table: PartitionedTable, day: datetime) -> str:
-    """The DDL of one day's partition; UTC days."""
-    begin, end = day, day + timedelta(days=1)
-    bounds = (first_id_at(begin), first_id_at(end)) if table.by_id else (begin.isoformat(), end.isoformat())
-    return (
-        f"CREATE TABLE IF NOT EXISTS {partition_name(table.name, day)} PARTITION OF {table.name} "
-        f"FOR VALUES FROM ('{bounds[0]}') TO ('{bounds[1]}')"
-    )
+def run(
+    database: Engine, settings: Settings, *, now: datetime | None = None, patience_seconds: float = PATIENCE_SECONDS
+) -> list[StepReport]:
+    """Create what is coming, drop what is over. The time of a step's last success stands in `retention_steps`.
 
-
-def expired(table: str, partitions: list[str], *, now: datetime, keep_days: int) -> list[str]:
-    """The partitions whose whole day lies further back than `keep_days`."""
-    oldest_kept = partition_name(table, now - timedelta(days=keep_days))
-    dated = [name for name in partitions if name.removeprefix(f"{table}_").isdigit()]
-    return sorted(name for name in dated if name < oldest_kept)
-
-
-def create_partitions(connection: Connection, *, now: datetime | None = None) -> tuple[str, ...]:
-    """Make the partitions from today to `DAYS_AHEAD` days on; those that exist stay as they are."""
-    today = (now or datetime.now(UTC)).replace(hour=0, minute=0, second=0, microsecond=0)
-    created: list[str] = []
-    for table in TABLES:
-        existing = set(_partitions(connection, table.name))
-        for ahead in range(DAYS_AHEAD + 1):
-            day = today + timedelta(days=ahead)
-            if partition_name(table.name, day) not in existing:
-                connection.execute(text(partition_statement(table, day)))
-                created.append(partition_name(table.name, day))
-    return tuple(created)
-
-
-def run(connection: Connection, settings: Settings, *, now: datetime | None = None) -> RetentionReport:
-    """Create what is coming, drop what is over. Each statement commits by itself: pass an autocommit connection."""
-    now = now or datetime.now(UTC)
-    created = create_partitions(connection, now=now)
+    Raises:
+        sqlalchemy.exc.DBAPIError: PostgreSQL is away.
+    """
+    moment = now or datetime.now(UTC)
     keep_days = {
         "jobs": settings.retention_jobs_days,
         "outbox": settings.retention_outbox_days,
         "task_failures": settings.retention_jobs_days,
         "events": settings.retention_events_days,
     }
-    dropped: list[str] = []
-    for table in TABLES:
-        names = expired(table.name, _partitions(connection, table.name), now=now, keep_days=keep_days[table.name])
-        for name in names:
-            if table.name == "outbox" and _still_pending(connection, name):
-                continue  # a broker that was away for a week: what it has not confirmed is not ours to drop
-            connection.execute(text(f"DROP TABLE {name}"))
-            dropped.append(name)
-    return RetentionReport(
-        partitions_created=created,
-        partitions_dropped=tuple(dropped),
-        inbox_rows_deleted=_delete_in_batches(
-            connection, "inbox", "executed_at", now - timedelta(days=settings.retention_inbox_days)
-        ),
-        idempotency_keys_deleted=_delete_in_batches(connection, "idempotency_keys", "expires_at", now),
-    )
+
+    def create() -> StepReport:
+        changes = partitions.create(database, now=moment, patience_seconds=patience_seconds)
+        return _of_partitions("create_partitions", changes)
+
+    def drop() -> StepReport:
+        changes = partitions.drop(database, now=moment, keep_days=keep_days, patience_seconds=patience_seconds)
+        return _of_partitions("drop_partitions", changes)
+
+    def defaults() -> StepReport:
+        return StepReport(
+            step="default_partitions",
+            rows_deleted=sum(_delete_default(database, table, moment, keep_days) for table in TABLES),
+        )
+
+    def inbox() -> StepReport:
+        before = moment - timedelta(days=settings.retention_inbox_days)
+        return StepReport(step="inbox", rows_deleted=_delete(database, "inbox", "executed_at < :before", before))
+
+    def keys() -> StepReport:
+        deleted = _delete(database, "idempotency_keys", "expires_at < :before", moment)
+        return StepReport(step="idempotency_keys", rows_deleted=deleted)
+
+    steps: Mapping[str, Callable[[], StepReport]] = {
+        "create_partitions": create,
+        "drop_partitions": drop,
+        "default_partitions": defaults,
+        "inbox": inbox,
+        "idempotency_keys": keys,
+    }
+    return [_run(database, name, step) for name, step in steps.items()]
 
 
-def _partitions(connection: Connection, table: str) -> list[str]:
-    rows = connection.execute(
-        text("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = cast(:table AS regclass)"),
-        {"table": table},
-    )
-    return [str(name) for name in rows.scalars()]
+def _run(database: Engine, name: str, step: Callable[[], StepReport]) -> StepReport:
+    try:
+        report = step()
+        if report.error is None:
+            with database.begin() as connection:
+                connection.execute(_SUCCEEDED, {"step": name})
+    except Exception as error:
+        if is_away(error):
+            raise
+        return StepReport(step=name, error=str(error).splitlines()[0], refused=True)
+    return report
 
 
-def _still_pending(connection: Connection, partition: str) -> bool:
-    statement = f"SELECT EXISTS (SELECT FROM {partition} JOIN outbox_pending USING (message_id))"  # noqa: S608 - own name
-    return bool(connection.execute(text(statement)).scalar())
+def _of_partitions(step: str, changes: Changes) -> StepReport:
+    error = "; ".join(f"{name}: {reason}" for name, reason in changes.put_off)
+    return StepReport(step=step, partitions=changes.done, error=error or None)
 
 
-def _delete_in_batches(connection: Connection, table: str, column: str, before: datetime) -> int:
-    statement = text(
-        f"DELETE FROM {table} t USING (SELECT tableoid, ctid FROM {table} WHERE {column} < :before LIMIT :most) old "  # noqa: S608
-        "WHERE t.ctid = old.ctid AND t.tableoid = old.tableoid"
-    )
-    total = 0
-    while deleted := connection.execute(statement, {"before": before, "most": DELETE_BATCH}).rowcount:
-        total += deleted
-    return total
+def _delete_default(database: Engine, table: PartitionedTable, now: datetime, keep_days: Mapping[str, int]) -> int:
+    """Rows that fell into the default partition: no partition of theirs will ever be dropped."""
+    before = now - timedelta(days=keep_days[table.name])
+    begin = f"{table.key} < '{table.bound(before)}'"
+    if table.name == "outbox":
+        begin += " AND NOT EXISTS (SELECT FROM outbox_pending p WHERE p.message_id = t.message_id)"
+    return _delete(database, table.default, begin, before)
+
+
+def _delete(database: Engine, table: str, condition: str, before: datetime) -> int:
+    deleted = 0
+    with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for leaf in connection.execute(_LEAVES, {"table": table}).all():
+            statement = text(
+                f"DELETE FROM {leaf.name} t WHERE t.ctid >= cast(:first AS tid) AND t.ctid < cast(:end AS tid) "  # noqa: S608 - own names
+                f"AND {condition}"
+            )
+            for page in range(0, leaf.pages, _PAGES):
+                bounds = {"first": f"({page},0)", "end": f"({page + _PAGES},0)", "before": before}
+                deleted += connection.execute(statement, bounds).rowcount
+    return deleted

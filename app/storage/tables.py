@@ -13,6 +13,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Float,
+    Integer,
     LargeBinary,
     MetaData,
     SmallInteger,
@@ -53,8 +54,6 @@ outbox = Table(
     Column("task_id", Uuid, nullable=False),
     Column("task_name", Text, nullable=False),
     Column("queue", Text, nullable=False),
-    Column("exchange", Text, nullable=False),
-    Column("routing_key", Text, nullable=False),
     Column("properties", JSON, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
@@ -65,7 +64,7 @@ outbox_pending = Table(
     metadata,
     Column("message_id", Uuid, primary_key=True),
     Column("queue", Text, nullable=False),
-    Column("attempts", SmallInteger, nullable=False),
+    Column("body_bytes", Integer, nullable=False),  # so that a claim can be bounded before it reads bodies
     _at("due_at"),  # when it should first be sent
     _at("available_at"),  # when a relay may take it: the due time, or the end of a lease
 )

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
 import tenacity
-from celery import Task
 from celery.exceptions import Ignore, Reject, Retry
 from sqlalchemy.exc import DBAPIError
 
 from app import contract
+from app.brokers.transactional import TransactionalTask
 from app.errors import DependencyAwayError
 from app.failpoints import Failpoint, failpoint
 from app.settings import load
 from app.storage import failures
 from app.storage.engine import engine
 from app.storage.failures import TaskFailure
+from app.storage.identifiers import task_uuid, uuid_or_none
+from app.tasks.evidence import failure_of
 from app.tasks.retries import retry_delay_seconds, wait_out
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 
-class MillraceTask(Task):  # type: ignore[type-arg]  # only the stubs' Task takes parameters
+class MillraceTask(TransactionalTask):
     """What Celery's Task does not do by itself."""
 
     Request = "app.worker.request:MillraceRequest"
@@ -34,13 +37,15 @@ class MillraceTask(Task):  # type: ignore[type-arg]  # only the stubs' Task take
     @property
     def job_id(self) -> UUID | None:
         """The job that this message belongs to; a task sent by hand has none."""
-        value = getattr(self.request, contract.MESSAGE_JOB_ID, None)
-        return UUID(value) if value else None
+        return uuid_or_none(getattr(self.request, contract.MESSAGE_JOB_ID, None))
 
     @property
     def task_id(self) -> UUID:
-        """The id of this task; a retry and a replay keep it."""
-        return UUID(self.request.id)
+        """The id of this task, or what stands for it; a retry and a replay keep it."""
+        identifier = task_uuid(self.request.id)
+        if identifier is None:
+            raise RuntimeError("not in a run of a task")
+        return identifier
 
     @property
     def attempt(self) -> int:
@@ -57,14 +62,21 @@ class MillraceTask(Task):  # type: ignore[type-arg]  # only the stubs' Task take
 
         Raises:
             Ignore: parked; the message is acknowledged and its copy comes back after the delay, at the same attempt.
+            DependencyAwayError: this attempt has been parked for hours; it counts as failed.
         """
-        patience_seconds = load().dependency_wait_seconds
+        settings = load()
         try:
-            return wait_out(body, patience_seconds=patience_seconds)
+            return wait_out(body, patience_seconds=settings.dependency_wait_seconds)
         except DependencyAwayError as error:
-            delay_seconds = max(1, math.ceil(patience_seconds))
+            since = float(getattr(self.request, contract.MESSAGE_PARKED_SINCE, None) or time.time())
+            if time.time() - since > settings.dependency_patience_hours * 3600:
+                raise
+            delay_seconds = max(1, math.ceil(settings.dependency_wait_seconds))
             log.warning("task_parked", delay_seconds=delay_seconds, reason=str(error))
-            again = self.signature_from_request(self.request, countdown=delay_seconds, retries=self.request.retries)
+            again = self.signature_from_request(
+                self.request, countdown=delay_seconds, retries=self.request.retries,
+                headers=self._headers() | {contract.MESSAGE_PARKED_SINCE: since},
+            )  # fmt: skip
             try:
                 again.apply_async()
             except Exception as publish_error:
@@ -75,13 +87,16 @@ class MillraceTask(Task):  # type: ignore[type-arg]  # only the stubs' Task take
     def retry_later(self, error: Exception) -> Retry:
         """Send the next attempt, later each time; after the last, `error` is raised and the message dies.
 
+        The next attempt has patience of its own.
+
         Raises:
             Retry: always, unless it was the last attempt: then `error`.
         """
         settings = load()
         delay_seconds = retry_delay_seconds(self.request.retries, base_seconds=settings.retry_base_seconds)
+        headers = {name: value for name, value in self._headers().items() if name != contract.MESSAGE_PARKED_SINCE}
         try:
-            return self.retry(exc=error, countdown=delay_seconds, max_retries=settings.retry_max)
+            return self.retry(exc=error, countdown=delay_seconds, max_retries=settings.retry_max, headers=headers)
         except Retry:
             failpoint(Failpoint.WORKER_AFTER_RETRY_PUBLISH)
             raise
@@ -89,32 +104,28 @@ class MillraceTask(Task):  # type: ignore[type-arg]  # only the stubs' Task take
             # Celery dead-letters a task whose retry could not be published; but that is the broker's failure.
             raise Reject(rejection.args[0], requeue=True) from rejection
 
+    def _headers(self) -> dict[str, Any]:
+        """The message's own headers, less what the broker wrote into them, as Celery copies them."""
+        return dict(self.request.as_execution_options()["headers"])
+
     def on_retry(self, exc: Exception, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
         """Celery's hook, in the child, after the next attempt was sent."""
-        self.record_failure(exc, task_id, reason="retried", traceback=str(einfo))
+        self._record(exc, reason="retried", traceback=str(einfo))
 
     def on_failure(self, exc: Exception, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
-        """Celery's hook: in the child when the task failed for good, in the parent at a hard time limit."""
-        hard_limit = type(exc).__name__ == "TimeLimitExceeded"
-        self.record_failure(exc, task_id, reason="time_limit" if hard_limit else "failed", traceback=str(einfo))
+        """Celery's hook: in the child when the task failed for good.
 
-    def record_failure(self, exc: BaseException, task_id: str, *, reason: str, traceback: str = "") -> None:
+        Celery calls it in the parent, too, at a hard time limit. There is no request there, so nothing is recorded:
+        that is `MillraceRequest`'s.
+        """
+        self._record(exc, reason="failed", traceback=str(einfo))
+
+    def _record(self, exc: BaseException, *, reason: str, traceback: str) -> None:
         """Append to task_failures; if PostgreSQL is away the dead letter says less, and the log line still says it."""
-        settings = load()
-        failure = TaskFailure(
-            task_id=UUID(task_id),
-            task_name=self.name,
-            job_id=self.job_id,
-            queue=settings.worker_queue.value,
-            attempt=self.attempt,
-            reason=reason,
-            exception_type=type(exc).__name__,
-            exception_message=str(exc),
-            traceback=traceback,
-            worker=str(self.request.hostname or ""),
-            version=settings.version,
-        )
-        record_quietly([failure])
+        worker = str(self.request.hostname or "")
+        failure = failure_of(vars(self.request), exc, reason=reason, worker=worker, traceback=traceback)
+        if failure is not None:
+            record_quietly([failure])
 
 
 def record_quietly(batch: list[TaskFailure]) -> None:

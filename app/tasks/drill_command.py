@@ -5,6 +5,7 @@ Only workers with MILLRACE_DRILLS_ENABLED know the task; for others it is an unk
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -12,7 +13,6 @@ from uuid import UUID, uuid4
 from app import contract
 from app.brokers.celery_app import celery_app
 from app.brokers.transactional import captured
-from app.contract import QueueClass
 from app.storage import outbox
 from app.storage.engine import engine
 from app.tasks import drills
@@ -29,20 +29,20 @@ class SentDrill:
     fault: str
 
 
-def send(fault: drills.Fault, queue: QueueClass) -> SentDrill:
+def send(fault: drills.Fault, queue: str) -> SentDrill:
     """Write a drill to the outbox, with an event of its own that is stored once the fault is out."""
     switch, event_id = str(uuid4()), str(uuid4())
     event = {
         "event_id": event_id,
         "type": "drill",
         "occurred_at": datetime.now(UTC).isoformat(),
-        "payload": {"user_id": "drill", "amount": 1},
+        "payload": json.dumps({"user_id": "drill", "amount": 1}),
     }
     with captured() as messages:
-        result = celery_app.send_task(contract.TASK_DRILL, args=[fault, switch, event], queue=queue.value)
+        result = celery_app.send_task(contract.TASK_DRILL, args=[fault, switch, event], queue=queue)
     with engine().begin() as connection:
         outbox.enqueue(connection, messages)
-    return SentDrill(task_id=str(result.id), switch=switch, event_id=event_id, queue=queue.value, fault=fault)
+    return SentDrill(task_id=str(result.id), switch=switch, event_id=event_id, queue=queue, fault=fault)
 
 
 def mend(switch: UUID) -> None:

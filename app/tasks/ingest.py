@@ -105,7 +105,7 @@ def _send_alone(task: MillraceTask, connection: Any, event: dict[str, Any], erro
         result = celery_app.send_task(
             contract.TASK_INGEST_EVENT,
             args=[event],
-            queue=contract.QueueClass.BULK.value,
+            queue=contract.EVENT_LIST_QUEUE,
             retries=1,
             countdown=retry_delay_seconds(0, base_seconds=settings.retry_base_seconds),
             headers=_job_header(task),
@@ -114,7 +114,7 @@ def _send_alone(task: MillraceTask, connection: Any, event: dict[str, Any], erro
         task_id=UUID(result.id),
         task_name=contract.TASK_INGEST_EVENT,
         job_id=task.job_id,
-        queue=settings.worker_queue.value,
+        queue=settings.worker_queue,
         attempt=1,
         reason="retried",
         exception_type=type(error).__name__,
@@ -141,7 +141,7 @@ def _split(task: MillraceTask, chunk: list[dict[str, Any]], *, reason: str) -> N
 
 
 def _send(task: MillraceTask, name: str, argument: Any) -> None:
-    celery_app.send_task(name, args=[argument], queue=contract.QueueClass.BULK.value, headers=_job_header(task))
+    celery_app.send_task(name, args=[argument], queue=contract.EVENT_LIST_QUEUE, headers=_job_header(task))
 
 
 def _job_header(task: MillraceTask) -> dict[str, str]:

@@ -10,6 +10,7 @@ import orjson
 from kombu import serialization
 
 from app import contract
+from app.storage.identifiers import uuid_or_none
 
 #: What workers accept (`accept_content` of the Celery app).
 ACCEPTED = frozenset({"application/json"})
@@ -103,11 +104,3 @@ def event_ids_of(task_name: str | None, call: Call | None) -> list[UUID]:
 
 def _argument(call: Call, position: int, name: str) -> Any:
     return call.args[position] if len(call.args) > position else call.kwargs.get(name)
-
-
-def uuid_or_none(value: Any) -> UUID | None:
-    """A UUID, if it is one."""
-    try:
-        return UUID(str(value))
-    except ValueError:
-        return None

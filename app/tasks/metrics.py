@@ -7,8 +7,7 @@ from prometheus_client import Counter, Histogram
 from app import contract
 from app.settings import load
 
-#: A bucket edge stands at exactly 1 s, where the objective for interactive tasks is.
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+_SECONDS = contract.START_DELAY_EDGES_SECONDS
 
 OUTCOMES = Counter(
     contract.METRIC_TASK_OUTCOMES.removesuffix("_total"), "Ended task runs", ["queue", "task", "outcome"]
@@ -28,12 +27,12 @@ _OUTCOMES = ("succeeded", "failed", "retried", "rejected", "worker_lost", "parke
 
 def count_outcome(task: str, outcome: str) -> None:
     """One run of a task ended so."""
-    OUTCOMES.labels(load().worker_queue.value, task, outcome).inc()
+    OUTCOMES.labels(load().worker_queue, task, outcome).inc()
 
 
 def initialise(tasks: list[str]) -> None:
     """Begin every series at 0: the first failure of a series that is born at 1 is invisible to `rate`."""
-    queue = load().worker_queue.value
+    queue = load().worker_queue
     for task in tasks:
         for outcome in _OUTCOMES:
             OUTCOMES.labels(queue, task, outcome)

@@ -15,6 +15,8 @@ T = TypeVar("T")
 
 #: No delay grows beyond this, in seconds.
 MAX_DELAY_SECONDS = 600.0
+#: More of them are no longer a float.
+_MOST_DOUBLINGS = 1000
 
 
 def retry_delay_seconds(retries: int, *, base_seconds: float, jitter: Callable[[], float] = random.random) -> int:
@@ -22,7 +24,7 @@ def retry_delay_seconds(retries: int, *, base_seconds: float, jitter: Callable[[
 
     Jitter spreads what failed together, so that it does not come back together.
     """
-    delay = min(base_seconds * float(2**retries), MAX_DELAY_SECONDS)
+    delay = min(base_seconds * float(2 ** min(retries, _MOST_DOUBLINGS)), MAX_DELAY_SECONDS)
     return max(1, round(delay * (0.5 + jitter())))
 
 

@@ -1,7 +1,11 @@
-"""What an event means: whose it is and what it is worth. Pure; a refusal is an exception."""
+"""What an event means: whose it is and what it is worth. Pure; a refusal is an exception.
+
+A message carries an event's payload as JSON text. It is read here to look into it, and stored as the text that came.
+"""
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -39,9 +43,10 @@ def read_event(message: Any) -> UserEvent:
         PoisonEventError: it can never be stored; the message names the field.
     """
     try:
-        payload = message["payload"]
+        text = message["payload"]
+        payload = json.loads(text)  # and not orjson, which makes a float of a whole number of more than 64 bits
         if not isinstance(payload, dict):
-            raise TypeError("payload is not an object")
+            raise TypeError("payload is not the text of an object")
         event_type = str(message["type"])
         return UserEvent(
             event_id=UUID(message["event_id"]),
@@ -49,7 +54,7 @@ def read_event(message: Any) -> UserEvent:
             amount=amount_of(payload),
             type=event_type,
             occurred_at=datetime.fromisoformat(message["occurred_at"]),
-            payload=payload,
+            payload=text,
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise PoisonEventError(f"{type(error).__name__}: {error}") from error

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from prometheus_client import Gauge
 
 from app import contract
-from app.contract import QueueClass
 from app.storage.outbox import Backlog
 
 _PENDING = Gauge(contract.METRIC_OUTBOX_PENDING, "Messages that the broker has not confirmed.", ["queue"])
@@ -15,9 +14,9 @@ _AGE = Gauge(contract.METRIC_OUTBOX_AGE_SECONDS, "Age of the oldest unconfirmed 
 
 
 def show(backlogs: Sequence[Backlog]) -> None:
-    """Show what waits; a class without a row has nothing waiting."""
+    """Show what waits; a queue without a row has nothing waiting."""
     by_queue = {backlog.queue: backlog for backlog in backlogs}
-    for queue in QueueClass:
-        backlog = by_queue.get(queue.value)
-        _PENDING.labels(queue.value).set(backlog.messages if backlog else 0)
-        _AGE.labels(queue.value).set(backlog.oldest_age_seconds if backlog else 0.0)
+    for queue in contract.queue_names():
+        backlog = by_queue.get(queue)
+        _PENDING.labels(queue).set(backlog.messages if backlog else 0)
+        _AGE.labels(queue).set(backlog.oldest_age_seconds if backlog else 0.0)

@@ -7,10 +7,10 @@ import ssl
 import time
 
 from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
-from prometheus_client.multiprocess import MultiProcessCollector
 
 from app.certificates import Certificates
 from app.settings import Settings
+from app.telemetry.metrics_files import SteadyCollector
 
 
 def registry() -> CollectorRegistry:
@@ -21,7 +21,7 @@ def registry() -> CollectorRegistry:
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return REGISTRY
     summed = CollectorRegistry()
-    MultiProcessCollector(summed)  # type: ignore[no-untyped-call]
+    SteadyCollector(summed)  # type: ignore[no-untyped-call]
     return summed
 
 

@@ -6,8 +6,8 @@ Celery acknowledges undecodable messages, and so loses them (research/celery.md,
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
-from uuid import UUID
 
 import structlog
 from celery.worker.consumer import Consumer
@@ -16,11 +16,12 @@ from celery.worker.consumer.gossip import Gossip
 from celery.worker.consumer.mingle import Mingle
 
 from app.settings import load
-from app.storage.failures import TaskFailure
-from app.tasks.base import record_quietly
+from app.tasks.evidence import failure_of
+from app.tasks.message_headers import flaw_in_body, flaw_in_headers
 from app.tasks.metrics import count_outcome
 from app.telemetry import heartbeat
 from app.worker.heartbeat import Heartbeat
+from app.worker.recorder import recorder
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +61,9 @@ class MillraceConsumer(Consumer):
         """Celery's handler, behind a check of the message's shape.
 
         Celery takes it for granted: a task message whose JSON body is an object, or which has no id, is a ValueError
-        that ends the whole worker, one worker after the other, until the delivery limit.
+        that ends the whole worker, one worker after the other, until the delivery limit. A message without the header
+        `task` may be one of Celery's first protocol, which nobody sends any more and whose shape it takes for granted
+        as well.
         """
         handle = super().create_task_handler(*args, **options)
 
@@ -70,10 +73,12 @@ class MillraceConsumer(Consumer):
             except Exception as error:  # noqa: BLE001 - whatever a decoder raises over these bytes
                 self.on_decode_error(message, error)
                 return
-            if flaw is None:
-                handle(message)
-            else:
+            if flaw is not None:
                 self._reject(message, "undecodable", ValueError(flaw))
+            elif "task" not in (message.headers or {}):
+                self.on_unknown_message(None, message)
+            else:
+                handle(message)
 
         return on_task_received
 
@@ -94,25 +99,17 @@ class MillraceConsumer(Consumer):
         self._reject(message, "undecodable", exc)
 
     def _reject(self, message: Any, reason: str, exc: Exception) -> None:
-        headers = message.headers or {}
-        settings = load()
+        headers = message.headers if isinstance(message.headers, dict) else {}
         name = str(headers.get("task") or "")
         log.error("message_rejected", reason=reason, error=str(exc), task_id=headers.get("id"), task_name=name)
-        count_outcome(name if reason == "undecodable" else "unknown", "rejected")
-        if (task_id := _uuid(headers.get("id"))) is not None:
-            failure = TaskFailure(
-                task_id=task_id,
-                task_name=name,
-                queue=settings.worker_queue.value,
-                attempt=_attempt(headers.get("retries")),
-                reason=reason,
-                exception_type=type(exc).__name__,
-                exception_message=str(exc),
-                worker=self.hostname,
-                version=settings.version,
-            )
-            record_quietly([failure])
-        message.reject_log_error(log, self.connection_errors)  # type: ignore[attr-defined]  # set by Celery
+        known = reason == "undecodable" and name in self.app.tasks
+        count_outcome(name if known else "unknown", "rejected")
+        reject = partial(message.reject_log_error, log, self.connection_errors)  # type: ignore[attr-defined]  # Celery's
+        failure = failure_of(headers, exc, reason=reason, worker=self.hostname)
+        if failure is None:
+            reject()
+        else:
+            recorder.record_before(failure, reject)
 
 
 def flaw_of(message: Any) -> str | None:
@@ -121,23 +118,7 @@ def flaw_of(message: Any) -> str | None:
     Raises:
         Exception: the body does not decode. The message keeps what was decoded, so that it is done once.
     """
-    headers = message.headers
-    if not isinstance(headers, dict) or "task" not in headers:
-        return None  # no task message, or one of the first protocol: Celery's own path tells them apart
-    if not isinstance(headers["task"], str) or not isinstance(headers.get("id"), str):
-        return "the headers `task` and `id` are not both strings"
-    match message.payload:
-        case [list(), dict(), dict() | None]:
-            return None
-    return "the body is not [args, kwargs, embed]"
-
-
-def _attempt(retries: Any) -> int:
-    return retries + 1 if isinstance(retries, int) else 1
-
-
-def _uuid(value: Any) -> UUID | None:
-    try:
-        return UUID(str(value))
-    except ValueError:
+    body = message.payload
+    if "task" not in (message.headers or {}):
         return None
+    return flaw_in_headers(message.headers) or flaw_in_body(body)

@@ -1,4 +1,4 @@
-"""The worker's heartbeat, as a step of Celery's consumer.
+"""The worker's heartbeat, as a step of Celery's consumer; what else its parent does at an even pace comes with it.
 
 The timer runs in the parent's event loop, so it beats while all children are busy and stops when the loop is wedged.
 
@@ -9,6 +9,8 @@ had no consumer yet, though it had long said that it was consuming.
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 from celery import bootsteps
@@ -16,6 +18,10 @@ from celery.worker.consumer.tasks import Tasks
 
 from app.settings import load
 from app.telemetry import heartbeat
+from app.telemetry.metrics_files import fold_dead
+
+#: Between two looks for children that died.
+_FOLD_SECONDS = 10.0
 
 
 class Heartbeat(bootsteps.StartStopStep):
@@ -28,20 +34,21 @@ class Heartbeat(bootsteps.StartStopStep):
         """Celery makes one for each consumer."""
         super().__init__(parent, **options)
         self._path = load().heartbeat_file
-        self._timer: Any = None
+        self._timers: list[Any] = []
 
     def start(self, parent: Any) -> None:
         """Connected; what follows asks the broker for messages, and the loop runs only when it has answered."""
         heartbeat.write(self._path, "subscribing")
-        self._timer = parent.timer.call_repeatedly(
-            heartbeat.BEAT_SECONDS, heartbeat.write, (self._path, "consuming"), priority=10
-        )
+        every = parent.timer.call_repeatedly
+        self._timers = [every(heartbeat.BEAT_SECONDS, heartbeat.write, (self._path, "consuming"), priority=10)]
+        if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+            self._timers.append(every(_FOLD_SECONDS, fold_dead, (Path(folder),), priority=10))
 
     def stop(self, parent: Any) -> None:
         """The connection is lost, or the worker ends."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
         heartbeat.write(self._path, "disconnected")
 
     def shutdown(self, parent: Any) -> None:

@@ -8,14 +8,16 @@ from typing import Any
 
 import structlog
 from celery import signals
-from prometheus_client.multiprocess import mark_process_dead
 
+from app import contract
 from app.brokers.celery_app import celery_app
+from app.errors import QueueNotDeclaredError
 from app.settings import Settings, load
 from app.storage.engine import engine
 from app.tasks.metrics import initialise
 from app.telemetry import heartbeat, logging, metrics
 from app.worker import observation
+from app.worker.recorder import recorder
 
 log = structlog.get_logger(__name__)
 
@@ -29,14 +31,15 @@ def run() -> None:
 
     if settings.drills_enabled:
         import app.tasks.drills  # noqa: F401, PLC0415
+    _refuse_undeclared_queues()
     _connect_signals(settings)
     observation.connect()
     heartbeat.write(settings.heartbeat_file, "starting")
     initialise([name for name in celery_app.tasks if not name.startswith("celery.")])
     metrics.serve(settings)
     worker = celery_app.Worker(
-        hostname=f"{settings.worker_queue.value}@{os.uname().nodename}",
-        queues=[settings.worker_queue.value],
+        hostname=f"{settings.worker_queue}@{os.uname().nodename}",
+        queues=[settings.worker_queue],
         concurrency=settings.worker_concurrency,
         pool="prefork",
         loglevel="WARNING",
@@ -45,13 +48,20 @@ def run() -> None:
         without_gossip=True,
         without_mingle=True,
     )
-    log.info("worker_starting", queue=settings.worker_queue.value, concurrency=settings.worker_concurrency)
+    log.info("worker_starting", queue=settings.worker_queue, concurrency=settings.worker_concurrency)
     worker.start()
     raise SystemExit(worker.exitcode)
 
 
+def _refuse_undeclared_queues() -> None:
+    for name, task in celery_app.tasks.items():
+        queue = getattr(task, "queue", None)
+        if queue is not None and queue not in contract.queue_names():
+            raise QueueNotDeclaredError(f"(the task {name} names {queue!r})")
+
+
 def _connect_signals(settings: Settings) -> None:
-    service = f"worker-{settings.worker_queue.value}"
+    service = f"worker-{settings.worker_queue}"
 
     def configure_logging(**_: Any) -> None:
         logging.configure(service)
@@ -60,14 +70,13 @@ def _connect_signals(settings: Settings) -> None:
         # A connection shared with the parent would mix two conversations on one socket.
         engine.cache_clear()
 
-    def child_ends(pid: int | None = None, **_: Any) -> None:
-        if pid is not None and "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-            mark_process_dead(pid)  # type: ignore[no-untyped-call]
+    def write_records(**_: Any) -> None:
+        recorder.close()
 
     # Once connected, Celery configures no logging of its own.
     signals.setup_logging.connect(configure_logging, weak=False)
     signals.worker_process_init.connect(after_fork, weak=False)
-    signals.worker_process_shutdown.connect(child_ends, weak=False)
+    signals.worker_shutdown.connect(write_records, weak=False)
     configure_logging()
 
 

@@ -22,7 +22,7 @@ _OUTCOME_OF_STATE = {"SUCCESS": "succeeded", "FAILURE": "failed", "RETRY": "retr
 
 
 def _on_start(task_id: str, task: Any, **_: Any) -> None:
-    request, queue = task.request, load().worker_queue.value
+    request, queue = task.request, load().worker_queue
     context.bind(
         correlation_id=getattr(request, contract.MESSAGE_CORRELATION_ID, None),
         traceparent=getattr(request, contract.MESSAGE_TRACEPARENT, None),
@@ -40,7 +40,7 @@ def _on_revoked(request: Any, sender: Any, *, expired: bool = False, **_: Any) -
     """A canary that was too old to start did wait: left out, the slowest would never be seen."""
     published_at = getattr(request, contract.MESSAGE_PUBLISHED_AT, None)
     if expired and sender.name == contract.TASK_CANARY and published_at is not None:
-        _observe_delay(sender.name, load().worker_queue.value, published_at)
+        _observe_delay(sender.name, load().worker_queue, published_at)
 
 
 def _observe_delay(task_name: str, queue: str, published_at: Any) -> None:
@@ -51,7 +51,7 @@ def _observe_delay(task_name: str, queue: str, published_at: Any) -> None:
 def _on_end(task_id: str, task: Any, state: str | None = None, **_: Any) -> None:
     seconds = time.monotonic() - _started.pop(task_id, time.monotonic())
     outcome = _OUTCOME_OF_STATE.get(state or "", "rejected")
-    RUN_SECONDS.labels(load().worker_queue.value, task.name).observe(seconds)
+    RUN_SECONDS.labels(load().worker_queue, task.name).observe(seconds)
     count_outcome(task.name, outcome)
     # Two lines a task cost 20 to 33 % of the throughput (research/load-and-chaos.md): one, and for success at DEBUG.
     write = log.debug if outcome == "succeeded" else log.warning

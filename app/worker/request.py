@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery.worker.request import Request
 
-from app.tasks.base import MillraceTask
+from app.storage.failures import TaskFailure
+from app.tasks.evidence import failure_of
 from app.tasks.metrics import count_outcome
+from app.worker.recorder import recorder
 
 
 class MillraceRequest(Request):
     """A message in the hands of the pool."""
 
     _overran = False
+    _failure: TaskFailure | None = None
+    _rejecting = False
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
         """A hard time limit rejects to the dead letters at once.
 
         Celery would requeue the message until the delivery limit: 20 more runs that each take the whole limit.
         """
-        self._overran = not soft
-        if not soft:
-            count_outcome(self.task.name, "failed")
+        if soft:
+            super().on_timeout(soft, timeout)
+            return
+        self._overran = True
+        count_outcome(self.task.name, "failed")
+        self._keep(TimeLimitExceeded(timeout), "time_limit")
         super().on_timeout(soft, timeout)
+        self._record(lambda: None)
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
         """A lost child requeues its message without a trace of why; the record comes before the requeue.
@@ -38,9 +47,32 @@ class MillraceRequest(Request):
             return None
         if isinstance(error, WorkerLostError) and not self._overran:
             count_outcome(self.task.name, "worker_lost")
-            cast("MillraceTask", self.task).record_failure(error, self.id, reason="worker_lost")
-        return super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
+            self._keep(error, "worker_lost")
+        result = super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
+        self._record(lambda: None)
+        return result
+
+    def acknowledge(self) -> None:
+        """Not when a reject waits for its record."""
+        if not self._rejecting:
+            super().acknowledge()
 
     def reject(self, requeue: bool = False) -> None:
-        """Reject to the queue, or, after a hard time limit, to the dead letters."""
-        super().reject(requeue=requeue and not self._overran)
+        """Reject to the queue, or, after a hard time limit, to the dead letters: after the record, if there is one."""
+        if self._rejecting:
+            return
+        reject = partial(super().reject, requeue=requeue and not self._overran)
+        if self._failure is None:
+            reject()
+        else:
+            self._rejecting = True
+            self._record(reject)
+
+    def _keep(self, error: BaseException, reason: str) -> None:
+        # Not from `self.task.request`: the parent runs no task, so that one is empty (A10).
+        self._failure = failure_of(self.request_dict, error, reason=reason, worker=str(self.hostname))
+
+    def _record(self, then: Any) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            recorder.record_before(failure, then)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -18,12 +17,12 @@ from infra.components import files
 from infra.components.certificates import Certificates
 from infra.components.component import Component
 from infra.components.passwords import Passwords
+from infra.observability.alerts import rule_files
 from infra.settings.backends import CloudNativePG
 from infra.settings.stack import Stack
 from infra.workloads import metadata
 
 API_VERSION = "monitoring.coreos.com/v1"
-RULES = Path(__file__).parents[1] / "observability" / "rules"
 INTERVAL = "15s"
 #: The client certificate that relay, workers, archiver and beat ask for.
 PROMETHEUS = str(Role.PROMETHEUS)
@@ -94,7 +93,8 @@ class Monitoring(Component):
         )
 
     def _rules(self) -> None:
-        groups = [group for file in sorted(RULES.glob("*.yml")) for group in yaml.safe_load(file.read_text())["groups"]]
+        texts = rule_files(self.stack.queues).values()
+        groups = [group for text in texts for group in yaml.safe_load(text)["groups"]]
         CustomResource(
             "rules",
             api_version=API_VERSION,

@@ -55,9 +55,10 @@ class RabbitMQ(Component):
         )
         settings = {
             **config(self.cluster),
-            definitions.VHOST_FILE: definitions.vhost_file(self.cluster.consumer_timeout_seconds),
+            definitions.VHOST_FILE: definitions.vhost_file(stack.queues, self.cluster.consumer_timeout_seconds),
         }
-        users = {definitions.USERS_FILE: passwords.all_of("rabbitmq").apply(definitions.users_file)}
+        users_of = passwords.all_of("rabbitmq")
+        users = {definitions.USERS_FILE: users_of.apply(lambda found: definitions.users_file(found, stack.queues))}
         config_map = files.config_map(self, naming.RABBITMQ, settings)
         secret = files.secret(
             self, naming.RABBITMQ, "rabbitmq-secrets", {**users, "erlang_cookie": passwords.generate("erlang-cookie")}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pulumi
 
 from app.contract import Role
-from infra import naming, thresholds
+from infra import naming, thresholds, worker
 from infra.application import METRICS_PORT, Process, heartbeat_probes
 from infra.components.certificates import Certificates
 from infra.components.process_deployment import ProcessDeployment
@@ -45,12 +45,7 @@ class WorkerPool(ProcessDeployment):
             grace_period_seconds=pool.grace_period_seconds,
             ports=METRICS_PORT,
             environment={
-                "MILLRACE_WORKER_QUEUE": str(pool.queue),
-                "MILLRACE_WORKER_CONCURRENCY": str(pool.concurrency),
-                "MILLRACE_WORKER_PREFETCH_MULTIPLIER": str(pool.prefetch_multiplier),
-                "MILLRACE_WORKER_MAX_MEMORY_PER_CHILD_KIB": str(thresholds.child_memory_kib(pool)),
-                "MILLRACE_TASK_SOFT_TIME_LIMIT_SECONDS": str(pool.soft_time_limit_seconds),
-                "MILLRACE_TASK_TIME_LIMIT_SECONDS": str(pool.time_limit_seconds),
+                **worker.environment(pool),
                 "MILLRACE_DRILLS_ENABLED": str(stack.drills).lower(),
                 "PROMETHEUS_MULTIPROC_DIR": "/tmp/metrics",  # noqa: S108 - a tmpfs of the pod's own
             },
@@ -73,7 +68,7 @@ class WorkerPool(ProcessDeployment):
             case HpaCpu() as scaling:
                 cpu_scaler(self, component, scaling, pool.grace_period_seconds, self.deployment)
             case KedaQueue() as scaling:
-                trigger = backends.queue_trigger(str(pool.queue), thresholds.messages_a_pod(pool, scaling))
+                trigger = backends.queue_trigger(pool.queue, thresholds.messages_a_pod(pool, scaling))
                 queue_scaler(self, pool, scaling, trigger, self.deployment)
             case Fixed():
                 pass

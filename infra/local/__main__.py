@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from app.contract import QueuesFileError
 from infra.local import images as images_, secrets as secrets_, settings_files, stack
 from infra.local.api_keys import gateway_url
 from infra.local.compose import Compose, ComposeError
@@ -28,7 +29,7 @@ app = typer.Typer(
 )
 console = Console(soft_wrap=True)
 
-FAILURES = (ComposeError, ImageError, NotReadyError, StackError)
+FAILURES = (ComposeError, ImageError, NotReadyError, QueuesFileError, StackError)
 
 
 @app.command()

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from infra.local import files, process
-from infra.local.state import REPOSITORY, State
+from infra.local.compose_files import COMPOSE_FILE
+from infra.local.state import State
 
 #: One stack a name; another name (and other ports, and MILLRACE_STATE_DIR) makes a second one.
 PROJECT = os.environ.get("MILLRACE_PROJECT", "millrace")
@@ -77,16 +78,11 @@ class Compose:
 
     def command(self, *arguments: str) -> list[str]:
         """The command line; arguments hold no secrets, ever."""
-        env_file = ("--env-file", str(self._state.environment)) if self._state.environment.is_file() else ()
-        base = (
-            *program(),
-            "--project-name",
-            self.project,
-            "--file",
-            str(REPOSITORY / "compose.yaml"),
-            *env_file,
-        )
-        return [*base, *arguments]
+        base = (*program(), "--project-name", self.project, "--file", str(COMPOSE_FILE))
+        # Neither is there before the first start, and one may stop what is not there.
+        written = (("--file", self._state.workers), ("--env-file", self._state.environment))
+        options = [part for option, path in written if path.is_file() for part in (option, str(path))]
+        return [*base, *options, *arguments]
 
     def run(self, *arguments: str) -> str:
         """Run it to the end; its output.

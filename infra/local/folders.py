@@ -34,13 +34,8 @@ ROLES: tuple[Folder, ...] = (
     ),
     Folder(
         Role.WORKER,
-        names=(
-            "worker-interactive",
-            "worker-bulk",
-            "worker-external",
-            "worker",
-            *HOST_NAMES,
-        ),
+        # The pools share it: a new queue needs no new certificate.
+        names=("worker", *HOST_NAMES),
         passwords=("postgresql", "rabbitmq", "redis"),
     ),
     Folder(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets as random
 from pathlib import Path
 
+from app import contract
 from app.contract import Role
 from infra.local import certificates, files, folders
 from infra.local.certificates import Pair
@@ -90,9 +91,10 @@ def _redis(state: State) -> None:
 
 def _rabbitmq(state: State) -> None:
     """The nodes share the cookie and the definitions; each folder holds both, because a container mounts one folder."""
+    queues = contract.queues()
     imported = {
-        definitions.VHOST_FILE: definitions.vhost_file(),
-        definitions.USERS_FILE: definitions.users_file(passwords(state, "rabbitmq")),
+        definitions.VHOST_FILE: definitions.vhost_file(queues),
+        definitions.USERS_FILE: definitions.users_file(passwords(state, "rabbitmq"), queues),
     }
     cookie = _once(state.secrets / folders.RABBITMQ_NODES[0] / "erlang_cookie")
     for node in folders.RABBITMQ_NODES:

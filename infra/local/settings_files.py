@@ -6,15 +6,15 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from infra.local import files, folders
-from infra.local.state import REPOSITORY, State
+from app import contract
+from infra.local import compose_files, files, folders
+from infra.local.state import State
+from infra.observability.alerts import rule_files
 from infra.servers.postgresql_conf import pg_hba_conf, postgresql_conf
 from infra.servers.prometheus import prometheus_config
 from infra.servers.rabbitmq.cluster import Cluster, DiskFreeLimit, RabbitMQVersion
 from infra.servers.rabbitmq.files import config
 from infra.servers.redis_conf import redis_conf
-
-RULES = REPOSITORY / "infra" / "observability" / "rules"
 
 #: `mem_limit` of the servers in compose.yaml.
 RABBITMQ_MEMORY_BYTES = 768 * 1024 * 1024
@@ -36,7 +36,16 @@ def rabbitmq_cluster(version: RabbitMQVersion, nodes: Sequence[str] = folders.RA
 
 
 def write_settings(state: State, version: RabbitMQVersion, nodes: Sequence[str] = folders.RABBITMQ_NODES) -> None:
-    """Everything below `.millrace/config/`."""
+    """Everything below `.millrace/config/`, and Compose's file of workers.
+
+    Raises:
+        QueuesFileError: the file of queues is refused; nothing was written.
+    """
+    queues = contract.queues()
+    workers = compose_files.workers_file(queues)
+    app = files.folder(state.config / "app", files.PUBLIC_FOLDER)
+    files.write(app / "queues.toml", contract.queues_file().read_bytes(), files.PUBLIC_FILE)
+    files.write(state.workers, workers, files.PUBLIC_FILE)
     rabbitmq = files.folder(state.config / "rabbitmq", files.PUBLIC_FOLDER)
     for name, text in config(rabbitmq_cluster(version, nodes)).items():
         files.write(rabbitmq / name, text, files.PUBLIC_FILE)
@@ -48,11 +57,11 @@ def write_settings(state: State, version: RabbitMQVersion, nodes: Sequence[str] 
     prometheus = files.folder(state.config / "prometheus", files.PUBLIC_FOLDER)
     files.write(
         prometheus / "prometheus.yml",
-        prometheus_config(folders.RABBITMQ_NODES),
+        prometheus_config(folders.RABBITMQ_NODES, queues),
         files.PUBLIC_FILE,
     )
     rules = files.folder(prometheus / "rules", files.PUBLIC_FOLDER)
-    wanted = {path.name: path.read_bytes() for path in RULES.glob("*.yml")}
+    wanted = rule_files(queues)
     for name, content in wanted.items():
         files.write(rules / name, content, files.PUBLIC_FILE)
     for path in rules.iterdir():
@@ -65,7 +74,7 @@ def hashes(state: State) -> dict[str, str]:
     roles = (state.secrets / folder.name for folder in folders.ROLES if folder.name != "prometheus")
     nodes = (state.secrets / node for node in folders.RABBITMQ_NODES)
     return {
-        "app": _hash(roles),
+        "app": _hash((state.config / "app", *roles)),
         "rabbitmq": _hash((state.config / "rabbitmq", *nodes)),
         "postgresql": _hash((state.config / "postgresql", state.secrets / "postgresql")),
         "redis": _hash((state.config / "redis", state.secrets / "redis")),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+from app import contract
+from app.contract import Queue
+from infra import naming
 from infra.local import api_keys, compose, files, images, ready, secrets, settings_files
 from infra.local.compose import Compose
 from infra.local.folders import RABBITMQ_NODES
@@ -17,22 +20,16 @@ from infra.local.state import State
 from infra.servers.rabbitmq.cluster import VERSIONS, RabbitMQVersion
 
 SERVERS = ("postgresql", "redis", *RABBITMQ_NODES, "prometheus")
-PROCESSES = (
-    "gateway",
-    "relay-1",
-    "relay-2",
-    "worker-interactive",
-    "worker-bulk",
-    "worker-external",
-    "archiver",
-    "beat",
-    "retention",
-    "flower",
-)
 
 
 class StackError(Exception):
     """The stack cannot be changed as asked."""
+
+
+def processes(queues: Sequence[Queue]) -> tuple[str, ...]:
+    """What runs for as long as the stack does, beside its servers."""
+    workers = (naming.worker(queue.name) for queue in queues)
+    return ("gateway", "relay-1", "relay-2", *workers, "archiver", "beat", "retention", "flower")
 
 
 def rabbitmq_version() -> RabbitMQVersion:
@@ -103,10 +100,12 @@ def up(state: State, steps: Steps) -> None:
     with steps.step("declare exchanges and queues", 5):
         stack.run("up", "--detach", "--no-deps", "topology")
         ready.wait_done(stack, "topology", 120)
+    wanted = processes(contract.queues())
     with steps.step("start gateway, relays, workers", 6):
-        stack.run("up", "--detach", "--no-deps", *PROCESSES)
+        # Orphans: the workers of a queue that is not declared any more.
+        stack.run("up", "--detach", "--no-deps", "--remove-orphans", *wanted)
     with steps.step("they answer", 8) as note:
-        ready.wait_healthy(stack, (*PROCESSES, "prometheus"), 120, note)
+        ready.wait_healthy(stack, (*wanted, "prometheus"), 120, note)
     with steps.step("API keys", 3):
         api_keys.ensure(stack, state)
 

@@ -60,6 +60,11 @@ class State:
         return self.root / "compose.env"
 
     @property
+    def workers(self) -> Path:
+        """Compose's second file: the workers of the declared queues."""
+        return self.root / "compose.workers.yaml"
+
+    @property
     def timings(self) -> Path:
         """How long each step took last time: the estimates of the progress bars."""
         return self.root / "timings.json"

@@ -8,19 +8,12 @@ from typing import Any
 import yaml
 
 from app import contract
-from app.contract import Role
+from app.contract import Queue, Role
+from infra import naming
 from infra.servers import hashes
 
 SECRETS = "/run/secrets/millrace"
 SCRAPE_INTERVAL = "10s"
-
-#: Our own processes, each with a certificate of its own name, asking Prometheus for its.
-PROCESSES = {
-    "relay": ("relay-1", "relay-2"),
-    "worker": ("worker-interactive", "worker-bulk", "worker-external"),
-    "archiver": ("archiver",),
-    "beat": ("beat",),
-}
 
 _CA = {"ca_file": f"{SECRETS}/ca.crt"}
 _CLIENT = {**_CA, "cert_file": f"{SECRETS}/tls.crt", "key_file": f"{SECRETS}/tls.key"}
@@ -45,7 +38,7 @@ def _job(name: str, hosts: Sequence[str], port: int, **settings: Any) -> dict[st
     }
 
 
-def prometheus_config(nodes: Sequence[str]) -> str:
+def prometheus_config(nodes: Sequence[str], queues: Sequence[Queue]) -> str:
     """prometheus.yml. Names are written out and not discovered: a target that vanishes must stay visible as down."""
     rabbitmq = {
         "basic_auth": {
@@ -53,6 +46,8 @@ def prometheus_config(nodes: Sequence[str]) -> str:
             "password_file": f"{SECRETS}/rabbitmq_password",
         }
     }
+    # Each asks Prometheus for its certificate, and shows one of its own name; workers share theirs, as they do a role.
+    workers = {**_CLIENT, "server_name": str(Role.WORKER)}
     jobs = [
         _job(
             "gateway",
@@ -63,7 +58,10 @@ def prometheus_config(nodes: Sequence[str]) -> str:
                 "credentials_file": f"{SECRETS}/gateway_api_key",
             },
         ),
-        *(_job(name, hosts, contract.PORT_METRICS, tls_config=_CLIENT) for name, hosts in PROCESSES.items()),
+        _job("relay", ["relay-1", "relay-2"], contract.PORT_METRICS, tls_config=_CLIENT),
+        _job("worker", [naming.worker(queue.name) for queue in queues], contract.PORT_METRICS, tls_config=workers),
+        _job("archiver", ["archiver"], contract.PORT_METRICS, tls_config=_CLIENT),
+        _job("beat", ["beat"], contract.PORT_METRICS, tls_config=_CLIENT),
         _job("rabbitmq", nodes, contract.PORT_RABBITMQ_METRICS, **rabbitmq),
         # Per queue, and only what the alerts read: the full list grows with every queue of the delay ladder.
         _job(

@@ -30,7 +30,13 @@ ROLL_OUT_EXTRA = 1
 
 def broken(stack: Stack) -> tuple[str, ...]:
     """What does not fit, a sentence each."""
-    return (*_children(stack), *_database(stack), *_broker(stack), *_broker_in_prod(stack))
+    pools = (broken_of_pool(pool, f"workloads.pools.{pool.name}.") for pool in stack.workloads.pools)
+    return (
+        *(sentence for pool in pools for sentence in pool),
+        *_database(stack),
+        *_broker(stack),
+        *_broker_in_prod(stack),
+    )
 
 
 def child_bytes(pool: Pool) -> int:
@@ -38,14 +44,14 @@ def child_bytes(pool: Pool) -> int:
     return (pool.resources.memory_bytes - WORKER_PARENT_BYTES) // pool.concurrency
 
 
-def _children(stack: Stack) -> Iterator[str]:
-    for pool in stack.workloads.pools:
-        if child_bytes(pool) < CHILD_LEAST_BYTES:
-            least = (WORKER_PARENT_BYTES + pool.concurrency * CHILD_LEAST_BYTES) // MIB
-            yield (
-                f"workloads.pools.{pool.name}: memory {pool.resources.memory} is too little for concurrency "
-                f"{pool.concurrency}: give it {least}Mi or fewer children"
-            )
+def broken_of_pool(pool: Pool, where: str) -> Iterator[str]:
+    """What does not fit in a pool by itself; `where` stands before its keys."""
+    if child_bytes(pool) < CHILD_LEAST_BYTES:
+        least = (WORKER_PARENT_BYTES + pool.concurrency * CHILD_LEAST_BYTES) // MIB
+        yield (
+            f"{where}resources.memory {pool.resources.memory} is too little for concurrency "
+            f"{pool.concurrency}: give it {least}Mi or fewer children"
+        )
 
 
 def _database(stack: Stack) -> Iterator[str]:

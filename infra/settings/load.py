@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,9 @@ import pulumi
 import yaml
 from pulumi.runtime import config as pulumi_config
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
-from infra.settings.schema import properties_at
-from infra.settings.stack import JOINED, Stack
+from infra.settings.explain import explain
+from infra.settings.stack import Stack
 
 #: The namespace of our keys, and those of the providers, which the providers check.
 PROJECT = "millrace"
@@ -80,7 +78,7 @@ def parse(config: Mapping[str, str], where: str) -> Stack:
     try:
         stack = Stack.model_validate(values)
     except ValidationError as error:
-        problems += _explain(error.errors())
+        problems += [f"{PROJECT}:{path or 'the stack'}: {text}" for path, text in explain(error, Stack)]
     else:
         if not problems:
             return stack
@@ -102,23 +100,3 @@ def from_pulumi() -> Stack:
         SettingsError: as `parse` does.
     """
     return parse(pulumi_config.get_config_env() | pulumi_config.CONFIG.get(), f"Pulumi.{pulumi.get_stack()}.yaml")
-
-
-def _explain(errors: list[ErrorDetails]) -> Iterator[str]:
-    for problem in errors:
-        # A union's tag ("keda-queue") stands in pydantic's path and in nobody's file.
-        path = ".".join(str(part) for part in problem["loc"] if "-" not in str(part)) or "the stack"
-        match problem["type"]:
-            case "missing":
-                about = properties_at(problem["loc"][:-1]).get(str(problem["loc"][-1]), {}).get("description", "")
-                yield f"{PROJECT}:{path}: is missing; set it{about and f' ({about})'}"
-            case "extra_forbidden":
-                known = sorted(properties_at(problem["loc"][:-1]))
-                near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
-                yield f"{PROJECT}:{path}: nobody reads this key; {hint}"
-            case "value_error":
-                for line in problem["msg"].removeprefix("Value error, ").split(JOINED):
-                    yield f"{PROJECT}:{path}: {line}"
-            case _:
-                yield f"{PROJECT}:{path}: {problem['msg']} (given: {problem['input']!r})"

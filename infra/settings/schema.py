@@ -1,4 +1,4 @@
-"""The JSON schema of a stack: for editors, and for saying what belongs at a path.
+"""The JSON schema of a stack, for editors.
 
 `python -m infra.settings.schema` writes `infra/settings/stack.schema.json`; a test keeps it current.
 """
@@ -6,25 +6,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from infra.settings.stack import Stack
+from infra.settings.workloads import PoolEntry
 
 SCHEMA_FILE = Path(__file__).with_name("stack.schema.json")
 
 
-@lru_cache(maxsize=1)
-def stack_schema() -> dict[str, Any]:
-    """Of the values below `config`, without the `millrace:` before each."""
-    return Stack.model_json_schema(by_alias=True)
-
-
 def file_schema() -> dict[str, Any]:
     """Of a whole `Pulumi.<stack>.yaml`."""
-    schema = stack_schema()
+    schema = Stack.model_json_schema(by_alias=True)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A stack of Millrace",
@@ -39,37 +32,29 @@ def file_schema() -> dict[str, Any]:
             }
         },
         "required": ["config"],
-        "$defs": schema["$defs"],
+        "$defs": _with_partial(PoolEntry.__name__, schema["$defs"]),
     }
 
 
-def properties_at(path: Sequence[str | int]) -> dict[str, Any]:
-    """The properties that an object at this path of the stack may have, by name; empty when it is not an object.
+def _with_partial(name: str, definitions: dict[str, Any]) -> dict[str, Any]:
+    """The definitions, and in this one nothing is required, however deep: what it leaves out comes from elsewhere."""
+    made: dict[str, Any] = {}
 
-    `path` is pydantic's: numbers for members of a list, and the tag where a union was entered.
-    """
-    schema = stack_schema()
-    node: dict[str, Any] = schema
-    for step in path:
-        node = _resolve(node, schema)
-        if "discriminator" in node:
-            node = (
-                {"$ref": node["discriminator"]["mapping"].get(str(step), "")}
-                if "mapping" in node["discriminator"]
-                else {}
-            )
-        elif isinstance(step, int):
-            node = node.get("items", {})
-        else:
-            node = node.get("properties", {}).get(step, {})
-    return dict(_resolve(node, schema).get("properties", {}))
+    def partial(node: Any) -> Any:
+        if isinstance(node, list):
+            return [partial(inner) for inner in node]
+        if not isinstance(node, dict):
+            return node
+        # Without `kind` several members of a union may fit, so that none of them can be told from it.
+        kept = {key: value for key, value in node.items() if key not in {"required", "discriminator"}}
+        found = {"anyOf" if key == "oneOf" else key: partial(value) for key, value in kept.items()}
+        if reference := node.get("$ref"):
+            target = reference.removeprefix("#/$defs/")
+            found["$ref"] = f"{reference}Partial"
+            made[f"{target}Partial"] = partial(definitions[target])
+        return found
 
-
-def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    for reference in (node.get("$ref"), *(option.get("$ref") for option in node.get("anyOf", ()))):
-        if reference:
-            return dict(schema["$defs"][reference.removeprefix("#/$defs/")])
-    return node
+    return definitions | {name: partial(definitions[name])} | made
 
 
 def schema_text() -> str:

@@ -62,7 +62,8 @@ class Bound:
 
 def bounds(stack: Stack) -> tuple[Bound, ...]:
     """Every bound of a stack."""
-    return (*(bound for pool in stack.workloads.pools for bound in _of_pool(pool, stack.timings)), *_others(stack))
+    pools = (of_pool(pool, f"workloads.pools.{pool.name}.", stack.timings) for pool in stack.workloads.pools)
+    return (*(bound for pool in pools for bound in pool), *_others(stack))
 
 
 def broken(stack: Stack) -> tuple[str, ...]:
@@ -70,19 +71,19 @@ def broken(stack: Stack) -> tuple[str, ...]:
     return tuple(str(bound) for bound in bounds(stack) if not bound.holds)
 
 
-def _of_pool(pool: Pool, timings: Timings) -> Iterator[Bound]:
-    where = f"workloads.pools.{pool.name}"
+def of_pool(pool: Pool, where: str, timings: Timings) -> Iterator[Bound]:
+    """Every bound of a pool; `where` stands before its keys."""
     yield Bound(
         "softTimeLimitSeconds and 5 s to clean up",
         pool.soft_time_limit_seconds + CLEAN_UP_SECONDS,
-        f"{where}.timeLimitSeconds",
+        f"{where}timeLimitSeconds",
         pool.time_limit_seconds,
         "a task that is told to stop must have time to do so",
     )
     yield Bound(
         "timeLimitSeconds, two broker heartbeats and a margin of 10 s",
         pool.time_limit_seconds + MISSED_HEARTBEATS * timings.broker_heartbeat_seconds + MARGIN_SECONDS,
-        f"{where}.gracePeriodSeconds",
+        f"{where}gracePeriodSeconds",
         pool.grace_period_seconds,
         "a warm shutdown finishes what runs, and may find its broker gone when it acknowledges",
     )

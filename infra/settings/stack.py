@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from app.contract import Queue
 from infra.settings import limits, shutdown
 from infra.settings.backends import (
     BrokerChoice,
@@ -17,13 +19,14 @@ from infra.settings.backends import (
     S3Store,
     VolumeStore,
 )
+from infra.settings.explain import JOINED
+from infra.settings.pools import completed
+from infra.settings.queues import DEFAULT, QueuesFile, QueuesPath
 from infra.settings.scaling import KedaQueue
 from infra.settings.shutdown import Timings
 from infra.settings.values import Digest, Model, Name
 from infra.settings.workloads import Workloads
 
-#: Between problems that one message reports together.
-JOINED = "\n"
 #: Our images (infra/images).
 IMAGES = ("app", "rabbitmq", "postgresql", "redis", "pgbouncer")
 
@@ -77,6 +80,9 @@ class Stack(Model):
     database: DatabaseChoice
     object_store: ObjectStoreChoice
     pgbouncer: PgBouncer
+    queues_file: QueuesPath = Field(
+        DEFAULT, alias="queues", validate_default=True, description="the file that declares them, from the repository"
+    )
     workloads: Workloads
     timings: Timings = Timings()
     log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
@@ -87,12 +93,46 @@ class Stack(Model):
         """Whether people depend on it."""
         return self.environment == "prod"
 
+    @property
+    def queues(self) -> tuple[Queue, ...]:
+        """Every queue, in its order of service."""
+        return self.queues_file.queues
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_file(cls, values: Any) -> Any:
+        """A default that is wrong would be reported by the field's name, which stands in nobody's file."""
+        return {"queues": DEFAULT, **values} if isinstance(values, Mapping) else values
+
+    @field_validator("workloads", mode="before")
+    @classmethod
+    def _pools_of_queues(cls, value: Any, info: ValidationInfo) -> Any:
+        """Every pool whole; a file that is wrong is reported by itself."""
+        file: QueuesFile | None = info.data.get("queues_file")
+        if not isinstance(value, Mapping) or not isinstance(entries := value.get("pools", {}), Mapping):
+            return value
+        return {**value, "pools": completed(file.queues if file else (), entries)}
+
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
-        problems = [*self._choices(), *self._of_prod(), *shutdown.broken(self), *limits.broken(self)]
+        problems = [*self._workers(), *self._choices(), *self._of_prod(), *shutdown.broken(self), *limits.broken(self)]
         if problems:
             raise ValueError(JOINED.join(problems))
         return self
+
+    def _workers(self) -> list[str]:
+        declared = [queue.name for queue in self.queues]
+        pools = self.workloads.pools
+        return [
+            f"workloads.pools.{pool.name}: there is no queue {pool.queue}; declared are {', '.join(declared)}: "
+            "say which of them it works on (queue: ...), or declare it"
+            for pool in pools
+            if pool.queue not in declared
+        ] + [
+            f"nobody works on the queue {queue}: a pool of this name works on another; add a pool with queue: {queue}"
+            for queue in declared
+            if queue not in {pool.queue for pool in pools}
+        ]
 
     def _choices(self) -> list[str]:
         problems = []

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from app.contract import QueueClass
-from infra.settings.scaling import Fixed, GatewayScaling, HpaCpu, Scaling
+from infra.settings.scaling import GatewayScaling, HpaCpu, Scaling
 from infra.settings.values import Host, Model, Name, Resources
 
 
@@ -43,19 +42,36 @@ class Relay(Model):
     grace_period_seconds: int = Field(40, ge=5)
 
 
-class Pool(Model):
-    """One pool of workers: one queue class, one kind of work."""
+class PoolSettings(Model):
+    """What one may say of a pool; the table `pool` of a queue in `queues.toml` says no more."""
 
-    name: Name
-    queue: QueueClass
     concurrency: int = Field(2, ge=1, le=64, description="children a pod")
     prefetch_multiplier: int = Field(4, ge=1, le=256)
-    mean_task_seconds: float = Field(gt=0, description="measured; the scaler's threshold is derived from it")
+    mean_task_seconds: float = Field(0.2, gt=0, description="measured; the scaler's threshold is derived from it")
     soft_time_limit_seconds: int = Field(60, ge=1)
     time_limit_seconds: int = Field(90, ge=2)
     grace_period_seconds: int = Field(150, ge=5)
-    scaling: Scaling = Fixed(replicas=2)
-    resources: Resources
+    scaling: Scaling = HpaCpu()
+    resources: Resources = Resources(cpu="100m", cpu_limit="1", memory="512Mi")
+
+
+class PoolEntry(PoolSettings):
+    """What a stack says of a pool."""
+
+    queue: str | None = Field(None, description="the queue it works on; the one of its name when left out")
+
+
+class Pool(PoolSettings):
+    """One pool of workers: one queue, one kind of work."""
+
+    name: Name
+    queue: str
+
+    @classmethod
+    def of(cls, name: str, settings: PoolSettings, queue: str) -> Pool:
+        """The pool of these settings."""
+        values: dict[str, Any] = dict(settings)
+        return cls(**(values | {"name": name, "queue": queue}))
 
 
 class Small(Model):
@@ -69,18 +85,16 @@ class Workloads(Model):
 
     gateway: Gateway
     relay: Relay
-    pools: tuple[Pool, ...] = Field(min_length=1)
+    entries: dict[Name, PoolEntry] = Field(
+        {}, alias="pools", description="each queue has a pool of its name; here is what differs, and further pools"
+    )
     archiver: Small
     beat: Small
     flower: Small
     #: Migrations, topology, retention and the operator's commands.
     job: Small
 
-    @model_validator(mode="after")
-    def _pools_fit(self) -> Self:
-        names = [pool.name for pool in self.pools]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"two pools are called {', '.join(twice)}: give each a name of its own")
-        if missing := sorted(set(QueueClass) - {pool.queue for pool in self.pools}):
-            raise ValueError(f"nobody works on the queue {', '.join(missing)}: add a pool with queue: {missing[0]}")
-        return self
+    @property
+    def pools(self) -> tuple[Pool, ...]:
+        """Every pool, whole."""
+        return tuple(Pool.of(name, entry, entry.queue or name) for name, entry in self.entries.items())

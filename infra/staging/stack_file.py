@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from infra.local import files
-from infra.render.program import REPOSITORY
+from infra.render.program import REPOSITORY, Program
 from infra.settings.load import stack_file
+from infra.settings.scaling import Fixed
+from infra.settings.workloads import Pool
 from infra.staging.place import LOCAL_HOST
 
 STACK = "staging"
@@ -20,24 +23,27 @@ STACK = "staging"
 MAX_REPLICAS = 3
 
 
-def derived(document: dict[str, Any], version: str) -> dict[str, Any]:
-    """The stack's document with this version of the images, for this machine."""
+def derived(document: dict[str, Any], version: str, pools: Sequence[Pool]) -> dict[str, Any]:
+    """The stack's document with this version of the images, for this machine. `pools` are all that the stack has."""
     own = copy.deepcopy(document)
     config = own["config"]
     config["millrace:images"] = {**config["millrace:images"], "registry": "", "version": version}
     config["millrace:images"].pop("digests", None)
     workloads = config["millrace:workloads"]
-    workloads["gateway"]["ingress"]["host"] = LOCAL_HOST
-    for scaled in (workloads["gateway"], *workloads["pools"]):
-        scaling = scaled["scaling"]
-        if "maxReplicas" in scaling:
-            scaling["maxReplicas"] = min(scaling["maxReplicas"], MAX_REPLICAS)
+    gateway, entries = workloads["gateway"], workloads.setdefault("pools", {})
+    gateway["ingress"]["host"] = LOCAL_HOST
+    if "maxReplicas" in gateway["scaling"]:
+        gateway["scaling"]["maxReplicas"] = min(gateway["scaling"]["maxReplicas"], MAX_REPLICAS)
+    for pool in pools:
+        if not isinstance(pool.scaling, Fixed) and pool.scaling.max_replicas > MAX_REPLICAS:
+            entries.setdefault(pool.name, {}).setdefault("scaling", {})["maxReplicas"] = MAX_REPLICAS
     return own
 
 
 def write(folder: Path, version: str) -> Path:
     """Write it into a folder of the checkout's state."""
     document = yaml.safe_load(stack_file(STACK, REPOSITORY).read_text())
+    pools = Program.of(STACK).settings.workloads.pools
     path = folder / f"Pulumi.{STACK}.yaml"
-    files.write(path, yaml.safe_dump(derived(document, version), sort_keys=False), files.PUBLIC_FILE)
+    files.write(path, yaml.safe_dump(derived(document, version, pools), sort_keys=False), files.PUBLIC_FILE)
     return path

@@ -11,11 +11,19 @@ from urllib.parse import quote
 import httpx
 
 from app import contract
-from app.contract import QueueClass, Role
+from app.contract import Role
 
 #: Exact counts at once; with statistics they are up to ten seconds old.
 _EXACT = {"disable_stats": "true", "enable_queue_totals": "true"}
-_WORK = re.compile("|".join([*QueueClass, *(contract.dead_letter_queue(q) for q in QueueClass), r"celery_delayed_\d+"]))
+_WORK = re.compile(
+    "|".join(
+        [
+            *contract.queue_names(),
+            *(re.escape(contract.dead_letter_queue(queue)) for queue in contract.queue_names()),
+            r"celery_delayed_\d+",
+        ]
+    )
+)
 
 
 class Broker:

@@ -6,16 +6,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import httpx
-from prometheus_client.parser import text_string_to_metric_families
 
 from app import contract
-from app.contract import QueueClass
+from tests.harness.process_metrics import samples
 from tests.harness.stack import Stack
 from tests.harness.waiting import T, eventually
 
 #: Often, so that the tests need not wait long.
 EVERY_SECONDS = "1"
-WORKERS = ("worker-interactive", "worker-bulk", "worker-external")
+WORKERS = tuple(f"worker-{queue}" for queue in contract.queue_names())
 
 
 @contextmanager
@@ -29,26 +28,14 @@ def beating(stack: Stack) -> Iterator[Stack]:
         stack.remove("beat")
 
 
-def metrics(stack: Stack, name: str, metric: str) -> dict[tuple[str, ...], float]:
-    """Samples of a process by their labels' values, in the order of the labels' names."""
-    with stack.metrics_client(name) as client:
-        text = client.get("/metrics").text
-    return {
-        tuple(value for _, value in sorted(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name == metric
-    }
-
-
-def sent(stack: Stack, queue: QueueClass, outcome: str) -> float:
+def sent(stack: Stack, queue: str, outcome: str) -> float:
     """Canaries of beat by what became of them: published, skipped, failed."""
-    return metrics(stack, "beat", contract.METRIC_CANARIES)[outcome, queue]
+    return samples(stack, "beat", contract.METRIC_CANARIES)[outcome, queue]
 
 
-def seen(stack: Stack, queue: QueueClass) -> float:
+def seen(stack: Stack, queue: str) -> float:
     """Canaries that a worker started or threw away."""
-    return metrics(stack, f"worker-{queue}", f"{contract.METRIC_CANARY_START_DELAY_SECONDS}_count")[(queue,)]
+    return samples(stack, f"worker-{queue}", f"{contract.METRIC_CANARY_START_DELAY_SECONDS}_count")[(queue,)]
 
 
 def soon(condition: Callable[[], T], what: str) -> T:
@@ -62,7 +49,7 @@ def healthy(stack: Stack, mode: str) -> bool:
     return bool(code == 0)
 
 
-def assert_no_trace(stack: Stack, queue: QueueClass) -> None:
+def assert_no_trace(stack: Stack, queue: str) -> None:
     """No dead letter and no recorded failure."""
     assert contract.dead_letter_queue(queue) not in stack.broker.messages()
     for table in ("dead_letters", "task_failures"):

@@ -15,6 +15,7 @@ from tests.harness.drills import DRILL_USER, Drill, archived, wait_archived
 from tests.harness.faults import KILLED, WORKERS, Fault
 from tests.harness.load import Load
 from tests.harness.messages import channel
+from tests.harness.process_metrics import not_taken
 from tests.harness.stack import QUICK, Stack
 from tests.harness.waiting import eventually
 
@@ -96,10 +97,9 @@ def unbound(stack: Stack, queue: str) -> Iterator[None]:
 
 def _unroutable(stack: Stack, load: Load) -> None:
     """A work queue is unbound for a while. RabbitMQ confirms what it returns as unroutable: not sent all the same."""
-    returned = "SELECT 1 FROM outbox_pending WHERE queue = 'interactive' AND attempts > 1 LIMIT 1"
-    began_at = time.time()
+    began_at, before = time.time(), not_taken(stack, "interactive", "unroutable")
     with unbound(stack, "interactive"):
-        eventually(lambda: stack.query(returned), what="a message has nowhere to go")
+        eventually(lambda: not_taken(stack, "interactive", "unroutable") > before, what="a message has nowhere to go")
     load.wait_executed("interactive", since=began_at)
 
 

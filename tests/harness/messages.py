@@ -26,6 +26,11 @@ def event(user_id: str = "somebody", *, event_id: str | None = None, **payload: 
     }
 
 
+def carried(body: dict[str, Any]) -> dict[str, Any]:
+    """An event as a message carries it: the payload is JSON text."""
+    return {**body, "payload": json.dumps(body["payload"])}
+
+
 @contextmanager
 def channel(stack: Stack, role: Role = Role.OPERATOR, *, password: str | None = None) -> Iterator[Any]:
     """A channel of a role's on the first node."""

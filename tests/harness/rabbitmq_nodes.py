@@ -193,8 +193,10 @@ class Nodes:
         known = secrets.passwords(self.state, "rabbitmq") | {Role(name): word for name, word in passwords.items()}
         folder = definitions.FOLDER
         return {
-            f"{folder}/{definitions.VHOST_FILE}": definitions.vhost_file(self.cluster.consumer_timeout_seconds),
-            f"{folder}/{definitions.USERS_FILE}": definitions.users_file(known),
+            f"{folder}/{definitions.VHOST_FILE}": definitions.vhost_file(
+                contract.queues(), self.cluster.consumer_timeout_seconds
+            ),
+            f"{folder}/{definitions.USERS_FILE}": definitions.users_file(known, contract.queues()),
         }
 
     def mount(self, host: str, volume: str, files: Mapping[str, str]) -> None:

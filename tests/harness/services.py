@@ -1,4 +1,4 @@
-"""What compose.yaml says about each service, read from it: the tests must not run another stack than `make up`."""
+"""What Compose's files say about each service, read from them: the tests must not run another stack than `make up`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from infra.local.state import REPOSITORY
+from app import contract
+from infra.local import compose_files
 
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)(?::-([^}]*))?\}")
 
@@ -37,12 +36,11 @@ class Service:
 
 @cache
 def _document() -> dict[str, Any]:
-    document: dict[str, Any] = yaml.safe_load((REPOSITORY / "compose.yaml").read_text())
-    return document
+    return compose_files.whole(contract.queues())
 
 
 def names() -> tuple[str, ...]:
-    """Every service of compose.yaml."""
+    """Every service."""
     return tuple(_document()["services"])
 
 

@@ -60,10 +60,6 @@ def _images(*words: str) -> Command:
 _STAGING = (_module("tests.harness.machine"), _module("infra.staging", "up"))
 
 
-#: The drills were split into suites on 2026-11-29. Take this from one that was seen green since.
-_NOT_YET = "not seen green as a suite of its own yet"
-
-
 def _on_servers(name: str, seconds: int, proves: str, *words: str, guards: tuple[str, ...] = ()) -> Suite:
     commands = (_images("--all-versions"), _pytest(f"tests/proofs/{name}", "--timeout", "1800", *words))
     return Suite(
@@ -76,7 +72,6 @@ def _on_cluster(name: str, seconds: int, proves: str, guards: tuple[str, ...] = 
         name=name, proves=proves, seconds=seconds,
         commands=(*_STAGING, _pytest(f"tests/proofs/{name}", "--timeout", "1800")),
         guards=(f"tests/proofs/{name}/", *guards), on_cluster=True,
-        not_in_ci=_NOT_YET,
     )  # fmt: skip
 
 
@@ -172,13 +167,13 @@ PROOFS = (
     ),
     _on_cluster(
         "e2e_nodes",
-        420,
+        320,
         "a lost node and three drains under load from outside",
         guards=("chaos/", "infra/components/", "infra/workloads.py"),
     ),
     _on_cluster(
         "e2e_brokers",
-        420,
+        385,
         "brokers restarted, killed, paused, parted under load, and the application rolled",
         guards=(
             "chaos/broker_faults.py",
@@ -189,12 +184,12 @@ PROOFS = (
     ),
     _on_cluster(
         "e2e_scaling",
-        240,
+        485,
         "more work brings more pods; budgets are asked to their limit",
         guards=("infra/components/scalers.py", "infra/components/worker_pool.py", "infra/settings/scaling.py"),
     ),
     _on_cluster(
-        "e2e_lifecycle", 240, "a second deployment, a change, a bad image", guards=("infra/deploy/", "infra/render/")
+        "e2e_lifecycle", 330, "a second deployment, a change, a bad image", guards=("infra/deploy/", "infra/render/")
     ),
     Suite(
         name="e2e",

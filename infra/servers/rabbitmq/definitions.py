@@ -8,10 +8,10 @@ files with the folder in their paths, and the folder itself is plain).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.contract import Role
+from app.contract import Queue, Role
 from infra.servers.rabbitmq.cluster import CONSUMER_TIMEOUT_SECONDS
 from infra.servers.rabbitmq.users import user_definitions
 from infra.servers.rabbitmq.vhost import vhost_definitions
@@ -23,14 +23,14 @@ VHOST_FILE = "10-vhost.json"
 USERS_FILE = "20-users.json"
 
 
-def vhost_file(consumer_timeout_seconds: int = CONSUMER_TIMEOUT_SECONDS) -> str:
+def vhost_file(queues: Sequence[Queue], consumer_timeout_seconds: int = CONSUMER_TIMEOUT_SECONDS) -> str:
     """Vhost, limits and policies: no secret."""
-    return _json(vhost_definitions(consumer_timeout_seconds))
+    return _json(vhost_definitions(queues, consumer_timeout_seconds))
 
 
-def users_file(passwords: Mapping[Role, str]) -> str:
+def users_file(passwords: Mapping[Role, str], queues: Sequence[Queue]) -> str:
     """Users with hashes of their passwords, and their permissions: a secret."""
-    return _json(user_definitions(passwords))
+    return _json(user_definitions(passwords, queues))
 
 
 def _json(definitions: Mapping[str, Any]) -> str:

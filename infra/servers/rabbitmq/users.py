@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app import contract
-from app.contract import QueueClass, Role
+from app.contract import Queue, Role
 from infra.servers import hashes
 
 NOTHING = "^$"
@@ -27,8 +27,6 @@ def _one_of(*patterns: str) -> str:
     return f"^({'|'.join(patterns)})$"
 
 
-_QUEUES = tuple(re.escape(queue) for queue in QueueClass)
-_DEAD_QUEUES = tuple(re.escape(contract.dead_letter_queue(queue)) for queue in QueueClass)
 _TASKS = re.escape(contract.TASKS_EXCHANGE)
 _DEAD = re.escape(contract.DEAD_LETTER_EXCHANGE)
 #: The delay ladder: exchanges and queues celery_delayed_0 to _27, and celery_delayed_delivery.
@@ -37,40 +35,50 @@ _LADDER = "celery_delayed_.*"
 _CONTROL = (r".*celery\.pidbox.*",)
 _EVENTS = (r"celeryev", r"celeryev\..*")
 
-PERMISSIONS: dict[Role, Permissions] = {
-    # Declares and binds: binding writes to the queue and reads from the exchange.
-    Role.TOPOLOGY: Permissions(
-        configure=_one_of(*_QUEUES, *_DEAD_QUEUES, _TASKS, _DEAD, _LADDER),
-        write=_one_of(*_QUEUES, *_DEAD_QUEUES, _TASKS, _DEAD, _LADDER),
-        read=_one_of(*_QUEUES, *_DEAD_QUEUES, _TASKS, _DEAD, _LADDER),
-    ),
-    # Publishes, and nothing else.
-    Role.RELAY: Permissions(write=_one_of(_TASKS, re.escape(contract.DELAY_LADDER_EXCHANGE))),
-    # Reads its queues, publishes tasks (chains, and retries through the delay ladder), answers remote control. What it
-    # may configure is its own control queue and Celery's control exchanges, never a work queue: the topology does.
-    Role.WORKER: Permissions(
-        configure=_one_of(*_CONTROL, *_EVENTS),
-        write=_one_of(_TASKS, re.escape(contract.DELAY_LADDER_EXCHANGE), *_CONTROL, *_EVENTS),
-        read=_one_of(*_QUEUES, *_CONTROL, *_EVENTS),
-    ),
-    Role.ARCHIVER: Permissions(read=_one_of(*_DEAD_QUEUES)),
-    # Watches events, asks workers what they do. `--read-only` keeps its buttons away; this keeps its hands off tasks.
-    Role.FLOWER: Permissions(
-        configure=_one_of(*_CONTROL, *_EVENTS),
-        write=_one_of(*_CONTROL, *_EVENTS),
-        read=_one_of(*_CONTROL, *_EVENTS),
-    ),
-    # Publishes what is due, without delay: the ladder is none of its business. To write to a queue is to bind it, which
-    # needs an exchange to read from as well: here it only permits to ask whether the queue has consumers.
-    Role.BEAT: Permissions(write=_one_of(_TASKS, *_QUEUES)),
-    # Over HTTP they see the queues of a vhost only with a permission in it, be it for nothing.
-    Role.PROMETHEUS: Permissions(),
-    Role.KEDA: Permissions(),
-    Role.OPERATOR: Permissions(configure=".*", write=".*", read=".*"),
-}
+
+def permissions(queues: Sequence[Queue]) -> dict[Role, Permissions]:
+    """Of every user, in a vhost with these queues."""
+    work = [re.escape(queue.name) for queue in queues]
+    dead = [re.escape(contract.dead_letter_queue(queue.name)) for queue in queues]
+    return {
+        # Declares and binds: binding writes to the queue and reads from the exchange.
+        Role.TOPOLOGY: Permissions(
+            configure=_one_of(*work, *dead, _TASKS, _DEAD, _LADDER),
+            write=_one_of(*work, *dead, _TASKS, _DEAD, _LADDER),
+            read=_one_of(*work, *dead, _TASKS, _DEAD, _LADDER),
+        ),
+        # Publishes, and nothing else.
+        Role.RELAY: Permissions(write=_one_of(_TASKS, re.escape(contract.DELAY_LADDER_EXCHANGE))),
+        # Reads its queues, publishes tasks (chains, and retries through the delay ladder), answers remote control. What
+        # it may configure is its own control queue and Celery's control exchanges, never a work queue: the topology
+        # does.
+        Role.WORKER: Permissions(
+            configure=_one_of(*_CONTROL, *_EVENTS),
+            write=_one_of(_TASKS, re.escape(contract.DELAY_LADDER_EXCHANGE), *_CONTROL, *_EVENTS),
+            read=_one_of(*work, *_CONTROL, *_EVENTS),
+        ),
+        Role.ARCHIVER: Permissions(read=_one_of(*dead)),
+        # Watches events, asks workers what they do. `--read-only` keeps its buttons away; this keeps its hands off
+        # tasks.
+        Role.FLOWER: Permissions(
+            configure=_one_of(*_CONTROL, *_EVENTS),
+            write=_one_of(*_CONTROL, *_EVENTS),
+            read=_one_of(*_CONTROL, *_EVENTS),
+        ),
+        # Publishes what is due, without delay: the ladder is none of its business. To write to a queue is to bind it,
+        # which needs an exchange to read from as well: here it only permits to ask whether the queue has consumers.
+        Role.BEAT: Permissions(write=_one_of(_TASKS, *work)),
+        # Over HTTP they see the queues of a vhost only with a permission in it, be it for nothing.
+        Role.PROMETHEUS: Permissions(),
+        Role.KEDA: Permissions(),
+        Role.OPERATOR: Permissions(configure=".*", write=".*", read=".*"),
+    }
+
 
 #: What the management API and the metrics show to whom.
 TAGS: dict[Role, list[str]] = {
+    # It looks for queues that are not declared any more, and for what they hold.
+    Role.TOPOLOGY: ["management"],
     Role.PROMETHEUS: ["monitoring"],
     # Less than `monitoring`, which also shows connections and nodes.
     Role.KEDA: ["management"],
@@ -95,16 +103,17 @@ class NoPasswordError(ValueError):
     """A user without a password; RabbitMQ would make one that anybody can be."""
 
 
-def user_definitions(passwords: Mapping[Role, str]) -> dict[str, Any]:
+def user_definitions(passwords: Mapping[Role, str], queues: Sequence[Queue]) -> dict[str, Any]:
     """Users and permissions. With users defined there is no default user: RabbitMQ makes `guest` only without.
 
     Raises:
         NoPasswordError: somebody has none.
     """
-    if missing := [role for role in PERMISSIONS if not passwords.get(role)]:
+    allowed = permissions(queues)
+    if missing := [role for role in allowed if not passwords.get(role)]:
         raise NoPasswordError(f"no password for {', '.join(missing)}")
     return {
-        "users": [_user(role, passwords[role]) for role in PERMISSIONS],
+        "users": [_user(role, passwords[role]) for role in allowed],
         "permissions": [
             {
                 "user": str(role),
@@ -113,7 +122,7 @@ def user_definitions(passwords: Mapping[Role, str]) -> dict[str, Any]:
                 "write": p.write,
                 "read": p.read,
             }
-            for role, p in PERMISSIONS.items()
+            for role, p in allowed.items()
         ],
     }
 

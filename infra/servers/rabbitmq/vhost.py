@@ -7,10 +7,11 @@ messages are in a queue is a policy: a queue declared again with other arguments
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from app import contract
-from app.contract import QueueClass
+from app.contract import Queue
 from infra.servers.rabbitmq.cluster import CONSUMER_TIMEOUT_SECONDS
 
 #: Fuses, far above what is needed: a client that leaks connections or queues stops before it stops the broker.
@@ -28,32 +29,34 @@ def _policy(queue: str, definition: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def work_queue_policy(queue: QueueClass, consumer_timeout_seconds: int = CONSUMER_TIMEOUT_SECONDS) -> dict[str, Any]:
+def work_queue_policy(queue: Queue, consumer_timeout_seconds: int = CONSUMER_TIMEOUT_SECONDS) -> dict[str, Any]:
     """One policy a queue, because only one applies and the dead-letter routing key is the queue's own.
 
     The key is explicit: a message that came through the delay ladder carries one such as `0.0.1.interactive`.
     At-least-once dead-lettering needs `reject-publish`, or RabbitMQ falls back to at-most-once without a word.
     """
     return _policy(
-        queue,
+        queue.name,
         {
-            "delivery-limit": contract.DELIVERY_LIMIT,
+            "delivery-limit": queue.delivery_limit,
             "dead-letter-exchange": contract.DEAD_LETTER_EXCHANGE,
-            "dead-letter-routing-key": contract.dead_letter_queue(queue),
+            "dead-letter-routing-key": contract.dead_letter_queue(queue.name),
             "dead-letter-strategy": "at-least-once",
             "overflow": "reject-publish",
-            "max-length-bytes": contract.QUEUE_MAX_LENGTH_BYTES,
+            "max-length-bytes": queue.max_length_bytes,
             "consumer-timeout": consumer_timeout_seconds * 1000,
         },
     )
 
 
-def dead_letter_queue_policy(queue: QueueClass) -> dict[str, Any]:
+def dead_letter_queue_policy(queue: Queue) -> dict[str, Any]:
     """No delivery limit: with the default of 20, looking at a dead letter 21 times destroys it."""
-    return _policy(contract.dead_letter_queue(queue), {"delivery-limit": -1})
+    return _policy(contract.dead_letter_queue(queue.name), {"delivery-limit": -1})
 
 
-def vhost_definitions(consumer_timeout_seconds: int = CONSUMER_TIMEOUT_SECONDS) -> dict[str, Any]:
+def vhost_definitions(
+    queues: Sequence[Queue], consumer_timeout_seconds: int = CONSUMER_TIMEOUT_SECONDS
+) -> dict[str, Any]:
     """The part of the definitions that is no secret.
 
     A durable queue declared without a type is a quorum queue; exclusive ones, such as Celery's control queues, are
@@ -75,7 +78,7 @@ def vhost_definitions(consumer_timeout_seconds: int = CONSUMER_TIMEOUT_SECONDS) 
             {"vhost": contract.VHOST, "component": "vhost-limits", "name": "limits", "value": LIMITS},
         ],
         "policies": [
-            *(work_queue_policy(queue, consumer_timeout_seconds) for queue in QueueClass),
-            *(dead_letter_queue_policy(queue) for queue in QueueClass),
+            *(work_queue_policy(queue, consumer_timeout_seconds) for queue in queues),
+            *(dead_letter_queue_policy(queue) for queue in queues),
         ],
     }

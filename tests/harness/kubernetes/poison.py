@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from app import contract
-from app.contract import QueueClass
 from infra import naming
 from tests.harness.kubernetes.ends import lasting
 from tests.harness.kubernetes.kubectl import Kubectl
@@ -11,7 +10,7 @@ from tests.harness.kubernetes.kubectl import Kubectl
 
 def mend(kubectl: Kubectl, switch: str) -> None:
     """By the role of a worker: the operator may not write the inbox."""
-    worker = naming.worker(QueueClass.INTERACTIVE)
+    worker = naming.worker(contract.EVENT_QUEUE)
     pods = kubectl.get("pods", naming.NAMESPACE_APP, f"{naming.LABEL_NAME}={worker}")
     pod = next(pod["metadata"]["name"] for pod in pods if lasting(pod))
     code, said = kubectl.execute(naming.NAMESPACE_APP, pod, worker, "python", "-m", "app", "drill-mend", switch)

@@ -12,7 +12,7 @@ import pytest
 from app import contract
 from app.contract import Scope
 from tests.harness.load import drain
-from tests.harness.messages import event
+from tests.harness.messages import carried, event
 from tests.harness.stack import QUICK, Stack
 from tests.harness.waiting import eventually
 
@@ -192,8 +192,9 @@ def test_postgresql_away_is_503(single: Stack) -> None:
 def test_one_bad_event_neither_fails_nor_repeats_its_neighbours(single: Stack, broken: dict[str, Any]) -> None:
     """A chunk with one event that cannot be stored (it came past the gateway) stores the others; it dies alone."""
     good = [event() for _ in range(5)]
-    bad = {**event(), **broken}
-    single.inject("bulk", contract.TASK_INGEST_CHUNK, [[*good[:2], bad, *good[2:]]])
+    bad = {**carried(event()), **broken}
+    sent = [carried(one) for one in good]
+    single.inject("bulk", contract.TASK_INGEST_CHUNK, [[*sent[:2], bad, *sent[2:]]])
     letters = "SELECT count(*) FROM dead_letters WHERE state = 'dead' AND body LIKE %s"
     wanted = f"%{bad['event_id']}%".encode()
     eventually(lambda: single.query(letters, wanted) == [(1,)], what="the bad event is dead")

@@ -115,12 +115,15 @@ def test_rabbitmq_refuses(doors: Stack, user: str, password: str) -> None:
         ("rabbitmq-1", contract.PORT_RABBITMQ_METRICS, "/metrics"),
         ("gateway", contract.PORT_GATEWAY, "/metrics"),
         ("gateway", contract.PORT_GATEWAY, "/v1/jobs/00000000-0000-7000-8000-000000000000"),
-        ("flower", contract.PORT_FLOWER, "/workers"),
+        *(
+            ("flower", contract.PORT_FLOWER, path)
+            for path in ("/workers", "/metrics", "/healthcheck", "/login", "/none")
+        ),
         ("prometheus", contract.PORT_PROMETHEUS, "/api/v1/query?query=up"),
     ],
 )
 def test_http_without_credentials_is_refused(doors: Stack, name: str, port: int, path: str) -> None:
-    """Each HTTP server answers 401 to a request without credentials, and to one with wrong ones."""
+    """BR-10: each HTTP server answers 401 to a request without credentials, and to one with wrong ones."""
     with _client(doors, name, port) as client:
         assert client.get(path).status_code == httpx.codes.UNAUTHORIZED
         assert client.get(path, auth=("operator", _WRONG)).status_code == httpx.codes.UNAUTHORIZED

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests.harness.load import drain
-from tests.harness.messages import channel, event
+from tests.harness.messages import carried, channel, event
 from tests.harness.stack import Stack
 from tests.harness.waiting import eventually
 
 #: As an application would write it. The external class has no worker here, so its messages can be looked at.
 _SEND = """
 import sys, json
+from uuid import uuid4
+from celery.exceptions import TaskPredicate
 from app.brokers.celery_app import celery_app
 from app.brokers.transactional import in_transaction
 from app.storage.engine import engine
@@ -28,6 +32,17 @@ def send():
 
 if how == "direct":
     print(send().id)
+elif how in ("retry", "replace"):
+    task = ingest.ingest_user_event
+    ids = {"id": str(uuid4()), "root_id": str(uuid4())}
+    came = {"exchange": "tasks", "routing_key": "0.0.1." + queue}
+    task.push_request(args=[event], kwargs={}, retries=1, called_directly=False, delivery_info=came, **ids)
+    try:
+        with engine().begin() as connection, in_transaction(connection):
+            send()
+            raise task.retry(countdown=0) if how == "retry" else task.replace(task.s(event).set(queue=queue))
+    except TaskPredicate:
+        print(ids["id"])
 else:
     with engine().connect() as connection:
         transaction = connection.begin()
@@ -40,7 +55,7 @@ _DIFFERENT = {"id", "root_id", "millrace_published_at", "origin", "expires", "ti
 
 def _send(stack: Stack, how: str, queue: str, body: dict[str, Any]) -> str:
     python = {"entrypoint": ["python", "-c", _SEND]}
-    return stack.run("worker-external", how, queue, json.dumps(body), options=python).split()[-1]
+    return stack.run("worker-external", how, queue, json.dumps(carried(body)), options=python).split()[-1]
 
 
 def _fetch(stack: Stack, queue: str) -> Any:
@@ -76,6 +91,20 @@ def test_committed_task_is_published_and_executed(single: Stack) -> None:
     task_id = _send(single, "commit", "interactive", one)
     drain(single)
     assert single.query("SELECT event_id::text FROM events WHERE task_id = %s", task_id) == [(one["event_id"],)]
+
+
+@pytest.mark.parametrize("how", ["retry", "replace"])
+def test_what_takes_the_place_of_a_task_is_never_lost(single: Stack, how: str) -> None:
+    """A3: the exception of `retry` and `replace` rolled back the message that was to come instead.
+
+    It leaves at once; what the task sent besides goes with its transaction.
+    """
+    task_id = _send(single, how, "external", event())
+    arrived = _fetch(single, "external")
+    assert arrived.headers["id"] == task_id
+    assert single.query("SELECT 1 FROM outbox_pending") == []
+    with channel(single) as opened:
+        assert opened.basic_get("external", no_ack=True) is None, "the transaction was rolled back"
 
 
 def test_rolled_back_task_is_never_published(single: Stack) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from app import contract
-from app.contract import QueueClass
+from app.contract import queues
 from infra.servers.rabbitmq.vhost import work_queue_policy
 from loadtests.reconcile import Accounting
 from tests.harness.drills import DRILL_USER, Drill, archived, wait_archived
 from tests.harness.load import Load, assert_exact
-from tests.harness.messages import event, publish, task_body
+from tests.harness.messages import carried, event, publish, task_body
 from tests.harness.stack import QUICK, Stack
 
 #: Twenty deliveries of a killed child take minutes; the number changes nothing of the path. Only in this module.
@@ -46,19 +46,20 @@ class Outcome:
 def outcome(_cluster: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
     """Six kinds of poison at once, among neighbours; then mended and replayed."""
     _cluster.heal()
-    _limit_deliveries(_cluster, DELIVERY_LIMIT)
+    _limit_deliveries(_cluster, few=True)
     try:
         yield _poison(_cluster, tmp_path_factory.mktemp("poison"))
     finally:
-        _limit_deliveries(_cluster, contract.DELIVERY_LIMIT)
+        _limit_deliveries(_cluster, few=False)
         _cluster.remove("worker-external")
 
 
-def _limit_deliveries(stack: Stack, limit: int) -> None:
-    for queue in QueueClass:
+def _limit_deliveries(stack: Stack, *, few: bool) -> None:
+    for queue in queues():
         policy = work_queue_policy(queue)
-        policy["definition"]["delivery-limit"] = limit
-        stack.broker.set_policy(queue, policy)
+        if few:
+            policy["definition"]["delivery-limit"] = DELIVERY_LIMIT
+        stack.broker.set_policy(queue.name, policy)
 
 
 def _poison(stack: Stack, folder: Path) -> Outcome:
@@ -76,7 +77,7 @@ def _poison(stack: Stack, folder: Path) -> Outcome:
             "dies": Drill(stack, "die", queue="bulk"),
             "eats memory": Drill(stack, "eat-memory", queue="external"),
         }
-        repaired, renamed = event(DRILL_USER), event(DRILL_USER)
+        repaired, renamed = carried(event(DRILL_USER)), carried(event(DRILL_USER))
         task_ids = {name: drill.task_id for name, drill in drills.items()}
         task_ids["not JSON"] = publish(stack, "interactive", task=contract.TASK_INGEST_EVENT, body=b"{not json")
         task_ids["unknown task"] = publish(stack, "bulk", task="no_such_task", body=task_body(renamed))

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from app import contract
-from app.contract import QueueClass
 from tests.harness import canaries, services
-from tests.harness.canaries import EVERY_SECONDS, assert_no_trace, healthy, metrics, seen, sent, soon
+from tests.harness.canaries import EVERY_SECONDS, assert_no_trace, healthy, seen, sent, soon
 from tests.harness.containers import Machine
+from tests.harness.process_metrics import samples
 from tests.harness.stack import QUICK, Stack
 
 ONE_AT_A_TIME = {"MILLRACE_WORKER_CONCURRENCY": "1", "MILLRACE_WORKER_PREFETCH_MULTIPLIER": "1"}
@@ -26,7 +26,7 @@ def beating(single: Stack) -> Iterator[Stack]:
 
 def test_canaries_wait_for_nobody(beating: Stack) -> None:
     """Without a worker none is sent: hours without one must not end in a queue full of canaries."""
-    queue = QueueClass.EXTERNAL
+    queue = "external"
     beating.remove("worker-external")
     soon(lambda: sent(beating, queue, "skipped") >= 3, "beat skips three")
     # What the worker had when it went, and what was sent before the broker noticed that. They have no time to live: the
@@ -42,7 +42,7 @@ def test_canaries_wait_for_nobody(beating: Stack) -> None:
 
 def test_canaries_that_are_too_old_are_acknowledged_andseen(beating: Stack) -> None:
     """They neither run nor die, in the queue or out of it, and count: without them the slowest would never be seen."""
-    queue = QueueClass.EXTERNAL
+    queue = "external"
     beating.remove("beat")
     beating.replace("worker-external", environment={**QUICK, **ONE_AT_A_TIME})
     beating.replace("beat", environment={"MILLRACE_CANARY_SECONDS": EVERY_SECONDS})
@@ -55,14 +55,14 @@ def test_canaries_that_are_too_old_are_acknowledged_andseen(beating: Stack) -> N
     finally:
         worker.unpause()
     soon(lambda: seen(beating, queue) == sent(beating, queue, "published"), "each canary is seen")
-    in_time = metrics(beating, "worker-external", f"{contract.METRIC_CANARY_START_DELAY_SECONDS}_bucket")["1.0", queue]
+    in_time = samples(beating, "worker-external", f"{contract.METRIC_CANARY_START_DELAY_SECONDS}_bucket")["1.0", queue]
     assert in_time < seen(beating, queue), "none was late: this test has shown nothing"
     assert_no_trace(beating, queue)
 
 
 def test_an_outage_of_the_broker_is_survived_without_a_burst(beating: Stack) -> None:
     """Beat fails within a bounded time, says that it is not ready, stays alive, and afterwards goes on at its pace."""
-    queue = QueueClass.INTERACTIVE
+    queue = "interactive"
     soon(lambda: sent(beating, queue, "published") >= 1, "beat sends")
     beating.machines["rabbitmq-1"].kill()
     soon(lambda: sent(beating, queue, "failed") >= 5, "beat fails five times")
@@ -75,13 +75,13 @@ def test_an_outage_of_the_broker_is_survived_without_a_burst(beating: Stack) -> 
     soon(lambda: healthy(beating, "ready"), "beat is ready again")
     assert beating.machines["beat"].running
     due = sum(sent(beating, queue, outcome) for outcome in ("published", "skipped", "failed"))
-    began_at = metrics(beating, "beat", "process_start_time_seconds")[()]
+    began_at = samples(beating, "beat", "process_start_time_seconds")[()]
     assert due <= (time.time() - began_at) / float(EVERY_SECONDS) + 2, "missed canaries were made up for"
 
 
 def test_a_frozen_broker_holds_beat_up_for_a_bounded_time(beating: Stack) -> None:
     """A server that says nothing is worse than none: publishes fail nevertheless, and SIGTERM ends it in the middle."""
-    queue = QueueClass.INTERACTIVE
+    queue = "interactive"
     soon(lambda: sent(beating, queue, "published") >= 1, "beat sends")
     broker = beating.machines["rabbitmq-1"].docker
     broker.pause()
@@ -97,7 +97,7 @@ def test_a_frozen_broker_holds_beat_up_for_a_bounded_time(beating: Stack) -> Non
 
 def test_two_beats_do_no_harm(beating: Stack) -> None:
     """Twice the canaries, each timed for itself."""
-    queue = QueueClass.INTERACTIVE
+    queue = "interactive"
     service = services.read("beat", beating._variables)
     second = Machine(
         service, beating._network, f"{beating._prefix}-second", environment={"MILLRACE_CANARY_SECONDS": EVERY_SECONDS}

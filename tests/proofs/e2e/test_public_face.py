@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from app import contract
-from app.contract import QueueClass, Scope
+from app.contract import Scope
 from tests.harness.kubernetes.kubectl import Kubectl
 from tests.harness.kubernetes.poison import mend, stored
 from tests.harness.kubernetes.target import Target
@@ -143,7 +143,7 @@ def test_plain_http_is_not_answered(target: Target) -> None:
 
 def test_poison_is_archived_and_can_be_replayed(target: Target, kubectl: Kubectl) -> None:
     """A task that fails for good is a dead letter with its reason; mended and replayed, it is dead no longer."""
-    sent = json.loads(target.operate("drill", "--fault", "raise", "--queue", QueueClass.INTERACTIVE).splitlines()[-1])
+    sent = json.loads(target.operate("drill", "--fault", "raise", "--queue", contract.EVENT_QUEUE).splitlines()[-1])
 
     def letters() -> list[dict[str, Any]]:
         words = ("dead-letters", "list", "--state", "all", "--limit", "200", "--json")
@@ -151,7 +151,7 @@ def test_poison_is_archived_and_can_be_replayed(target: Target, kubectl: Kubectl
         return [letter for letter in listed if letter["task_id"] == sent["task_id"]]
 
     [letter] = eventually(letters, within=PATIENCE, every=1, what="the poison is archived")
-    assert (letter["state"], letter["reason"], letter["queue"]) == ("dead", "failed", QueueClass.INTERACTIVE)
+    assert (letter["state"], letter["reason"], letter["queue"]) == ("dead", "failed", contract.EVENT_QUEUE)
     mend(kubectl, sent["switch"])
     target.operate("dead-letters", "replay", letter["dead_letter_id"], "--note", "e2e: mended", "--actor", "e2e")
     assert [one["state"] for one in letters()] == ["replayed"]

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from app import contract
-from app.contract import QueueClass, Role
+from app.contract import Role, queue_names
 from infra.local import certificates
 from infra.servers.rabbitmq import definitions, users, vhost
 from infra.servers.rabbitmq.cluster import VERSIONS, kubernetes_hosts
@@ -101,14 +101,14 @@ def test_definitions_are_imported(nodes: Nodes) -> None:
         (limits,) = client.get("/api/vhost-limits").json()
         assert limits["value"] == vhost.LIMITS
         policies = {policy["name"] for policy in client.get("/api/policies").json()}
-        assert policies == {*QueueClass, *(contract.dead_letter_queue(queue) for queue in QueueClass)}
+        assert policies == {*queue_names(), *(contract.dead_letter_queue(queue) for queue in queue_names())}
     eventually(
         lambda: _queue(nodes, "interactive").get("policy") == "interactive", within=30, what="the policy applies"
     )
 
 
 def _user_names() -> set[str]:
-    return {user["name"] for user in users.user_definitions(dict.fromkeys(Role, "x"))["users"]}
+    return {user["name"] for user in users.user_definitions(dict.fromkeys(Role, "x"), contract.queues())["users"]}
 
 
 def test_a_queue_without_a_type_is_a_quorum_queue_and_an_exclusive_one_is_not(nodes: Nodes) -> None:
@@ -196,8 +196,8 @@ def test_who_asks_over_http_reads_counts_and_nothing_else(nodes: Nodes, role: Ro
     with nodes.channel(Role.RELAY) as channel:
         _publish(channel, "1", "2", "3", key="bulk")
     with nodes.http(role, host=nodes.cluster.hosts[1]) as client:
-        for queue in QueueClass:
-            wanted = 3 if queue == QueueClass.BULK else 0
+        for queue in queue_names():
+            wanted = 3 if queue == "bulk" else 0
             url = f"/api/queues/{contract.VHOST}/{queue}"
             eventually(
                 lambda url=url, wanted=wanted: client.get(url).raise_for_status().json().get("messages") == wanted,
@@ -233,7 +233,7 @@ def test_prometheus_reads_metrics(nodes: Nodes) -> None:
         for host in nodes.cluster.hosts:
             with nodes.http(Role.PROMETHEUS, port=contract.PORT_RABBITMQ_METRICS, host=host) as client:
                 text += client.get("/metrics/detailed", params=parameters).raise_for_status().text
-        return all(f'queue="{queue}"' in text for queue in QueueClass)
+        return all(f'queue="{queue}"' in text for queue in queue_names())
 
     eventually(told, within=30, what="the nodes tell of every work queue", every=0.5)
     for host in nodes.cluster.hosts:

@@ -1,20 +1,16 @@
-"""What compose.yaml promises about every container, and the alerts about their runbooks."""
+"""What Compose's files promise about every container."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
-import yaml
 
-from app import contract
-from infra.local import folders, stack
-from infra.local.settings_files import RULES
-from infra.local.state import REPOSITORY
+from app.contract import DEFAULT_QUEUES_FILE, read_queues
+from infra.local import compose_files, folders, stack
 
-COMPOSE: dict[str, Any] = yaml.safe_load((REPOSITORY / "compose.yaml").read_text())
-SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+QUEUES = read_queues(DEFAULT_QUEUES_FILE)
+SERVICES: dict[str, dict[str, Any]] = compose_files.whole(QUEUES)["services"]
 ONE_SHOT = {"migrate", "topology", "operator"}
 
 
@@ -60,37 +56,15 @@ def test_no_secret_in_the_environment(name: str) -> None:
 
 def test_up_starts_every_service() -> None:
     """A service that `make up` forgets is never started."""
-    assert {*stack.SERVERS, *stack.PROCESSES, *ONE_SHOT} == set(SERVICES)
+    assert {*stack.SERVERS, *stack.processes(QUEUES), *ONE_SHOT} == set(SERVICES)
 
 
-def _alerts() -> list[dict[str, Any]]:
-    groups = [group for path in RULES.glob("*.yml") for group in yaml.safe_load(path.read_text())["groups"]]
-    return [rule for group in groups for rule in group["rules"]]
-
-
-@pytest.mark.parametrize("alert", _alerts(), ids=lambda rule: rule["alert"])
-def test_every_alert_has_its_runbook(alert: dict[str, Any]) -> None:
-    """A page of the alert's name with the four headings, and a severity that says whom it wakes."""
-    path = REPOSITORY / "runbooks" / f"{alert['alert']}.md"
-    text = path.read_text()
-
-    assert alert["annotations"]["runbook_url"] == f"runbooks/{path.name}"
-    assert alert["annotations"]["summary"]
-    assert alert["annotations"]["description"]
-    assert alert["labels"]["severity"] in {"page", "ticket"}
-    assert re.findall(r"^#+ (.*)$", text, re.MULTILINE) == [
-        alert["alert"],
-        "Meaning",
-        "Impact",
-        "Diagnosis",
-        "Mitigation",
-    ]
-
-
-def test_alerts_read_metrics_of_the_contract() -> None:
-    """A metric that was renamed makes an alert silent for ever."""
-    known = {value for name, value in vars(contract).items() if name.startswith("METRIC_")}
-    words = {word for rule in _alerts() for word in re.findall(r"\bmillrace_\w+", rule["expr"])}
-    used = {re.sub("_(bucket|count|sum)$", "", word) for word in words}
-
-    assert used <= known
+def test_every_container_of_the_application_reads_the_file_of_queues() -> None:
+    """The one that `make up` copied, and not the image's."""
+    ours = {name: service for name, service in SERVICES.items() if "millrace-app" in service["image"]}
+    assert {*stack.processes(QUEUES), *ONE_SHOT} == ours.keys()
+    for name, service in ours.items():
+        assert service["environment"]["MILLRACE_QUEUES_FILE"] == "/etc/millrace/queues.toml", name
+        [mounted] = [one for one in service["volumes"] if one.endswith(":/etc/millrace:ro")]
+        assert mounted == "${MILLRACE_STATE_DIR:-./.millrace}/config/app:/etc/millrace:ro"
+        assert "MILLRACE_FILES_APP" in service["labels"]["millrace.files"]

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from hypothesis import given, strategies as st
 
-from app.contract import DELIVERY_LIMIT, TASK_DRILL, TASK_INGEST_CHUNK, TASK_INGEST_EVENT
+from app.contract import TASK_DRILL, TASK_INGEST_CHUNK, TASK_INGEST_EVENT
 from app.deadletters.letters import ArrivedMessage, LastFailure, letter_from, newest_death
 from app.storage.dead_letters import DeadLetter
 
@@ -141,7 +141,7 @@ def test_attempts() -> None:
     assert letter_from(message(), failure("failed", attempt=3)).attempts == 3
     assert letter_from(message(headers={"retries": "?"}), None).attempts == 1
     assert letter_from(message(headers={"retries": 10**9}), None).attempts == 32_767
-    assert letter_from(message(deaths=[death("delivery_limit")]), None).attempts == DELIVERY_LIMIT + 1
+    assert letter_from(message(deaths=[death("delivery_limit")]), None).attempts == 21
 
 
 def test_whole_message_is_kept() -> None:

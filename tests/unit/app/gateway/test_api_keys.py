@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from app.contract import Scope
 from app.gateway import api_keys
 from app.gateway.api_keys import KeyRecord, PresentedKey
-from app.gateway.authentication import CACHE_SECONDS, KeyCache
 
 KEY = PresentedKey(api_key_id="a" * 16, secret="b" * 64)
 
@@ -86,46 +83,3 @@ def test_scopes() -> None:
     """A key may do what its scopes name, and nothing else."""
     assert api_keys.allows(record(), Scope.EVENTS_WRITE)
     assert not api_keys.allows(record(), Scope.METRICS_READ)
-
-
-def test_a_record_is_asked_for_once_in_a_while() -> None:
-    """Within its time the cache answers; after it the newest record counts, so that a revocation is noticed."""
-    now = 0.0
-    asked: list[str] = []
-    answers = [record(), record(revoked=True)]
-
-    async def load(api_key_id: str) -> KeyRecord | None:
-        asked.append(api_key_id)
-        return answers[len(asked) - 1]
-
-    async def scenario() -> tuple[KeyRecord | None, KeyRecord | None, KeyRecord | None]:
-        nonlocal now
-        cache = KeyCache(load, clock=lambda: now)
-        first = await cache.get("a")
-        now = CACHE_SECONDS - 0.1
-        second = await cache.get("a")
-        now = CACHE_SECONDS
-        return first, second, await cache.get("a")
-
-    first, second, third = asyncio.run(scenario())
-
-    assert first is second is answers[0]
-    assert third is answers[1]
-    assert asked == ["a", "a"]
-
-
-def test_the_cache_is_bounded() -> None:
-    """Guessed ids push out what was used longest ago, and nothing grows."""
-    asked: list[str] = []
-
-    async def load(api_key_id: str) -> None:
-        asked.append(api_key_id)
-
-    async def scenario() -> None:
-        cache = KeyCache(load, clock=lambda: 0.0, entries=2)
-        for api_key_id in ("a", "b", "a", "c", "a", "b"):
-            await cache.get(api_key_id)
-
-    asyncio.run(scenario())
-
-    assert asked == ["a", "b", "c", "b"]

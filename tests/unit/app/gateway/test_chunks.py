@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.gateway import chunks
+from app.gateway.events import ValidEvent
 
 
 @pytest.mark.parametrize(
@@ -20,16 +21,18 @@ from app.gateway import chunks
         ([], 10, 100, []),
     ],
 )
-def test_lists_are_cut(weights: list[int], max_events: int, max_bytes: int, sizes: list[int]) -> None:
+def test_lists_are_cut(
+    monkeypatch: pytest.MonkeyPatch, weights: list[int], max_events: int, max_bytes: int, sizes: list[int]
+) -> None:
     """No chunk has too many events or bytes, except an event that is too heavy for any chunk: it goes alone."""
-    events = [{"number": number} for number in range(len(weights))]
+    monkeypatch.setattr(chunks, "weight", lambda one: int(one["payload"]))
+    moment = "2026-01-01T00:00:00Z"
+    events = [
+        ValidEvent(event_id=str(place), type="t", occurred_at=moment, payload=str(weight).encode())
+        for place, weight in enumerate(weights)
+    ]
 
-    cut = list(chunks.split(events, weights, max_events=max_events, max_bytes=max_bytes))
+    cut = list(chunks.split(events, max_events=max_events, max_bytes=max_bytes))
 
     assert [len(chunk) for chunk in cut] == sizes
-    assert [event for chunk in cut for event in chunk] == events
-
-
-def test_weight_counts_the_escapes_of_the_type() -> None:
-    """A type that is not ASCII takes up to twelve bytes a character."""
-    assert chunks.weight({"type": "\U0001f600" * 10}, 5) - chunks.weight({"type": ""}, 5) == 120
+    assert [event for chunk in cut for event in chunk] == [event.as_message() for event in events]

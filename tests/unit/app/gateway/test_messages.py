@@ -4,32 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from uuid import UUID, uuid4
 
+import pytest
+
 from app import contract
-from app.gateway import chunks, messages
-from app.gateway.events import Submission
+from app.gateway import events, messages
+from app.gateway.bodies import BodyMemory
+from app.gateway.events import Submission, ValidEvent
+from app.gateway.problems import ProblemError
+from app.storage.outbox import OutboxMessage
+from app.tasks.message_body import read_call
+from app.tasks.user_events import read_event
 
 JOB = UUID("01a204a5-d87f-7548-9a59-586fe4c89fba")
 
 
 def submission(count: int, *, is_list: bool, payload: str = "x") -> Submission:
     """A valid request of so many events."""
-    events = [
-        {"event_id": str(uuid4()), "type": "t", "occurred_at": "2026-01-01T00:00:00Z", "payload": {"p": payload}}
+    text = json.dumps({"p": payload}, ensure_ascii=False)
+    valid = [
+        ValidEvent(event_id=str(uuid4()), type="é\\", occurred_at="2026-01-01T00:00:00Z", payload=text.encode())
         for _ in range(count)
     ]
-    return Submission(events=events, payload_bytes=[len(payload) + 9] * count, is_list=is_list)
+    return Submission(events=valid, is_list=is_list)
+
+
+def build(given: Submission, *, memory_bytes: int = 2**30) -> Sequence[OutboxMessage]:
+    """Its messages."""
+    with BodyMemory(memory_bytes).share() as share:
+        return asyncio.run(messages.build(given, share, job_id=JOB))
 
 
 def test_one_event_is_one_message_to_the_interactive_queue() -> None:
     """It carries the event whole, the job's id, and nothing of the payload in its headers."""
     given = submission(1, is_list=False, payload="secret")
 
-    [message] = asyncio.run(messages.build(given, job_id=JOB))
+    [message] = build(given)
 
     args, _, _ = json.loads(message.body)
-    assert args == [given.events[0]]
+    assert args == [given.events[0].as_message()]
     assert (message.task_name, message.queue, message.job_id) == (contract.TASK_INGEST_EVENT, "interactive", JOB)
     assert message.properties["application_headers"][contract.MESSAGE_JOB_ID] == str(JOB)
     assert message.properties["application_headers"]["id"] == str(message.task_id)
@@ -40,29 +55,42 @@ def test_a_list_is_carried_in_chunks() -> None:
     """450 events are three messages, of different tasks ids, and no event is missing."""
     given = submission(450, is_list=True)
 
-    built = asyncio.run(messages.build(given, job_id=JOB))
+    built = build(given)
 
     carried = [json.loads(message.body)[0][0] for message in built]
     assert [len(chunk) for chunk in carried] == [200, 200, 50]
-    assert [event for chunk in carried for event in chunk] == list(given.events)
+    assert [event for chunk in carried for event in chunk] == [event.as_message() for event in given.events]
     assert {(message.task_name, message.queue) for message in built} == {(contract.TASK_INGEST_CHUNK, "bulk")}
     assert len({message.task_id for message in built}) == 3
 
 
-def test_no_chunk_is_heavier_than_allowed() -> None:
-    """Lists of large events are cut by bytes, measured on the finished message."""
-    given = submission(60, is_list=True, payload="y" * 20_000)
+@pytest.mark.parametrize("payload", ["y" * 20_000, "é" * 9000, "\U0001f600\x7f" * 4000, '"\n\t' * 6000])
+def test_no_chunk_is_heavier_than_allowed(payload: str) -> None:
+    """Lists of large events are cut by bytes, measured on the finished message, escapes included."""
+    given = submission(60, is_list=True, payload=payload)
 
-    built = asyncio.run(messages.build(given, job_id=JOB))
+    built = build(given)
 
     assert all(len(message.body) <= contract.CHUNK_MAX_BYTES + 200 for message in built)
 
 
-def test_the_envelope_is_weighed_in_full() -> None:
-    """What an event weighs is never less than what it takes in a message."""
-    given = submission(200, is_list=True)
-    [message] = asyncio.run(messages.build(given, job_id=JOB))
+def test_kombu_changes_nothing_of_a_payload() -> None:
+    """BR-01, BR-02: what looks like one of kombu's own values is read by a worker as it was sent."""
+    text = '{"x":{"__type__":"foo","__value__":1},"y":{"__type__":"decimal","__value__":"1.50"}}'
+    body = json.dumps({"event_id": str(uuid4()), "type": "t", "occurred_at": "2026-01-01T00:00:00Z", "payload": "P"})
+    given = asyncio.run(events.parse(body.replace('"P"', text).encode(), payload_max_bytes=1000))
 
-    weighed = sum(chunks.weight(event, size) for event, size in zip(given.events, given.payload_bytes, strict=True))
+    [message] = build(given)
 
-    assert len(message.body) <= weighed
+    call = read_call(message.body, content_type="application/json", content_encoding="utf-8")
+    assert read_event(call.args[0]).payload == text
+
+
+def test_messages_that_are_much_longer_than_their_body_are_refused() -> None:
+    """A13: an escape takes up to six bytes for one, and a list of such characters would end the process."""
+    given = submission(40, is_list=True, payload="\x7f" * 20_000)
+
+    with pytest.raises(ProblemError) as raised:
+        build(given, memory_bytes=3 * 40 * 20_000)
+
+    assert raised.value.kind.status == 413

@@ -33,11 +33,17 @@ def test_what_is_not_known_is_left_out() -> None:
     assert set(problems.document(problems.INTERNAL)) == {"type", "title", "status"}
 
 
-def test_not_all_of_a_thousand_errors_are_listed() -> None:
-    """An answer stays small."""
-    many = [FieldError(pointer=f"#/{number}", detail="") for number in range(1000)]
+def test_the_request_ends_with_the_last_error_that_is_told() -> None:
+    """BR-03: nobody looks for more."""
+    findings = problems.Findings()
+    findings.refuse()
+    for _ in range(problems.ERRORS_MAX - 1):
+        findings.add(FieldError(pointer="#/a", detail=""))
 
-    assert len(problems.document(problems.INVALID, errors=many)["errors"]) == problems.ERRORS_MAX
+    with pytest.raises(ProblemError) as raised:
+        findings.add(FieldError(pointer="#/b", detail=""))
+
+    assert [error.pointer for error in raised.value.errors] == ["#/a"] * (problems.ERRORS_MAX - 1) + ["#/b"]
 
 
 @pytest.mark.parametrize("kind", [problems.RATE_LIMITED, problems.INVALID])

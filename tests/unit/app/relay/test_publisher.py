@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,7 @@ A, B, C = UUID(int=1), UUID(int=2), UUID(int=3)
 
 def waiting_publisher() -> Publisher:
     """A publisher that has sent three messages and heard nothing yet."""
-    publisher = Publisher(Settings())
+    publisher = Publisher(Settings(), threading.Event())
     publisher._outstanding = {1: A, 2: B, 3: C}
     return publisher
 

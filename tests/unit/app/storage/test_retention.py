@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, strategies as st
 
 from app.storage.identifiers import created_at, first_id_at, new_id
-from app.storage.retention import PartitionedTable, expired, partition_statement
+from app.storage.partitions import PartitionedTable, expired, statements
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -23,7 +23,7 @@ def test_a_table_partitioned_by_id_has_the_days_first_ids_as_bounds() -> None:
     """So a row is found by its id alone, and its day is dropped with it."""
     day = NOON.replace(hour=0)
 
-    statement = partition_statement(PartitionedTable(name="jobs", by_id=True), day)
+    statement = " ".join(statements(PartitionedTable(name="jobs", key="job_id"), day))
 
     assert str(first_id_at(day)) in statement
     assert str(first_id_at(day + timedelta(days=1))) in statement

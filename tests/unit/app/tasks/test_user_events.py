@@ -13,7 +13,7 @@ EVENT: dict[str, Any] = {
     "event_id": "8a316501-e7df-5a55-bdfa-64d1c8570655",
     "type": "t",
     "occurred_at": "2026-01-01T00:00:00+00:00",
-    "payload": {"user_id": "u1", "amount": 7},
+    "payload": '{"user_id": "u1", "amount": 7, "exact": 12345678901234567.890}',
 }
 
 
@@ -50,7 +50,10 @@ def test_only_a_sensible_integer_is_an_amount(amount: object, worth: int) -> Non
     [
         EVENT | {"event_id": "no-uuid"},
         EVENT | {"occurred_at": "yesterday"},
-        EVENT | {"payload": [1]},
+        EVENT | {"payload": {"user_id": "u1"}},
+        EVENT | {"payload": "[1]"},
+        EVENT | {"payload": "no JSON"},
+        EVENT | {"payload": "[" * 100_000},
         {key: value for key, value in EVENT.items() if key != "type"},
         "not an object",
         None,
@@ -63,7 +66,14 @@ def test_an_event_that_cannot_be_read_is_poison(broken: Any) -> None:
 
 
 def test_a_good_event_is_read_whole() -> None:
-    """Nothing of it is lost on the way."""
+    """BR-35: nothing of it is lost on the way, digits included."""
     event = read_event(EVENT)
 
     assert (event.user_id, event.amount, event.type, event.payload) == ("u1", 7, "t", EVENT["payload"])
+
+
+def test_a_long_whole_number_names_its_user() -> None:
+    """BR-35: as a float it would be another user, or none."""
+    event = read_event(EVENT | {"payload": '{"user_id": 123456789012345678901}'})
+
+    assert event.user_id == "123456789012345678901"

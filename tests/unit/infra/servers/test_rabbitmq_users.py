@@ -6,15 +6,16 @@ import re
 
 import pytest
 
-from app.contract import Role
+from app.contract import Queue, Role
 from infra.servers.rabbitmq import definitions, users, vhost
 
+QUEUES = tuple(Queue(name=name, purpose="a test") for name in ("interactive", "bulk", "invoices"))
 PASSWORDS = dict.fromkeys(Role, "secret-of-all")
 
 
 def _may(role: Role, what: str, name: str) -> bool:
     # RabbitMQ searches and does not match whole names, so the patterns must be anchored.
-    return re.search(getattr(users.PERMISSIONS[role], what), name) is not None
+    return re.search(getattr(users.permissions(QUEUES)[role], what), name) is not None
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,8 @@ def _may(role: Role, what: str, name: str) -> bool:
         (Role.RELAY, "configure", "tasks", False),
         (Role.WORKER, "read", "interactive", True),
         (Role.WORKER, "read", "interactive.dead", False),
+        (Role.WORKER, "read", "invoices", True),
+        (Role.WORKER, "read", "external", False),
         (Role.WORKER, "write", "tasks", True),
         (Role.WORKER, "write", "tasks.dead", False),
         (Role.WORKER, "configure", "interactive", False),
@@ -36,6 +39,7 @@ def _may(role: Role, what: str, name: str) -> bool:
         (Role.WORKER, "write", "celeryev", True),
         (Role.ARCHIVER, "read", "bulk.dead", True),
         (Role.ARCHIVER, "read", "bulk", False),
+        (Role.ARCHIVER, "read", "invoices.dead", True),
         (Role.ARCHIVER, "write", "tasks", False),
         (Role.FLOWER, "read", "interactive", False),
         (Role.FLOWER, "write", "tasks", False),
@@ -45,6 +49,8 @@ def _may(role: Role, what: str, name: str) -> bool:
         (Role.BEAT, "read", "interactive", False),
         (Role.TOPOLOGY, "configure", "celery_delayed_27", True),
         (Role.TOPOLOGY, "configure", "other", False),
+        (Role.TOPOLOGY, "configure", "invoices", True),
+        (Role.BEAT, "write", "invoices", True),
     ],
 )
 def test_permissions(role: Role, what: str, name: str, allowed: bool) -> None:
@@ -54,7 +60,7 @@ def test_permissions(role: Role, what: str, name: str, allowed: bool) -> None:
 
 def test_definitions_hold_no_password() -> None:
     """Hashes only, and no guest."""
-    text = definitions.users_file(PASSWORDS)
+    text = definitions.users_file(PASSWORDS, QUEUES)
 
     assert "secret-of-all" not in text
     assert "guest" not in text
@@ -63,20 +69,20 @@ def test_definitions_hold_no_password() -> None:
 def test_everybody_has_a_password() -> None:
     """RabbitMQ would make a user whom anybody can be."""
     with pytest.raises(users.NoPasswordError, match="beat, keda"):
-        users.user_definitions({**PASSWORDS, Role.KEDA: "", Role.BEAT: ""})
+        users.user_definitions({**PASSWORDS, Role.KEDA: "", Role.BEAT: ""}, QUEUES)
 
 
 def test_who_only_asks_over_http_has_no_part_in_the_vhost() -> None:
     """Prometheus and KEDA may look at counts, and not so much as open a connection for messages."""
-    made = {user["name"]: user for user in users.user_definitions(PASSWORDS)["users"]}
+    made = {user["name"]: user for user in users.user_definitions(PASSWORDS, QUEUES)["users"]}
 
-    assert {name for name in made if made[name]["tags"]} == {"prometheus", "keda", "operator"}
+    assert {name for name in made if made[name]["tags"]} == {"topology", "prometheus", "keda", "operator"}
     for role in (Role.PROMETHEUS, Role.KEDA):
         assert made[role]["limits"] == {"max-connections": 0}
-        assert users.PERMISSIONS[role] == users.Permissions()
+        assert users.permissions(QUEUES)[role] == users.Permissions()
 
 
 def test_who_logs_in_has_a_limit_of_connections() -> None:
     """A leak stops its role and no other, so each has one, below the vhost's."""
-    assert users.MAX_CONNECTIONS.keys() == users.PERMISSIONS.keys()
+    assert users.MAX_CONNECTIONS.keys() == users.permissions(QUEUES).keys()
     assert sum(users.MAX_CONNECTIONS.values()) < vhost.LIMITS["max-connections"]

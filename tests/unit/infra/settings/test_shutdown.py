@@ -51,13 +51,14 @@ def _with(values: dict[str, int]) -> Stack:
         return {key.partition(".")[2]: value for key, value in values.items() if key.startswith(f"{part}.")}
 
     workloads = STAGING.workloads
+    entry = workloads.entries["interactive"].model_copy(update=of("pool"))
     return STAGING.model_copy(
         update={
             "broker": STAGING.broker.model_copy(update=of("broker")),
             "timings": STAGING.timings.model_copy(update=of("timings")),
             "workloads": workloads.model_copy(
                 update={
-                    "pools": (workloads.pools[0].model_copy(update=of("pool")),),
+                    "entries": {"interactive": entry},
                     "relay": workloads.relay.model_copy(update=of("relay")),
                     "gateway": workloads.gateway.model_copy(update=of("gateway")),
                 }

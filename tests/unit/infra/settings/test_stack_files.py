@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 import yaml
 
@@ -40,14 +41,42 @@ def test_schema_for_editors_is_current() -> None:
     assert SCHEMA_FILE.read_text() == schema_text()
 
 
+@pytest.mark.parametrize(
+    ("pools", "taken"),
+    [
+        ({}, True),
+        ({"bulk": {"scaling": {"maxReplicas": 3}, "resources": {"cpu": "2"}}}, True),
+        ({"bulk-2": {"queue": "bulk", "scaling": {"kind": "fixed", "replicas": 1}}}, True),
+        ({"bulk": {"concurency": 3}}, False),
+        ({"bulk": {"scaling": {"kind": "fixed", "maxReplicas": 3}}}, False),
+        ({"bulk": {"resources": {"cpus": "2"}}}, False),
+        ([], False),
+    ],
+)
+def test_schema_for_editors_takes_what_the_settings_take(any_stack_file: Path, pools: Any, taken: bool) -> None:
+    """Every key of a pool may be left out, also inside; a wrong one is marked."""
+    document = yaml.safe_load(any_stack_file.read_text())
+    schema = json.loads(SCHEMA_FILE.read_text())
+    assert jsonschema_rs.is_valid(schema, document)
+    document["config"]["millrace:workloads"]["pools"] = pools
+    assert jsonschema_rs.is_valid(schema, document) is taken
+    if taken:
+        parse(_flat(document["config"]), any_stack_file.name)
+    else:
+        assert "workloads.pools" in _refused(document["config"])
+
+
 def _config(stack: str) -> dict[str, Any]:
     return yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
 
 
+def _flat(config: dict[str, Any]) -> dict[str, str]:
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+
+
 def _refused(config: dict[str, Any]) -> str:
-    flat = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
     with pytest.raises(SettingsError) as refused:
-        parse(flat, "Pulumi.staging.yaml")
+        parse(_flat(config), "Pulumi.staging.yaml")
     return str(refused.value)
 
 
@@ -55,14 +84,14 @@ Break = Callable[[dict[str, Any]], None]
 
 
 def _set(path: str, value: Any) -> Break:
-    """Change one value; a number in the path is a place in a list."""
+    """Change one value; what is not on the way to it is made."""
 
     def change(config: dict[str, Any]) -> None:
         first, *rest = path.split(".")
         node: Any = config
         steps = [f"millrace:{first}", *rest]
         for step in steps[:-1]:
-            node = node[int(step)] if step.isdigit() else node[step]
+            node = node.setdefault(step, {})
         node[steps[-1]] = value
 
     return change
@@ -90,8 +119,18 @@ def _drop(path: str) -> Break:
         ("staging", _set("broker.nodez", 3), ("millrace:broker.nodez", "did you mean nodes?")),
         (
             "staging",
-            _set("workloads.pools.0.scaling.maxReplica", 3),
-            ("millrace:workloads.pools.0.scaling.maxReplica", "did you mean maxReplicas?"),
+            _set("workloads.pools.interactive.scaling.maxReplica", 3),
+            ("millrace:workloads.pools.interactive.scaling.maxReplica", "did you mean maxReplicas?"),
+        ),
+        (
+            "staging",
+            _set("workloads.pools.bulk-2", {"queue": "bulk", "concurency": 3}),
+            ("millrace:workloads.pools.bulk-2.concurency", "did you mean concurrency?"),
+        ),
+        (
+            "staging",
+            _set("workloads.pools.bulk.scaling", {"kind": "fixed"}),
+            ("millrace:workloads.pools.bulk.scaling.replicas: is missing",),
         ),
         ("staging", _set("broker.nodes", 4), ("nodes 4 is even", "write 5")),
         ("staging", _set("broker.nodes", 1), ("nodes 1", "needs 3")),
@@ -103,25 +142,37 @@ def _drop(path: str) -> Break:
         ("staging", _set("broker.upgradeFrom", "4.0"), ("from 4.0 to 4.3 is not one step",)),
         (
             "staging",
-            _set("workloads.pools.0.gracePeriodSeconds", 60),
+            _set("workloads.pools.interactive.gracePeriodSeconds", 60),
             ("pools.interactive.gracePeriodSeconds is 60 s", "at least 120 s", "warm shutdown"),
         ),
         (
             "staging",
-            _set("workloads.pools.1.timeLimitSeconds", 30),
+            _set("workloads.pools.bulk.timeLimitSeconds", 30),
             ("pools.bulk.timeLimitSeconds is 30 s", "at least 65 s"),
         ),
         ("staging", _set("broker.gracePeriodSeconds", 30), ("broker.gracePeriodSeconds is 30 s", "quorum")),
         ("staging", _set("timings", {"consumerTimeoutSeconds": 60}), ("consumerTimeoutSeconds", "is 60 s")),
-        ("staging", _set("workloads.pools.0.concurrency", 0), ("millrace:workloads.pools.0.concurrency", "given: 0")),
-        ("staging", _set("workloads.pools.0.concurrency", 32), ("pools.interactive", "memory", "32")),
+        ("staging", _set("workloads.pools.bulk.concurrency", 0), ("workloads.pools.bulk.concurrency", "given: 0")),
+        ("staging", _set("workloads.pools.interactive.concurrency", 32), ("pools.interactive", "memory", "32")),
         (
             "staging",
             _set("workloads.gateway.scaling", {"kind": "hpa-cpu", "minReplicas": 5, "maxReplicas": 2}),
             ("maxReplicas 2 is less than minReplicas 5",),
         ),
-        ("staging", _set("workloads.pools.1.name", "interactive"), ("two pools are called interactive",)),
-        ("staging", _set("workloads.pools.2.queue", "bulk"), ("nobody works on the queue external",)),
+        ("staging", _set("workloads.pools", [{"name": "bulk"}]), ("millrace:workloads.pools", "dictionary")),
+        ("staging", _set("workloads.pools.bulk", 3), ("millrace:workloads.pools.bulk", "given: 3")),
+        ("staging", _set("workloads.pools.bulk.name", "x"), ("millrace:workloads.pools.bulk.name: nobody reads",)),
+        (
+            "staging",
+            _set("workloads.pools.invoices", {}),
+            ("workloads.pools.invoices: there is no queue invoices; declared are interactive, bulk, external",),
+        ),
+        (
+            "staging",
+            _set("workloads.pools.external.queue", "bulk"),
+            ("nobody works on the queue external", "add a pool with queue: external"),
+        ),
+        ("staging", _set("queues", "nowhere.toml"), ("millrace:queues: ", "nowhere.toml", "No such file")),
         ("staging", _drop("cluster.kedaNamespace"), ("kedaNamespace is not set", "hpa-cpu")),
         ("staging", _set("pgbouncer.replicas", 9), ("pgbouncer.replicas", "connections")),
         ("staging", _set("images.version", "latest"), ("version latest", "name a version")),

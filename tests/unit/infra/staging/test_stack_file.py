@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from infra.render.program import REPOSITORY, Program
+from infra.settings.scaling import most_replicas
 from infra.staging import images, stack_file
 
 
@@ -18,14 +19,18 @@ def test_only_images_host_and_most_pods_differ(tmp_path: Path) -> None:
     found = yaml.safe_load(file.read_text())
     assert found["config"]["millrace:images"] == {"registry": "", "version": "0.1.0-abc"}
     assert found["config"]["millrace:workloads"]["gateway"]["ingress"]["host"] == "localhost"
-    for document in (own, found):
+    for document, most in ((own, 20), (found, stack_file.MAX_REPLICAS)):
         workloads = document["config"]["millrace:workloads"]
         del document["config"]["millrace:images"]
         del workloads["gateway"]["ingress"]["host"]
-        for scaled in (workloads["gateway"], *workloads["pools"]):
-            assert scaled["scaling"].pop("maxReplicas", 0) in {0, 20 if document is own else stack_file.MAX_REPLICAS}
+        assert workloads["gateway"]["scaling"].pop("maxReplicas") == most
+    for name in ("interactive", "bulk"):
+        added = found["config"]["millrace:workloads"]["pools"][name].pop("scaling")
+        assert added == {"maxReplicas": stack_file.MAX_REPLICAS}, "what scales, and nothing else of it"
     assert found == own
-    assert Program.of("staging", file).settings.images.version == "0.1.0-abc"
+    settings = Program.of("staging", file).settings
+    assert settings.images.version == "0.1.0-abc"
+    assert [most_replicas(pool.scaling) for pool in settings.workloads.pools] == [3, 3, 2]
 
 
 def test_a_registry_and_its_digests_are_left_out() -> None:
@@ -33,11 +38,11 @@ def test_a_registry_and_its_digests_are_left_out() -> None:
     document = {
         "config": {
             "millrace:images": {"registry": "example.com/x", "version": "1", "digests": {"app": "sha256:1"}},
-            "millrace:workloads": {"gateway": {"ingress": {"host": "x"}, "scaling": {}}, "pools": []},
+            "millrace:workloads": {"gateway": {"ingress": {"host": "x"}, "scaling": {}}},
         }
     }
 
-    assert stack_file.derived(document, "2")["config"]["millrace:images"] == {"registry": "", "version": "2"}
+    assert stack_file.derived(document, "2", ())["config"]["millrace:images"] == {"registry": "", "version": "2"}
     assert document["config"]["millrace:images"]["version"] == "1"
 
 

@@ -1,0 +1,58 @@
+"""AMQP without Celery, for the relay, the archiver and `wait`: one way to connect, and messages that can be written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import amqp
+
+from app import contract
+from app.errors import UnwritableMessageError
+from app.settings import Settings
+
+_CONNECT_SECONDS = 4
+
+
+def connect(settings: Settings, *, name: str, heartbeat_seconds: int = 0, **callbacks: Any) -> Any:
+    """A connection to whichever node answers, over TLS, as this process's role.
+
+    Every read and write is bounded by a socket timeout: `confirm_timeout` alone does not bound a publish
+    (research/celery.md, finding 1). `callbacks` are `on_blocked` and `on_unblocked`.
+
+    Raises:
+        OSError, amqp.AMQPError: no node answers.
+    """
+    connection = amqp.Connection(
+        host=f"{settings.rabbitmq_host}:{settings.rabbitmq_port}",
+        userid=settings.rabbitmq_user,
+        password=settings.rabbitmq_password.get_secret_value(),
+        virtual_host=contract.VHOST,
+        ssl=settings.rabbitmq_tls,
+        heartbeat=heartbeat_seconds,
+        connect_timeout=_CONNECT_SECONDS,
+        read_timeout=settings.rabbitmq_socket_timeout_seconds,
+        write_timeout=settings.rabbitmq_socket_timeout_seconds,
+        client_properties={"connection_name": name},
+        **callbacks,
+    )
+    connection.connect()
+    return connection
+
+
+class WritableMessage(amqp.Message):
+    """A message whose properties are known to fit the wire before the first byte is sent."""
+
+    def __init__(self, body: bytes, **properties: Any) -> None:
+        """Serialize the properties, once.
+
+        Raises:
+            UnwritableMessageError: AMQP cannot say this: a number of more than 64 bits, a name of over 255 bytes, ...
+        """
+        super().__init__(body, **properties)
+        try:
+            self._serialized: bytes = super()._serialize_properties()  # type: ignore[misc]  # not in the stubs
+        except Exception as error:  # struct.error, OverflowError, TypeError, FrameSyntaxError: whatever does not fit
+            raise UnwritableMessageError(str(error)) from error
+
+    def _serialize_properties(self) -> bytes:
+        return self._serialized

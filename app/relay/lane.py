@@ -1,0 +1,142 @@
+"""A lane: one queue's way from the outbox to the broker, in a thread and with a connection of its own.
+
+    claim (commit) -> publish, wait for confirms -> delete what was confirmed, release or quarantine the rest (commit)
+
+Lanes share nothing but the database: a queue that is full, missing or without a leader delays no other. A crash before
+the publish leaves leased rows, which come free when the lease ends; a crash after the confirm sends them twice, which
+the inbox absorbs. No order is promised between jobs.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+
+import structlog
+import tenacity
+from amqp.exceptions import AMQPError
+from sqlalchemy import Engine
+
+from app.failpoints import Failpoint, failpoint
+from app.relay import settlement
+from app.relay.metrics import CONFIRM_SECONDS, PUBLISHED, REFUSED
+from app.relay.publisher import BrokerAwayError, Publisher, PublishResult
+from app.settings import Settings
+from app.storage import outbox
+from app.storage.availability import may_pass
+from app.storage.outbox import ClaimedMessage
+
+log = structlog.get_logger(__name__)
+
+#: How long a lane pauses when the broker took nothing: a full queue or a new leader first, then longer.
+_PAUSE_FIRST_SECONDS, _PAUSE_MOST_SECONDS = 0.5, 5.0
+#: Between two tries at a PostgreSQL that is away.
+_AWAY_SECONDS = 0.5
+
+
+class Lane:
+    """One queue's relay; `run` returns when `stop` is set."""
+
+    def __init__(self, queue: str, settings: Settings, database: Engine, stop: threading.Event) -> None:
+        """Nothing is connected yet."""
+        self.queue = queue
+        self._settings = settings
+        self._database = database
+        # A claim is one statement, and so is a batch that was confirmed whole: no BEGIN and COMMIT around them.
+        self._autocommit = database.execution_options(isolation_level="AUTOCOMMIT")
+        self._publisher = Publisher(settings, stop, name=f"relay {queue}")
+        self._stop = stop
+        self._idle_seconds = settings.relay_poll_min_seconds
+        self._pause_seconds = 0.0
+        #: When its loop last turned, for the heartbeat (time.monotonic).
+        self.turned_at = time.monotonic()
+
+    @property
+    def connected(self) -> bool:
+        """Whether it has a broker."""
+        return self._publisher.connected
+
+    def run(self) -> None:
+        """Move messages until told to stop; outages of either side are waited out."""
+        while not self._stop.is_set():
+            self.turned_at = time.monotonic()
+            try:
+                if self._connect():
+                    self._rest(self.pump())
+            except BrokerAwayError as error:
+                log.warning("broker_away", queue=self.queue, reason=str(error))
+            except Exception as error:
+                if not may_pass(error):
+                    raise
+                log.warning("database_away", queue=self.queue, reason=str(error).splitlines()[0])
+                self._stop.wait(_AWAY_SECONDS)
+        self._publisher.close()
+
+    def pump(self) -> Sequence[ClaimedMessage]:
+        """Move one batch; returns what was claimed."""
+        settings = self._settings
+        with self._autocommit.connect() as connection:
+            messages = outbox.claim(
+                connection, queue=self.queue, most=settings.relay_batch_messages, most_bytes=settings.relay_batch_bytes,
+                lease_seconds=settings.relay_lease_seconds,
+            )  # fmt: skip
+        if not messages:
+            return messages
+        failpoint(Failpoint.RELAY_AFTER_CLAIM)
+        try:
+            with CONFIRM_SECONDS.time():
+                result = self._publisher.publish(messages, timeout_seconds=settings.relay_confirm_timeout_seconds)
+        except BrokerAwayError as error:
+            self._mark(messages, error.result)
+            raise
+        failpoint(Failpoint.RELAY_AFTER_CONFIRM)
+        self._mark(messages, result)
+        return messages
+
+    def _mark(self, messages: Sequence[ClaimedMessage], result: PublishResult) -> None:
+        settled = settlement.settle(messages, result)
+        with self._autocommit.connect() if settled.whole else self._database.begin() as connection:
+            settlement.write(connection, messages, settled)
+        PUBLISHED.labels(self.queue).inc(len(settled.confirmed))
+        reasons = {"unroutable": result.unroutable, "nacked": result.nacked, "refused": result.refused}
+        for reason, not_taken in reasons.items():
+            if not_taken:
+                REFUSED.labels(self.queue, reason).inc(len(not_taken))
+                log.warning("messages_not_taken", queue=self.queue, reason=reason, count=len(not_taken))
+        for identifier, words in settled.quarantined.items():
+            log.error("message_quarantined", queue=self.queue, message_id=str(identifier), reason=words)
+        if settled.confirmed:
+            self._pause_seconds = 0.0
+        elif result.unroutable or result.nacked:
+            self._pause_seconds = min(max(_PAUSE_FIRST_SECONDS, 2 * self._pause_seconds), _PAUSE_MOST_SECONDS)
+
+    def _rest(self, messages: Sequence[ClaimedMessage]) -> None:
+        settings = self._settings
+        if self._pause_seconds:
+            self._stop.wait(self._pause_seconds)
+            return
+        full = len(messages) >= settings.relay_batch_messages
+        if not full and sum(len(message.body) for message in messages) < settings.relay_batch_bytes:
+            # Let the next batch gather. Without this a trickle goes out in batches of one, and a message costs the
+            # relay, PostgreSQL and the broker several times as much.
+            self._stop.wait(self._idle_seconds)
+        longer = min(self._idle_seconds * 1.5, settings.relay_poll_max_seconds)
+        self._idle_seconds = settings.relay_poll_min_seconds if messages else longer
+
+    def _connect(self) -> bool:
+        """Try until a node answers or we are told to stop; nothing is claimed meanwhile."""
+        tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type((OSError, AMQPError)),
+            wait=tenacity.wait_random_exponential(multiplier=0.2, max=2.0),
+            stop=tenacity.stop_when_event_set(self._stop),
+            sleep=tenacity.sleep_using_event(self._stop),
+            before_sleep=self._on_no_broker,
+            retry_error_callback=lambda _: None,  # told to stop, which is no failure
+        )(self._publisher.connect)
+        return self._publisher.connected
+
+    def _on_no_broker(self, state: tenacity.RetryCallState) -> None:
+        self.turned_at = time.monotonic()
+        error = state.outcome.exception() if state.outcome else None
+        log.warning("broker_away", queue=self.queue, reason=f"{type(error).__name__}: {error}")

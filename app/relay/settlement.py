@@ -1,0 +1,87 @@
+"""What becomes of a published batch: rows are forgotten, released or quarantined, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.engine import Connection
+
+from app import contract
+from app.relay.publisher import PublishResult
+from app.storage import outbox
+from app.storage.dead_letters import DeadLetter, archive
+from app.storage.outbox import ClaimedMessage
+from app.tasks.message_body import UnreadableBodyError, event_ids_of, read_call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """Every message of a batch is in exactly one of these."""
+
+    confirmed: list[ClaimedMessage]
+    #: Not taken, or nobody knows. It is not the message's fault, so it waits as long as it takes.
+    released: list[ClaimedMessage]
+    #: This message can never be sent; with the words for it.
+    quarantined: dict[UUID, str]
+
+    @property
+    def whole(self) -> bool:
+        """Whether all was confirmed: then one statement settles it."""
+        return not self.released and not self.quarantined
+
+
+def settle(messages: Sequence[ClaimedMessage], result: PublishResult) -> Settlement:
+    """Decide from the broker's words."""
+    confirmed = set(result.confirmed)
+    return Settlement(
+        confirmed=[message for message in messages if message.message_id in confirmed],
+        released=[m for m in messages if m.message_id not in confirmed and m.message_id not in result.refused],
+        quarantined=dict(result.refused),
+    )
+
+
+def write(connection: Connection, messages: Sequence[ClaimedMessage], settlement: Settlement) -> None:
+    """Write it in the caller's transaction.
+
+    A relay whose connection to PostgreSQL is lost here finds the same rows again when their lease ends.
+    """
+    done = [message.message_id for message in settlement.confirmed]
+    outbox.mark_confirmed(connection, [*done, *settlement.quarantined])
+    if settlement.released:
+        outbox.release(connection, [message.message_id for message in settlement.released])
+    letters = [
+        _letter(m, settlement.quarantined[m.message_id]) for m in messages if m.message_id in settlement.quarantined
+    ]
+    archive(connection, letters)
+
+
+def _letter(message: ClaimedMessage, words: str) -> DeadLetter:
+    return DeadLetter(
+        queue=message.queue,
+        reason="refused",
+        exchange=contract.TASKS_EXCHANGE,
+        routing_key=message.queue,
+        # The id of the publish makes this death another than the one before: a replay comes as a message of its own.
+        properties={**message.properties, "message_id": str(message.message_id)},
+        body=message.body,
+        task_id=message.task_id,
+        task_name=message.task_name,
+        job_id=message.job_id,
+        event_ids=_event_ids(message),
+        exception_type="RefusedByBrokerError",
+        exception_message=words,
+    )
+
+
+def _event_ids(message: ClaimedMessage) -> list[UUID]:
+    try:
+        call = read_call(
+            message.body,
+            content_type=message.properties.get("content_type"),
+            content_encoding=message.properties.get("content_encoding"),
+        )
+    except UnreadableBodyError:
+        return []
+    return event_ids_of(message.task_name, call)

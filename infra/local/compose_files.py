@@ -1,0 +1,55 @@
+"""The two files that Docker Compose runs: compose.yaml, and the workers of the declared queues made of its template."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from app.contract import Queue, QueuesFileError
+from infra import naming, worker
+from infra.local.state import REPOSITORY
+from infra.settings import limits, shutdown
+from infra.settings.explain import JOINED
+from infra.settings.pools import own_pool
+from infra.settings.shutdown import Timings
+from infra.settings.workloads import Pool
+
+COMPOSE_FILE = REPOSITORY / "compose.yaml"
+_TEMPLATE = "x-worker"
+
+
+def whole(queues: Sequence[Queue]) -> dict[str, Any]:
+    """Both files as Compose sees them together."""
+    document: dict[str, Any] = yaml.safe_load(COMPOSE_FILE.read_text())
+    return document | {"services": document["services"] | _services(document[_TEMPLATE], queues)}
+
+
+def workers_file(queues: Sequence[Queue]) -> str:
+    """The second file: a service for each queue.
+
+    Raises:
+        QueuesFileError: the pool of a queue cannot be run; each line names it.
+    """
+    template = yaml.safe_load(COMPOSE_FILE.read_text())[_TEMPLATE]
+    return yaml.safe_dump({"services": _services(template, queues)}, sort_keys=False)
+
+
+def _services(template: Mapping[str, Any], queues: Sequence[Queue]) -> dict[str, Any]:
+    return {naming.worker(queue.name): _service(template, own_pool(queue)) for queue in queues}
+
+
+def _service(template: Mapping[str, Any], pool: Pool) -> dict[str, Any]:
+    where = f"[{pool.name}.pool] "
+    late = [str(bound) for bound in shutdown.of_pool(pool, where, Timings()) if not bound.holds]
+    if problems := [*late, *limits.broken_of_pool(pool, where)]:
+        raise QueuesFileError(JOINED.join(problems))
+    # A copy, or YAML would write references from one service to another.
+    own: dict[str, Any] = copy.deepcopy(dict(template))
+    return own | {
+        "environment": own["environment"] | worker.environment(pool),
+        "mem_limit": pool.resources.memory_bytes,
+        "stop_grace_period": f"{pool.grace_period_seconds}s",
+    }

@@ -1,0 +1,72 @@
+"""What the relay does with a batch, by the broker's words."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid4
+
+import pytest
+
+from app.relay import settlement
+from app.relay.publisher import PublishResult
+from app.relay.settlement import settle
+from app.storage.outbox import ClaimedMessage
+
+A, B = UUID(int=1), UUID(int=2)
+
+
+def claimed(identifier: UUID) -> ClaimedMessage:
+    """A message in a relay's hands."""
+    return ClaimedMessage(
+        message_id=identifier, task_id=uuid4(), job_id=None, task_name="t", queue="bulk", properties={}, body=b"{"
+    )
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        (PublishResult(confirmed=[A]), "confirmed"),
+        (PublishResult(), "released"),
+        (PublishResult(nacked=[A]), "released"),
+        (PublishResult(unroutable=[A]), "released"),
+        (PublishResult(refused={A: "too large"}), "quarantined"),
+    ],
+    ids=["confirmed", "silence", "a full queue", "no queue", "never to be sent"],
+)
+def test_each_answer_of_the_broker_has_its_consequence(result: PublishResult, expected: str) -> None:
+    """A message is forgotten only when it was confirmed, and given up only when it is to blame itself.
+
+    A missing queue is never the message's fault: a rebuilt broker put the whole backlog aside after a minute (A6).
+    """
+    settled = settle([claimed(A)], result)
+
+    assert {
+        "confirmed": len(settled.confirmed), "released": len(settled.released), "quarantined": len(settled.quarantined)
+    } == {"confirmed": 0, "released": 0, "quarantined": 0} | {expected: 1}  # fmt: skip
+    assert settled.whole == (expected == "confirmed")
+
+
+def test_neighbours_in_a_batch_are_settled_apart() -> None:
+    """One message that was not taken does not hold back the one that was confirmed."""
+    first, second = claimed(A), claimed(B)
+
+    settled = settle([first, second], PublishResult(confirmed=[B], unroutable=[A]))
+
+    assert (settled.confirmed, settled.released) == ([second], [first])
+
+
+def test_each_quarantine_of_a_replayed_message_is_a_death_of_its_own() -> None:
+    """A2: the letter of a third quarantine had the second's fingerprint; it was dropped, and with it the message."""
+    task_id = uuid4()
+    deaths = [
+        settlement._letter(
+            ClaimedMessage(
+                message_id=uuid4(), task_id=task_id, job_id=None, task_name="t", queue="bulk", properties={}, body=b"{"
+            ),
+            "too large",
+        )
+        for _ in range(3)
+    ]
+
+    assert len({letter.fingerprint for letter in deaths}) == 3
+    again = settlement._letter(claimed(A), "too large"), settlement._letter(claimed(A), "too large")
+    assert again[0].fingerprint == again[1].fingerprint, "one death, written twice, is one letter"

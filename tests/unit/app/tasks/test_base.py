@@ -1,0 +1,112 @@
+"""What a task does when PostgreSQL stays away, and whose ids it takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from celery.exceptions import Ignore, Retry
+
+from app import contract
+from app.brokers.celery_app import celery_app
+from app.errors import DependencyAwayError
+from app.settings import load
+from app.tasks import base
+from app.tasks.base import MillraceTask
+
+HOUR_SECONDS = 3600.0
+
+
+def _nothing(_self: MillraceTask) -> None:
+    pass
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No waiting in place, and 2 hours of patience."""
+    quick = load().model_copy(update={"dependency_wait_seconds": 0.0, "dependency_patience_hours": 2.0})
+    monkeypatch.setattr(base, "load", lambda: quick)
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The headers and options of what is sent instead."""
+    messages: list[dict[str, Any]] = []
+    monkeypatch.setattr(
+        celery_app, "send_task", lambda _name, _args=None, _kwargs=None, **options: messages.append(options)
+    )
+    return messages
+
+
+@pytest.fixture
+def task() -> Iterator[MillraceTask]:
+    """A task that runs, of a message with these headers."""
+    made = celery_app.task(base=MillraceTask, bind=True, name="tests.patient", shared=False)(_nothing)
+    made.push_request(
+        id="order-7", args=[], kwargs={}, retries=1, called_directly=False, is_eager=False, hostname="w@h",
+        headers={contract.MESSAGE_JOB_ID: str(UUID(int=1))},
+    )  # fmt: skip
+    yield made
+    made.pop_request()
+    celery_app.tasks.pop("tests.patient")
+
+
+def _away() -> None:
+    raise psycopg.OperationalError("connection refused")
+
+
+def _parked_since(headers: dict[str, Any]) -> Any:
+    return headers.get(contract.MESSAGE_PARKED_SINCE)
+
+
+@pytest.mark.usefixtures("settings")
+def test_patience_ends_after_hours(task: MillraceTask, sent: list[dict[str, Any]]) -> None:
+    """A11: the first moment travels with the parked message; after hours the attempt failed, the next waits anew."""
+    with pytest.raises(Ignore):
+        task.patiently(_away)
+    since = _parked_since(sent[0]["headers"])
+    assert abs(since - time.time()) < HOUR_SECONDS
+    assert sent[0]["headers"][contract.MESSAGE_JOB_ID] == str(UUID(int=1))
+    assert sent[0]["retries"] == 1
+
+    since -= HOUR_SECONDS
+    task.request.update({contract.MESSAGE_PARKED_SINCE: since, "headers": {contract.MESSAGE_PARKED_SINCE: since}})
+    with pytest.raises(Ignore):
+        task.patiently(_away)
+    assert _parked_since(sent[1]["headers"]) == since
+
+    task.request.update({contract.MESSAGE_PARKED_SINCE: since - 2 * HOUR_SECONDS})
+    with pytest.raises(DependencyAwayError) as error:
+        task.patiently(_away)
+    with pytest.raises(Retry):
+        task.retry_later(error.value)
+    assert _parked_since(sent[2]["headers"]) is None
+    assert sent[2]["retries"] == 2
+
+
+def test_a_task_id_need_not_be_a_uuid(task: MillraceTask) -> None:
+    """BR-40: such a task is recorded under an id that its text always gives."""
+    assert isinstance(task.task_id, UUID)
+    assert task.task_id == task.task_id
+
+
+def test_the_parent_leaves_records_to_its_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A10: where no task runs, the hook writes nothing: what it knows there is wrong, and SQL would stop the loop."""
+    recorded: list[Any] = []
+    monkeypatch.setattr(base, "record_quietly", recorded.extend)
+    made = celery_app.task(base=MillraceTask, bind=True, name="tests.parent", shared=False)(_nothing)
+
+    made.on_failure(ValueError("no"), "order-7", [], {}, None)
+    assert not recorded
+
+    made.push_request(id="order-7", task="tests.parent", retries=2, hostname="w@h", millrace_job_id=str(UUID(int=1)))
+    try:
+        made.on_failure(ValueError("no"), "order-7", [], {}, None)
+    finally:
+        made.pop_request()
+        celery_app.tasks.pop("tests.parent")
+    assert [(f.attempt, f.worker, f.job_id, f.task_name) for f in recorded] == [(3, "w@h", UUID(int=1), "tests.parent")]
