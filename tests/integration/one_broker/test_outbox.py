@@ -83,7 +83,7 @@ def _shown(text: str) -> float:
 
 def _rows_read(relay: Connection) -> int:
     """Rows of outbox_pending that a claim reads, those that it throws away included."""
-    plan = relay.execute(text(f"EXPLAIN (ANALYZE, FORMAT JSON) {outbox._CLAIM.text}"), CLAIM).scalar_one()
+    plan = relay.execute(text(f"EXPLAIN (ANALYZE, FORMAT JSON) {outbox._LEASE.text}"), CLAIM).scalar_one()
     relay.exec_driver_sql(
         "UPDATE outbox_pending SET available_at = now() WHERE available_at < now() + interval '1 hour'"
     )
