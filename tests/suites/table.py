@@ -60,6 +60,10 @@ def _images(*words: str) -> Command:
 _STAGING = (_module("tests.harness.machine"), _module("infra.staging", "up"))
 
 
+#: All drills passed on 2026-11-29, before queues became data. Take this away when they have passed since.
+_NOT_YET = "not run since the queues became data"
+
+
 def _on_servers(name: str, seconds: int, proves: str, *words: str, guards: tuple[str, ...] = ()) -> Suite:
     commands = (_images("--all-versions"), _pytest(f"tests/proofs/{name}", "--timeout", "1800", *words))
     return Suite(
@@ -72,6 +76,7 @@ def _on_cluster(name: str, seconds: int, proves: str, guards: tuple[str, ...] = 
         name=name, proves=proves, seconds=seconds,
         commands=(*_STAGING, _pytest(f"tests/proofs/{name}", "--timeout", "1800")),
         guards=(f"tests/proofs/{name}/", *guards), on_cluster=True,
+        not_in_ci=_NOT_YET,
     )  # fmt: skip
 
 
