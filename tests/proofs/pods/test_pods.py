@@ -83,7 +83,7 @@ def test_a_process_runs_as_a_pod_would_run_it(stack: Stack, name: str, role: Rol
     if name == "flower":
         _eventually_listens(stack, name, contract.PORT_FLOWER)
     if name == "retention":
-        eventually(lambda: "retention_done" in machine.logs(), within=60, what="retention has run")
+        eventually(lambda: "retention_step_done" in machine.logs(), within=60, what="retention has run")
     machine.execute("sh", "-c", "(sh -c 'sleep 0.1 & sleep 0.1 &' &); true")
     eventually(lambda: not _zombies(machine), within=10, what="orphans are reaped")
     machine.stop(timeout=30)
