@@ -91,6 +91,7 @@ def _rows_read(relay: Connection) -> int:
     while nodes:
         node = nodes.pop()
         nodes += node.get("Plans", [])
-        if node.get("Relation Name") == "outbox_pending" and "available_at <= now()" in str(node):
+        looked_for = f"{node.get('Index Cond')} {node.get('Filter')}"
+        if node.get("Relation Name") == "outbox_pending" and "available_at <= now()" in looked_for:
             read += node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
     return int(read)
