@@ -179,7 +179,9 @@ class Nodes:
     def _topology(self) -> None:
         variables = {**images.compose_variables(self.cluster.version), "MILLRACE_STATE_DIR": str(self.state.root)}
         service = services.read("topology", variables)
-        machine = Machine(service, self._network, f"millrace-test-once-{free_port()}")
+        # The image's own file: these nodes have no folder of settings for the application.
+        own_file = {contract.QUEUES_FILE_VARIABLE: ""}
+        machine = Machine(service, self._network, f"millrace-test-once-{free_port()}", environment=own_file)
         try:
             machine.start()
             assert machine.wait_ended(within=90) == 0, machine.logs(40)
