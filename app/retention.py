@@ -23,7 +23,7 @@ def run(*, every_hours: float) -> None:
     """Run once, or every so many hours until told to stop.
 
     Raises:
-        SystemExit: a step was refused; the others were done. What is only put off is no error.
+        SystemExit: PostgreSQL refused a step; the other steps were done. A step that was put off is no error.
     """
     logging.configure("retention")
     stop = threading.Event()

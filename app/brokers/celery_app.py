@@ -14,7 +14,7 @@ from kombu.pidbox import Mailbox
 from kombu.utils.uuid import uuid
 
 from app import contract
-from app.brokers.transactional import TransactionalTasks
+from app.brokers.transactional import TransactionalPublishing
 from app.settings import Settings, load
 
 #: The topology command declares; everyone else only uses. So a typo becomes an error and not a new queue, and a role
@@ -42,7 +42,7 @@ class FreshControl(Control):
     Mailbox = FreshMailbox
 
 
-class MillraceCelery(TransactionalTasks, Celery):
+class MillraceCelery(TransactionalPublishing, Celery):
     """Celery whose publishes are confirmed, refused when no queue would take them, and transactional where asked."""
 
     task_cls = "app.brokers.transactional:TransactionalTask"

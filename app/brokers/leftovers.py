@@ -40,7 +40,7 @@ class Leftover:
 
 
 def among(listed: Sequence[Mapping[str, Any]], declared: Sequence[str]) -> list[Leftover]:
-    """The leftovers among the queues of the vhost. What has no dead-letter queue beside it is somebody else's."""
+    """The leftovers among the queues of the vhost. A queue without a dead-letter queue is not ours."""
     messages = {str(queue["name"]): int(queue.get("messages") or 0) for queue in listed}
     return [
         Leftover(name=name, messages=count, dead_letters=messages[contract.dead_letter_queue(name)])

@@ -15,7 +15,6 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, Self
-from uuid import UUID
 
 from celery import Task
 from celery.exceptions import Retry
@@ -25,7 +24,7 @@ from sqlalchemy.engine import Connection
 from app import contract
 from app.errors import QueueNotDeclaredError
 from app.storage import outbox
-from app.storage.identifiers import new_id, task_uuid
+from app.storage.identifiers import new_id, task_uuid, uuid_or_none
 from app.storage.outbox import OutboxMessage
 
 #: What Celery hands to `publish` beside the AMQP properties: it steers the publish, or stands in the headers already.
@@ -83,7 +82,7 @@ class TransactionalTask(Task):  # type: ignore[type-arg]  # only the stubs' Task
             return super().replace(sig)
 
 
-class TransactionalTasks:
+class TransactionalPublishing:
     """The part of the Celery app that diverts `send_task` while `captured()` is active."""
 
     def send_task(self, name: str, *args: Any, **options: Any) -> Any:
@@ -158,7 +157,7 @@ class CapturingProducer:
             OutboxMessage(
                 task_id=task_uuid(headers["id"]) or new_id(),
                 task_name=self._task_name,
-                job_id=UUID(headers[contract.MESSAGE_JOB_ID]) if headers.get(contract.MESSAGE_JOB_ID) else None,
+                job_id=uuid_or_none(headers.get(contract.MESSAGE_JOB_ID)),
                 queue=_queue_of(exchange, routing_key),
                 properties={
                     **{key: value for key, value in properties.items() if value is not None},

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import amqp
+import tenacity
+from amqp.exceptions import AMQPError
 
 from app import contract
 from app.errors import UnwritableMessageError
@@ -37,6 +41,18 @@ def connect(settings: Settings, *, name: str, heartbeat_seconds: int = 0, **call
     )
     connection.connect()
     return connection
+
+
+def until_connected(connect: Callable[[], None], stop: threading.Event, *, on_failure: Callable[[str], None]) -> None:
+    """Call `connect` until it succeeds or `stop` is set, which is no failure; `on_failure` is told why it did not."""
+    tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type((OSError, AMQPError)),
+        wait=tenacity.wait_random_exponential(multiplier=0.2, max=2.0),
+        stop=tenacity.stop_when_event_set(stop),
+        sleep=tenacity.sleep_using_event(stop),
+        before_sleep=lambda state: on_failure(repr(state.outcome.exception() if state.outcome else "")),
+        retry_error_callback=lambda _: None,
+    )(connect)
 
 
 class WritableMessage(amqp.Message):

@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import structlog
-import tenacity
 from amqp.exceptions import AMQPError
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import Connection
 
 from app import contract
+from app.brokers import wire
 from app.deadletters.consumer import DeadLetterConsumer, Delivery
 from app.deadletters.last_failures import last_failures
 from app.deadletters.letters import ArrivedMessage, letter_from, task_id_of
@@ -63,7 +63,8 @@ class Archiver:
         """Archive until told to stop; outages of either side are waited out."""
         while not self._stop.is_set():
             try:
-                self._connect()
+                if not self._connect():
+                    continue
                 self._observe()
                 self._pending += self._consumer.gather(wait_seconds=_WAIT_SECONDS)
                 if self._pending and time.monotonic() >= self._next_try:
@@ -88,22 +89,19 @@ class Archiver:
         done, self._pending = self._pending, []
         self._consumer.acknowledge(done)
 
-    def _connect(self) -> None:
-        if self._consumer.connected:
-            return
-        tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type((OSError, AMQPError)),
-            wait=tenacity.wait_random_exponential(multiplier=0.2, max=2.0),
-            stop=tenacity.stop_when_event_set(self._stop),
-            sleep=tenacity.sleep_using_event(self._stop),
-            before_sleep=self._on_no_broker,
-            reraise=True,
-        )(self._consumer.connect)
+    def _connect(self) -> bool:
+        """Whether it consumes, and has no order to stop."""
+        if not self._consumer.connected:
+            wire.until_connected(self._consume, self._stop, on_failure=self._on_no_broker)
+        return self._consumer.connected
+
+    def _consume(self) -> None:
+        self._consumer.connect()
         log.info("archiver_consuming")
 
-    def _on_no_broker(self, state: tenacity.RetryCallState) -> None:
+    def _on_no_broker(self, reason: str) -> None:
         heartbeat.write(self._settings.heartbeat_file, "disconnected")
-        log.warning("broker_away", reason=repr(state.outcome.exception() if state.outcome else ""))
+        log.warning("broker_away", reason=reason)
 
     def _observe(self) -> None:
         now = time.monotonic()

@@ -73,7 +73,7 @@ class PayloadDecoder(json.JSONDecoder):
 
 
 def flaws(value: Any, text: str, *, flawed: bool, path: tuple[str | int, ...]) -> Iterator[FieldError]:
-    """What is wrong with a payload that was read from `text`; the caller stops when it has seen enough."""
+    """Yield an error for each part of a payload that cannot be stored; `value` was read from `text`."""
     if text.count("[") + text.count("{") > DEPTH_MAX and _depth(text) > DEPTH_MAX:
         yield FieldError(pointer=pointer(path), detail=TOO_DEEP)
     elif flawed or _SUSPICIOUS.search(text):

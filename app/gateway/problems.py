@@ -86,7 +86,7 @@ class FieldError:
 
 
 class Findings:
-    """What is wrong with a request, so far."""
+    """Collects the errors of one request and refuses it, at the latest after `ERRORS_MAX` of them."""
 
     def __init__(self) -> None:
         """Nothing yet."""

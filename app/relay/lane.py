@@ -14,10 +14,9 @@ import time
 from collections.abc import Sequence
 
 import structlog
-import tenacity
-from amqp.exceptions import AMQPError
 from sqlalchemy import Engine
 
+from app.brokers import wire
 from app.failpoints import Failpoint, failpoint
 from app.relay import settlement
 from app.relay.metrics import CONFIRM_SECONDS, PUBLISHED, REFUSED
@@ -49,8 +48,12 @@ class Lane:
         self._stop = stop
         self._idle_seconds = settings.relay_poll_min_seconds
         self._pause_seconds = 0.0
-        #: When its loop last turned, for the heartbeat (time.monotonic).
-        self.turned_at = time.monotonic()
+        self._turned_at = time.monotonic()
+
+    @property
+    def turned_at(self) -> float:
+        """When it last did something, for the heartbeat (time.monotonic)."""
+        return max(self._turned_at, self._publisher.looked_at)
 
     @property
     def connected(self) -> bool:
@@ -60,7 +63,7 @@ class Lane:
     def run(self) -> None:
         """Move messages until told to stop; outages of either side are waited out."""
         while not self._stop.is_set():
-            self.turned_at = time.monotonic()
+            self._turned_at = time.monotonic()
             try:
                 if self._connect():
                     self._rest(self.pump())
@@ -125,18 +128,10 @@ class Lane:
         self._idle_seconds = settings.relay_poll_min_seconds if messages else longer
 
     def _connect(self) -> bool:
-        """Try until a node answers or we are told to stop; nothing is claimed meanwhile."""
-        tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type((OSError, AMQPError)),
-            wait=tenacity.wait_random_exponential(multiplier=0.2, max=2.0),
-            stop=tenacity.stop_when_event_set(self._stop),
-            sleep=tenacity.sleep_using_event(self._stop),
-            before_sleep=self._on_no_broker,
-            retry_error_callback=lambda _: None,  # told to stop, which is no failure
-        )(self._publisher.connect)
+        """Whether there is a connection, and not an order to stop; nothing is claimed meanwhile."""
+        wire.until_connected(self._publisher.connect, self._stop, on_failure=self._on_no_broker)
         return self._publisher.connected
 
-    def _on_no_broker(self, state: tenacity.RetryCallState) -> None:
-        self.turned_at = time.monotonic()
-        error = state.outcome.exception() if state.outcome else None
-        log.warning("broker_away", queue=self.queue, reason=f"{type(error).__name__}: {error}")
+    def _on_no_broker(self, reason: str) -> None:
+        self._turned_at = time.monotonic()
+        log.warning("broker_away", queue=self.queue, reason=reason)

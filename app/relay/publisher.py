@@ -62,6 +62,8 @@ class Publisher:
         self._outstanding: dict[int, UUID] = {}
         self._returned: set[UUID] = set()
         self._result = PublishResult()
+        #: When it last looked for the broker's answer (time.monotonic). A blocked broker may be waited for very long.
+        self.looked_at = time.monotonic()
 
     @property
     def connected(self) -> bool:
@@ -116,9 +118,9 @@ class Publisher:
     def _after_refusal(
         self, messages: Sequence[ClaimedMessage], error: PreconditionFailed, timeout_seconds: float
     ) -> PublishResult:
-        """One of them closed the channel, and the broker does not say which: send each by itself.
+        """Send each message by itself: one of them closed the channel, and the broker does not say which.
 
-        What was confirmed before may go out twice, which the inbox absorbs.
+        Messages that were confirmed before may be sent twice; the inbox executes them once.
         """
         self._open_channel()
         if len(messages) == 1:
@@ -152,6 +154,7 @@ class Publisher:
     def _await_confirms(self, timeout_seconds: float) -> None:
         deadline = time.monotonic() + timeout_seconds
         while self._outstanding:
+            self.looked_at = time.monotonic()
             if self._blocked and not self._stop.is_set():
                 deadline = time.monotonic() + timeout_seconds
             remaining_seconds = deadline - time.monotonic()

@@ -1,7 +1,7 @@
 """What an error of PostgreSQL means to whoever met it, told by its SQLSTATE.
 
-Who waits for a server that is away has done nothing wrong and spends no attempt. Whoever was refused, or waited too
-long for somebody else's lock, has had a try.
+A task that waits for a server that is away spends no attempt. A task that was refused, or that waited too long for a
+lock, spends one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeoutError
 
 
 class Trouble(StrEnum):
-    """What can be done about an error."""
+    """Three kinds of error, by what helps against them."""
 
     AWAY = "away"  # wait: nothing was tried
     CONTENDED = "contended"  # try again: it may pass, but it was a try
@@ -21,7 +21,7 @@ class Trouble(StrEnum):
 
 
 #: SQLSTATEs, or the class that is their beginning (https://www.postgresql.org/docs/current/errcodes-appendix.html).
-#: What is not here is refused: the program limits (54), too, which a task meets at each try.
+#: Every other SQLSTATE means refused. The program limits (54) do, too: a task meets them again at each try.
 _TROUBLES: tuple[tuple[str, Trouble, str], ...] = (
     ("08", Trouble.AWAY, "no connection; PgBouncer says 08P01 when its server is away"),
     ("25006", Trouble.AWAY, "the primary has become a standby, which answers but cannot write"),

@@ -20,7 +20,7 @@ T = TypeVar("T")
 #: way.
 LOCK_TIMEOUT_SECONDS = 2
 #: What holds a lock ends in this time; with the wait for the lock it stays within the gateway's deadline.
-STATEMENT_TIMEOUT_SECONDS = 3
+CHANGE_TIMEOUT_SECONDS = 3
 
 _BOUNDS = text("SELECT set_config('lock_timeout', :lock, true), set_config('statement_timeout', :statement, true)")
 
@@ -53,9 +53,7 @@ def change_briefly(database: Engine, change: Callable[[Connection], T], *, patie
 
     def transaction() -> T:
         with database.begin() as connection:
-            connection.execute(
-                _BOUNDS, {"lock": f"{LOCK_TIMEOUT_SECONDS}s", "statement": f"{STATEMENT_TIMEOUT_SECONDS}s"}
-            )
+            connection.execute(_BOUNDS, {"lock": f"{LOCK_TIMEOUT_SECONDS}s", "statement": f"{CHANGE_TIMEOUT_SECONDS}s"})
             return change(connection)
 
     return giving_way(transaction, patience_seconds=patience_seconds)

@@ -109,10 +109,11 @@ _LEASE = text("""
     WHERE message_id = ANY (ARRAY(SELECT message_id FROM fitting))
     RETURNING message_id, due_at
 """)
-# By themselves: to plan them takes longer than a look at a queue where nothing waits.
+_IDS = bindparam("ids", type_=ARRAY(PG_UUID(as_uuid=True)))
+# A statement of its own: PostgreSQL needs longer to plan it than to find that nothing waits.
 _BODIES = text("""
     SELECT message_id, task_id, job_id, task_name, queue, properties, body FROM outbox WHERE message_id = ANY (:ids)
-""").bindparams(bindparam("ids", type_=ARRAY(PG_UUID(as_uuid=True))))
+""").bindparams(_IDS)
 
 
 def claim(
@@ -128,7 +129,6 @@ def claim(
     return [by_id[message_id] for _, message_id in leased if message_id in by_id]
 
 
-_IDS = bindparam("ids", type_=ARRAY(PG_UUID(as_uuid=True)))
 _CONFIRMED = text("DELETE FROM outbox_pending WHERE message_id = ANY(:ids)").bindparams(_IDS)
 _RELEASE = text("UPDATE outbox_pending SET available_at = now() WHERE message_id = ANY(:ids)").bindparams(_IDS)
 

@@ -54,7 +54,7 @@ TABLES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """What was done, and what was put off until the next run: partition and reason."""
+    """The partitions that were changed, and those that the next run has to change, each with the reason."""
 
     done: tuple[str, ...] = ()
     put_off: tuple[tuple[str, str], ...] = ()

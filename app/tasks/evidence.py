@@ -1,4 +1,4 @@
-"""What is recorded of a failed attempt: read from the message's own headers, so that parent and child say the same."""
+"""Makes the record of a failed attempt from the message's headers, which the worker's parent and child both have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starts a worker for one queue class: `python -m app worker`."""
+"""Starts a worker for one queue: `python -m app worker`."""
 
 from __future__ import annotations
 

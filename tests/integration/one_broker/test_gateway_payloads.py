@@ -34,7 +34,7 @@ def _text(payload: str, *, moment: str = "2026-01-01T00:00:00Z") -> tuple[str, s
 
 
 def test_what_is_stored_is_what_was_sent(single: Stack) -> None:
-    """BR-01, BR-02, BR-08, BR-35: kombu's markers and long numbers, alone and among 50 others; each job ends."""
+    """A1, BR-01, BR-02, BR-08, BR-35: kombu's markers and long numbers, alone and among 50 others; each job ends."""
     singles = [_text(payload) for payload in PAYLOADS] + [_text("{}", moment=moment) for moment in MOMENTS]
     listed = [_text(payload) for payload in PAYLOADS]
     others = [event() for _ in range(50)]

@@ -13,7 +13,7 @@ from tests.harness.messages import event
 from tests.harness.stack import Stack
 from tests.harness.waiting import eventually
 
-#: Declared before the others would be served by a relay that goes from queue to queue.
+#: A relay that served the queues one after the other would never come to the second: it waits for the first.
 SILENT, AFTER = "bulk", "external"
 
 

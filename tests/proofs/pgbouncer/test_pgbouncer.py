@@ -15,71 +15,22 @@ import pytest
 
 from app import contract
 from app.contract import Role
-from infra.local import certificates, files, secrets
-from infra.local.certificates import Pair
-from infra.servers import pgbouncer
 from infra.servers.pgbouncer import POOLED_ROLES, pool_size
 from loadtests.history import Outcome
-from tests.harness import images
 from tests.harness.containers import Machine
 from tests.harness.drills import Drill, wait_archived
 from tests.harness.load import Load, assert_exact, count
 from tests.harness.messages import event
-from tests.harness.services import Service
 from tests.harness.stack import QUICK, Stack
 from tests.harness.tls import plain_answer
 from tests.harness.waiting import eventually
+from tests.proofs.pgbouncer.pooler import REPLICAS, settings, start, wait_well
 
 _NAME = "pgbouncer"
-_REPLICAS = 2
 _THROUGH_IT = {"MILLRACE_POSTGRESQL_HOST": _NAME}
 UNDER_WAY = 60
 #: Longer than any handshake on a machine that has nothing else to do; shorter than the time that a request has.
 SLOW_SECONDS = 1.7
-
-
-def _settings(stack: Stack, name: str, server: str, *, known_as: str | None = None) -> Service:
-    """PgBouncer as Kubernetes runs it, in front of the stack's PostgreSQL; `known_as` a name that it shares."""
-    known_as = known_as or name
-    config = files.folder(stack.state.config / name, files.PUBLIC_FOLDER)
-    files.write(config / "pgbouncer.ini", pgbouncer.pgbouncer_ini(server, _REPLICAS), files.PUBLIC_FILE)
-    private = files.folder(stack.state.secrets / name)
-    authority = stack.state.secrets / "ca"
-    ca = Pair((authority / "ca.crt").read_bytes(), (authority / "ca.key").read_bytes())
-    leaf = certificates.make_leaf(ca, (known_as, "localhost", "127.0.0.1"))
-    files.write(private / "ca.crt", ca.certificate)
-    files.write(private / "tls.crt", leaf.certificate)
-    files.write(private / "tls.key", leaf.key)
-    files.write(private / "userlist.txt", pgbouncer.userlist(secrets.passwords(stack.state, "postgresql")))
-    return Service(
-        name=name,
-        image=images.reference("PGBOUNCER"),
-        command=(),
-        environment={},
-        aliases=(known_as,),
-        tmpfs=(),
-        ports=(contract.PORT_POSTGRESQL,),
-        mounts={str(config): "/etc/millrace", str(private): "/run/secrets/millrace"},
-        options={
-            "read_only": True,
-            "cap_drop": ["ALL"],
-            "security_opt": ["no-new-privileges:true"],
-            "mem_limit": "64m",
-        },
-    )
-
-
-def _machine(stack: Stack, service: Service) -> Machine:
-    ports = {contract.PORT_POSTGRESQL: stack.port(service.name, contract.PORT_POSTGRESQL)}
-    machine = Machine(service, stack._network, stack._prefix, ports=ports)
-    machine.start()
-    return machine
-
-
-def _wait_well(pgbouncer: Machine) -> None:
-    eventually(
-        lambda: pgbouncer.docker.exec_run(["millrace-healthy"]).exit_code == 0, within=30, what="PgBouncer is well"
-    )
 
 
 def _connect(stack: Stack, role: Role, *, name: str = _NAME, **options: Any) -> psycopg.Connection[Any]:
@@ -100,7 +51,7 @@ def _connect(stack: Stack, role: Role, *, name: str = _NAME, **options: Any) -> 
 @pytest.fixture(scope="module")
 def pooler(_single: Stack) -> Iterator[Machine]:
     """PgBouncer in front of the stack's PostgreSQL."""
-    machine = _machine(_single, _settings(_single, _NAME, "postgresql"))
+    machine = start(_single, settings(_single, _NAME, "postgresql"))
     yield machine
     machine.remove()
 
@@ -110,7 +61,7 @@ def pooled(single: Stack, pooler: Machine) -> Stack:
     """The stack whose processes know PostgreSQL only by way of PgBouncer."""
     if not pooler.running:
         pooler.start_again()
-    _wait_well(pooler)
+    wait_well(pooler)
     single.ensure(**_THROUGH_IT)
     return single
 
@@ -137,7 +88,7 @@ def test_everything_goes_through_it(pooled: Stack, pooler: Machine, load: Callab
     assert {"gateway", "relay", "worker"} <= sessions.keys()
     for role, addresses in sessions.items():
         assert set(addresses) == {network["IPAddress"]}
-        assert len(addresses) <= pool_size(Role(role), _REPLICAS)
+        assert len(addresses) <= pool_size(Role(role), REPLICAS)
     assert_exact(running.accounting())
     assert count(running.history, Outcome.ACCEPTED) == len(running.history.attempts)
 
@@ -202,10 +153,10 @@ def test_one_of_two_lost_under_load(pooled: Stack, pooler: Machine, load: Callab
 
     An answer that never came may have been to a write that was done: with its key the second attempt finds it.
     """
-    other = _machine(pooled, _settings(pooled, f"{_NAME}-2", "postgresql", known_as=_NAME))
+    other = start(pooled, settings(pooled, f"{_NAME}-2", "postgresql", known_as=_NAME))
     network = docker.from_env().networks.get(pooled._network.id)
     try:
-        _wait_well(other)
+        wait_well(other)
         with load(pooled) as running:
             running.wait_stored(UNDER_WAY)
             if loss == "killed":
@@ -291,9 +242,9 @@ def test_a_server_with_another_name_is_not_believed(pooled: Stack) -> None:
     server = pooled.machines["postgresql"].docker
     server.reload()
     (network,) = server.attrs["NetworkSettings"]["Networks"].values()
-    machine = _machine(pooled, _settings(pooled, "pgbouncer-misled", network["IPAddress"]))
+    machine = start(pooled, settings(pooled, "pgbouncer-misled", network["IPAddress"]))
     try:
-        _wait_well(machine)
+        wait_well(machine)
         with pytest.raises(psycopg.OperationalError):
             _connect(pooled, Role.GATEWAY, name="pgbouncer-misled")
         assert "not present in server certificate" in machine.logs()

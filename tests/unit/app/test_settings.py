@@ -67,3 +67,12 @@ def test_sentinels_are_words_with_commas_between(
     monkeypatch.setenv("MILLRACE_REDIS_SENTINELS", given)
 
     assert settings.load().redis_sentinels == hosts
+
+
+def test_a_lease_outlasts_the_wait_for_confirms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A17: otherwise a second relay sends what the first one waits for. The message names both variables."""
+    monkeypatch.setenv("MILLRACE_RELAY_LEASE_SECONDS", "8")
+    monkeypatch.setenv("MILLRACE_RELAY_CONFIRM_TIMEOUT_SECONDS", "8")
+
+    with pytest.raises(SettingsError, match=r"MILLRACE_RELAY_LEASE_SECONDS is 8 .* MILLRACE_RELAY_CONFIRM_TIMEOUT_S"):
+        settings.load()

@@ -90,7 +90,7 @@ def test_an_unknown_id_is_remembered_too() -> None:
 
 
 def test_guesses_push_no_key_out() -> None:
-    """BR-28: whatever else is asked for, a key that is used stays at hand, and nothing grows."""
+    """A15, BR-28: whatever else is asked for, a key that is used stays at hand, and nothing grows."""
     asked = Asked(entries=2)
 
     async def scenario() -> None:
