@@ -101,3 +101,10 @@ def samples_after_folding(folder: Path) -> dict[str, float]:
     fold_dead(folder)
     assert len(list(folder.iterdir())) == 5
     return samples(folder)
+
+
+def test_a_file_that_is_still_empty_fails_no_scrape(tmp_path: Path) -> None:
+    """A child that was killed before it wrote, or has only begun to."""
+    (tmp_path / "counter_1.db").touch()
+
+    assert samples(tmp_path) == {}
