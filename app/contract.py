@@ -250,6 +250,7 @@ class Scope(StrEnum):
 METRIC_HTTP_REQUESTS = "millrace_gateway_requests_total"  # [route, method, status]
 METRIC_HTTP_SECONDS = "millrace_gateway_request_seconds"  # [route]
 METRIC_EVENTS_ACCEPTED = "millrace_gateway_events_accepted_total"  # [queue]
+METRIC_BODIES_BYTES = "millrace_gateway_bodies_bytes"
 METRIC_REQUESTS_SHED = "millrace_gateway_requests_shed_total"  # [queue]
 METRIC_OUTBOX_PENDING = "millrace_outbox_pending_messages"  # [queue]
 METRIC_OUTBOX_AGE_SECONDS = "millrace_outbox_oldest_age_seconds"  # [queue]

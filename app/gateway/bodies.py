@@ -39,7 +39,7 @@ class BodyMemory:
         try:
             yield own
         finally:
-            self.used_bytes -= own.bytes
+            self._use(-own.bytes)
 
     def take(self, more_bytes: int, *, already_bytes: int) -> None:
         """Give a request more.
@@ -56,7 +56,11 @@ class BodyMemory:
             detail = "The bodies of other requests fill the memory."
             # The connection stays and the rest of the body is thrown away: closed now, the answer could be lost.
             raise ProblemError(OVERLOADED, detail, headers=retry_after(_RETRY_SECONDS))
+        self._use(more_bytes)
+
+    def _use(self, more_bytes: int) -> None:
         self.used_bytes += more_bytes
+        metrics.BODIES_BYTES.set(self.used_bytes)
 
 
 class Share:

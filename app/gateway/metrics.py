@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from app import contract
 
@@ -16,6 +16,9 @@ SECONDS = Histogram(contract.METRIC_HTTP_SECONDS, "Seconds to answer.", ["route"
 EVENTS_ACCEPTED = Counter(contract.METRIC_EVENTS_ACCEPTED.removesuffix("_total"), "Events accepted.", ["queue"])
 SHED = Counter(
     contract.METRIC_REQUESTS_SHED.removesuffix("_total"), "Requests refused because too much waits.", ["queue"]
+)
+BODIES_BYTES = Gauge(
+    contract.METRIC_BODIES_BYTES, "Bytes of all bodies and their messages that are read or worked on at this moment."
 )
 BODIES_REFUSED = Counter(
     "millrace_gateway_bodies_refused", "Requests refused because the bodies of others fill the memory."
