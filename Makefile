@@ -17,14 +17,14 @@ demo: up ## start everything, drive load, kill a broker node, prove that nothing
 	$(PYTHON) -m loadtests demo $(if $(INPUT),--input $(INPUT))
 
 # tests/suites/table.py says what these run.
-test: bootstrap ## the tests: unit, then real servers in containers; 5 minutes on 2 cores, the first time 7
+test: bootstrap ## the tests: unit, then real servers in containers; 8 minutes on 2 cores
 	$(PYTHON) -m tests.suites test
 
 unit: ## the unit tests alone: no Docker, about a minute
 	$(BOOTSTRAP)
 	$(PYTHON) -m tests.suites test unit
 
-integration: bootstrap ## the integration tests alone, about 4 minutes
+integration: bootstrap ## the integration tests alone, about 7 minutes
 	$(PYTHON) -m tests.suites test integration
 
 proof: bootstrap ## everything deeper: outages of a minute, Sentinel, the cluster, ... (SUITE=name for one; an hour and more)

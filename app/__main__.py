@@ -84,11 +84,14 @@ def topology() -> None:
 @app.command()
 def migrate() -> None:
     """Bring the schema of PostgreSQL to the newest version."""
+    from app.kinds import registry  # noqa: PLC0415
+    from app.settings import load  # noqa: PLC0415
     from app.storage.migrate import migrate as run  # noqa: PLC0415
     from app.telemetry import logging  # noqa: PLC0415
 
     logging.configure("migrate")
-    run()
+    registry.import_tasks(load())
+    run({name: declaration.schema for name, declaration in registry.declarations().items() if declaration.schema})
 
 
 @app.command()
@@ -128,13 +131,13 @@ def flower() -> None:
 @app.command()
 def drill(
     fault: Annotated[Literal["raise", "eat-memory", "overrun", "die"], typer.Option(help="How it misbehaves.")],
-    queue: Annotated[str | None, typer.Option(help="Whose workers it befalls; the last declared one's.")] = None,
+    queue: Annotated[str | None, typer.Option(help="Which workers get it; the last queue's, if left out.")] = None,
 ) -> None:
     """Send a task that misbehaves until mended; prints its ids. Workers must have MILLRACE_DRILLS_ENABLED."""
     import json  # noqa: PLC0415
     from dataclasses import asdict  # noqa: PLC0415
 
-    from app.tasks.drill_command import send  # noqa: PLC0415
+    from app.drills.command import send  # noqa: PLC0415
 
     typer.echo(json.dumps(asdict(send(fault, queue or contract.queue_names()[-1]))))
 
@@ -142,7 +145,7 @@ def drill(
 @app.command()
 def drill_mend(switch: UUID) -> None:
     """Take the fault of this switch out; needs the worker's role, because it writes the inbox."""
-    from app.tasks.drill_command import mend  # noqa: PLC0415
+    from app.drills.command import mend  # noqa: PLC0415
 
     mend(switch)
 

@@ -120,20 +120,19 @@ def dead_letter_queue(queue: str) -> str:
 
 # --- Tasks ------------------------------------------------------------------------------------------------------------
 
+#: The example, which demo and load tests use: single events, and lists of them, which must not make those wait.
 TASK_INGEST_EVENT = "ingest_user_event"
-TASK_INGEST_CHUNK = "ingest_user_event_chunk"
-#: Single events, and lists of them, which must not make single events wait.
 EVENT_QUEUE, EVENT_LIST_QUEUE = "interactive", "bulk"
-#: Misbehaving tasks for drills and tests; registered only where MILLRACE_DRILLS_ENABLED is set.
+#: Misbehaves on purpose, then does as the example; registered only where MILLRACE_DRILLS_ENABLED is set.
 TASK_DRILL = "drill"
 #: Does nothing but start: beat sends one to each queue again and again, to see how long work waits there.
 TASK_CANARY = "canary"
 
-#: A chunk holds at most this many events, and this many bytes (1,000 events of 28 KB pass RabbitMQ's 16 MiB limit).
-CHUNK_MAX_EVENTS = 200
-CHUNK_MAX_BYTES = 256 * 1024
-#: Events in one request.
-REQUEST_MAX_EVENTS = 1000
+#: A batch holds at most this many items, and this many bytes (1,000 events of 28 KB pass RabbitMQ's 16 MiB limit).
+BATCH_MAX_ITEMS = 200
+BATCH_MAX_BYTES = 256 * 1024
+#: Items in one request.
+REQUEST_MAX_ITEMS = 1000
 
 # --- Users: the same role names in PostgreSQL, RabbitMQ, Redis and the secrets' folders -------------------------------
 
@@ -200,6 +199,9 @@ HEADER_REQUEST_ID = "X-Request-ID"
 HEADER_TRACEPARENT = "traceparent"
 #: Message headers. `correlation_id` itself is an AMQP property with another meaning (the task id).
 MESSAGE_JOB_ID = "millrace_job_id"
+#: What its sender calls the one item of a message, and whose name it is: the id of the API key that sent it.
+MESSAGE_KEY = "millrace_key"
+MESSAGE_SCOPE = "millrace_scope"
 MESSAGE_CORRELATION_ID = "millrace_correlation_id"
 MESSAGE_TRACEPARENT = "traceparent"
 #: Unix time in seconds of the first publish; a redelivered message keeps its first stamp, because the user did wait.
@@ -240,7 +242,7 @@ MANAGEMENT_URLS_VARIABLE = "MILLRACE_MANAGEMENT_URLS"
 class Scope(StrEnum):
     """What an API key may do."""
 
-    EVENTS_WRITE = "events:write"
+    TASKS_WRITE = "tasks:write"
     JOBS_READ = "jobs:read"
     METRICS_READ = "metrics:read"
 
@@ -249,7 +251,7 @@ class Scope(StrEnum):
 
 METRIC_HTTP_REQUESTS = "millrace_gateway_requests_total"  # [route, method, status]
 METRIC_HTTP_SECONDS = "millrace_gateway_request_seconds"  # [route]
-METRIC_EVENTS_ACCEPTED = "millrace_gateway_events_accepted_total"  # [queue]
+METRIC_ITEMS_ACCEPTED = "millrace_gateway_items_accepted_total"  # [queue]
 METRIC_BODIES_BYTES = "millrace_gateway_bodies_bytes"
 METRIC_REQUESTS_SHED = "millrace_gateway_requests_shed_total"  # [queue]
 METRIC_OUTBOX_PENDING = "millrace_outbox_pending_messages"  # [queue]

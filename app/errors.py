@@ -25,12 +25,28 @@ class NotReadyError(MillraceError):
     """What this process needs is not there; `python -m app migrate` and `python -m app topology` make it."""
 
 
-class PoisonEventError(MillraceError):
-    """This event can never be stored as it is; it goes to the dead letters without another try."""
+class PoisonError(MillraceError):
+    """This can never be executed as it is; it goes to the dead letters without another try."""
 
 
-class EventRejectedError(MillraceError):
-    """The handler of an event refused it; it is tried again, then dead-lettered."""
+class DeclarationError(MillraceError):
+    """A task is declared in a way that cannot work (docs/tasks.md)."""
+
+
+class BatchResultError(MillraceError):
+    """A task in batches hands no result on: a batch may be executed in parts; link to a task that it sends itself."""
+
+
+class TaskPackageError(MillraceError):
+    """A module of tasks cannot be imported; mend it, or take it out of MILLRACE_TASK_PACKAGES."""
+
+
+class TaskSchemaError(MillraceError):
+    """PostgreSQL refuses the statements that a task declares as its schema."""
+
+
+class DrillError(MillraceError):
+    """A drill failed, as it was asked to."""
 
 
 class UnwritableMessageError(MillraceError):

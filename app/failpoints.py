@@ -18,7 +18,7 @@ class Failpoint(StrEnum):
 
     RELAY_AFTER_CLAIM = "relay-after-claim"
     RELAY_AFTER_CONFIRM = "relay-after-confirm"
-    WORKER_MIDDLE_OF_CHUNK = "worker-middle-of-chunk"
+    WORKER_MIDDLE_OF_BATCH = "worker-middle-of-batch"
     WORKER_AFTER_COMMIT = "worker-after-commit"
     WORKER_AFTER_RETRY_PUBLISH = "worker-after-retry-publish"
     GATEWAY_BEFORE_COMMIT = "gateway-before-commit"

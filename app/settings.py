@@ -85,8 +85,8 @@ class Settings(BaseSettings):
     # --- Gateway
     gateway_host: str = "0.0.0.0"  # noqa: S104 - inside a container; the network policy decides who reaches it
     gateway_port: int = contract.PORT_GATEWAY
-    request_max_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="1,000 events of 28 KB, and some")
-    payload_max_bytes: int = Field(128 * 1024, ge=256, description="one event's payload; half of a chunk's bytes")
+    request_max_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="1,000 items of 28 KB, and some")
+    payload_max_bytes: int = Field(128 * 1024, ge=256, description="an item, or its JSON text; half of a batch")
     bodies_max_bytes: int = Field(
         96 * 1024 * 1024,
         ge=4096,
@@ -111,6 +111,11 @@ class Settings(BaseSettings):
     relay_confirm_timeout_seconds: float = Field(8.0, gt=0, description="must be shorter than the lease")
     relay_poll_min_seconds: float = Field(0.02, gt=0, description="the first sleep when there is nothing to send")
     relay_poll_max_seconds: float = Field(0.1, gt=0, description="idle sleeps grow to this")
+
+    # --- Tasks
+    task_packages: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = Field(
+        (), description="Python packages with tasks, beside app.tasks; with commas between"
+    )
 
     # --- Worker
     worker_queue: Annotated[str, AfterValidator(_declared)] = Field(

@@ -11,6 +11,7 @@ from typing import Any, LiteralString
 import orjson
 from psycopg import Connection
 
+from app import contract
 from loadtests.digest import digest
 from loadtests.history import History
 from loadtests.jobs import StoredJob, state_of, with_job
@@ -19,6 +20,8 @@ from loadtests.observation import Account, Observation, StoredEffect
 #: Rows of earlier runs are left out by time; this much earlier still counts as ours, whatever the clocks say.
 _MARGIN_SECONDS = 5.0
 _PAGE = 5_000
+#: The tasks that store events.
+_TASKS = [contract.TASK_INGEST_EVENT, contract.TASK_DRILL]
 
 #: Any psycopg connection with tuple rows.
 Rows = Connection[Any]
@@ -49,7 +52,7 @@ def collect(
     """
     begin = datetime.fromtimestamp(since - _MARGIN_SECONDS, UTC)
     ids = [effect.event_id for attempt in history.attempts for effect in attempt.intent.effects]
-    inbox = frozenset(_inbox(connection, ids))
+    inbox = frozenset(_inbox(connection, ids, begin))
     return Observation(
         effects=tuple(_effects(connection, begin)),
         inbox=inbox,
@@ -104,11 +107,17 @@ def _effects(connection: Rows, begin: datetime) -> Iterator[StoredEffect]:
             )
 
 
-def _inbox(connection: Rows, ids: Sequence[str]) -> Iterator[str]:
+def _inbox(connection: Rows, ids: Sequence[str], begin: datetime) -> Iterator[str]:
+    """Of these events those in the inbox, whichever of the API keys that were used meanwhile sent them."""
+    used = "SELECT DISTINCT api_key_id FROM jobs WHERE accepted_at >= %s"
+    senders = ["", *(sender for (sender,) in connection.execute(used, (begin,)))]  # what came past the gateway has none
     for first in range(0, len(ids), _PAGE):
         page = ids[first : first + _PAGE]
-        query = "SELECT dedupe_key::text FROM inbox WHERE dedupe_key = ANY(%s::uuid[])"
-        yield from (key for (key,) in connection.execute(query, (page,)))
+        query: LiteralString = """
+            SELECT DISTINCT key FROM unnest(%s::text[]) AS k(key), unnest(%s::text[]) AS s(sender),
+                unnest(%s::text[]) AS t(task), inbox WHERE dedupe_key = dedupe_key(task, sender, key)
+        """
+        yield from (key for (key,) in connection.execute(query, (page, senders, _TASKS)))
 
 
 def _jobs(connection: Rows, history: History, inbox: frozenset[str]) -> Iterator[tuple[str, StoredJob]]:
@@ -118,13 +127,13 @@ def _jobs(connection: Rows, history: History, inbox: frozenset[str]) -> Iterator
         page = ids[first : first + _PAGE]
         letters: dict[tuple[str, str], set[str]] = defaultdict(set)
         query: LiteralString = """
-            SELECT job_id::text, state, event_ids::text[] FROM dead_letters WHERE job_id = ANY(%s::uuid[])
+            SELECT job_id::text, state, keys FROM dead_letters WHERE job_id = ANY(%s::uuid[])
         """
-        for job_id, state, event_ids in connection.execute(query, (page,)):
-            letters[job_id, state].update(event_ids)
-        query = "SELECT job_id::text, event_ids::text[] FROM jobs WHERE job_id = ANY(%s::uuid[])"
-        for job_id, event_ids in connection.execute(query, (page,)):
-            events = frozenset(event_ids)
+        for job_id, state, keys in connection.execute(query, (page,)):
+            letters[job_id, state].update(keys)
+        query = "SELECT job_id::text, keys FROM jobs WHERE job_id = ANY(%s::uuid[])"
+        for job_id, keys in connection.execute(query, (page,)):
+            events = frozenset(keys)
             left = events - inbox
             dead = left & letters[job_id, "dead"]
             discarded = (left - dead) & letters[job_id, "discarded"]
@@ -136,7 +145,7 @@ def _jobs(connection: Rows, history: History, inbox: frozenset[str]) -> Iterator
 
 def _dead_letters(connection: Rows, begin: datetime) -> Iterator[tuple[str, str]]:
     query = """
-        SELECT unnest(event_ids)::text, reason FROM dead_letters
+        SELECT unnest(keys), reason FROM dead_letters
         WHERE state = 'dead' AND archived_at >= %s
     """
     yield from connection.execute(query, (begin,))

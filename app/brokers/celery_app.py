@@ -5,6 +5,7 @@ Numbers and findings refer to ../shared/research/celery.md, where each was measu
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from celery import Celery
@@ -14,7 +15,7 @@ from kombu.pidbox import Mailbox
 from kombu.utils.uuid import uuid
 
 from app import contract
-from app.brokers.transactional import TransactionalPublishing
+from app.brokers.transactional import TransactionalPublishing, delay_seconds
 from app.settings import Settings, load
 
 #: The topology command declares; everyone else only uses. So a typo becomes an error and not a new queue, and a role
@@ -45,7 +46,7 @@ class FreshControl(Control):
 class MillraceCelery(TransactionalPublishing, Celery):
     """Celery whose publishes are confirmed, refused when no queue would take them, and transactional where asked."""
 
-    task_cls = "app.brokers.transactional:TransactionalTask"
+    task_cls = "app.kinds.base:MillraceTask"
 
     def send_task(self, name: str, *args: Any, **options: Any) -> Any:
         """Every publish path of Celery goes through here."""
@@ -56,9 +57,9 @@ class MillraceCelery(TransactionalPublishing, Celery):
         # Celery would put the beginning of the arguments into a header, for logs and monitors: somebody's payload.
         options.setdefault("argsrepr", "(hidden)")
         options.setdefault("kwargsrepr", "(hidden)")
-        # 0 < countdown < 1 raises on quorum queues (finding 5); whole seconds are what the delay ladder knows.
-        if (countdown := options.get("countdown")) is not None and countdown > 0:
-            options["countdown"] = max(1, round(countdown))
+        # Less than a second raises on quorum queues (finding 5); whole seconds are what the delay ladder knows.
+        if (delay := delay_seconds(options.pop("countdown", None), options.pop("eta", None))) > 0:
+            options["countdown"] = math.ceil(delay)
         return super().send_task(name, *args, **options)
 
 
@@ -71,6 +72,12 @@ def work_queue(queue: str) -> Queue:
         queue_arguments={"x-queue-type": "quorum"},
         no_declare=True,
     )
+
+
+def declared_queue(name: str, *_: Any, **__: Any) -> dict[str, str] | None:
+    """Where a task goes that says its queue itself (`app/kinds`); Celery asks for each message."""
+    declaration = getattr(celery_app.tasks.get(name), "declaration", None)
+    return None if declaration is None else {"queue": declaration.queue}
 
 
 def celery_options(settings: Settings) -> dict[str, Any]:
@@ -99,6 +106,7 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         "task_default_exchange": contract.TASKS_EXCHANGE,
         "task_default_exchange_type": "topic",  # native delayed delivery needs it
         "task_default_routing_key": contract.queue_names()[0],
+        "task_routes": (declared_queue,),
         "task_create_missing_queues": False,  # a typo must not become a queue
         "worker_detect_quorum_queues": True,  # switches global QoS off, which quorum queues refuse
         # --- Publishing
@@ -143,3 +151,6 @@ def create(settings: Settings) -> MillraceCelery:
 
 
 celery_app = create(load())
+# What `shared_task` and `current_app` mean, in every thread of every process.
+celery_app.set_current()
+celery_app.set_default()

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from typing import Any, Self
 
 from celery import Task
-from celery.exceptions import Retry
+from celery.exceptions import Retry, TaskPredicate
 from kombu import serialization
 from sqlalchemy.engine import Connection
 
@@ -73,8 +73,14 @@ class TransactionalTask(Task):  # type: ignore[type-arg]  # only the stubs' Task
 
     def retry(self, *args: Any, **options: Any) -> Retry:
         """Celery's, published at once."""
-        with _not_captured():
-            return super().retry(*args, **options)
+        try:
+            with _not_captured():
+                return super().retry(*args, **options)
+        except TaskPredicate:
+            raise
+        except Exception as error:
+            self.request.update(given_up=error)  # it was the last attempt: nobody above may try again
+            raise
 
     def replace(self, sig: Any) -> Any:
         """Celery's, published at once."""
@@ -91,13 +97,14 @@ class TransactionalPublishing:
         if messages is None:
             return super().send_task(name, *args, **options)  # type: ignore[misc]  # Celery's, next in line
         # The delay is kept by the outbox row, durably, and not by the broker: the relay may be late itself.
-        delay_seconds = _delay_seconds(options.pop("countdown", None), options.pop("eta", None))
+        delay = delay_seconds(options.pop("countdown", None), options.pop("eta", None))
         options.pop("producer", None)  # `apply_async` and `delay` pass one, even when it is None
-        producer = CapturingProducer(messages, task_name=name, delay_seconds=delay_seconds)
+        producer = CapturingProducer(messages, task_name=name, delay_seconds=delay)
         return super().send_task(name, *args, producer=producer, **options)  # type: ignore[misc]
 
 
-def _delay_seconds(countdown: float | None, eta: datetime | str | None) -> float:
+def delay_seconds(countdown: float | None, eta: datetime | str | None) -> float:
+    """How long a message has to wait; 0 where its moment is past, or none is named."""
     if eta is None:
         return max(0.0, float(countdown or 0.0))
     moment = datetime.fromisoformat(eta) if isinstance(eta, str) else eta

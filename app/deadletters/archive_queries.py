@@ -30,7 +30,7 @@ class StoredLetter:
     task_id: UUID | None
     task_name: str | None
     job_id: UUID | None
-    event_ids: tuple[UUID, ...]
+    keys: tuple[str, ...]
     exception_type: str | None
     exception_message: str | None
     attempts: int
@@ -70,7 +70,7 @@ _WITHOUT_BODY = tuple(column for column in COLUMNS if column.name not in {"body"
 def stored(row: Row[Any]) -> StoredLetter:
     """A row of `COLUMNS`, or of those without the body, as a letter."""
     values = {"body": b"", "properties": {}, **row._asdict()}
-    return StoredLetter(**values | {"event_ids": tuple(values["event_ids"]), "body": bytes(values["body"])})
+    return StoredLetter(**values | {"keys": tuple(values["keys"]), "body": bytes(values["body"])})
 
 
 def chosen(query: Select[Any], selection: Selection, state: str | None) -> Select[Any]:

@@ -20,10 +20,11 @@ from rich.console import Console
 from app.contract import Role
 from app.deadletters import archive_queries, views
 from app.deadletters.progress import shown_when_slow
-from app.deadletters.rebuild import Edit
+from app.deadletters.rebuild import Edit, remembered_since
 from app.deadletters.replay import Order, Outcome, discard, replay
 from app.deadletters.selection import Selection, moment
 from app.errors import DependencyAwayError, ReplayRefusedError, SelectionError
+from app.settings import load
 from app.storage.availability import is_away
 from app.storage.engine import engine
 
@@ -116,6 +117,9 @@ def replay_letters(
         Path | None, typer.Option(exists=True, dir_okay=False, help="Replay one letter with this body.")
     ] = None,
     include_chords: Annotated[bool, typer.Option("--include-chords", help="Members of chords too.")] = False,
+    forgotten: Annotated[
+        bool, typer.Option("--forgotten", help="Also what died so long ago that it may happen a second time.")
+    ] = False,
     per_second: Annotated[float, typer.Option(min=0, help="At most so many letters a second; 0: no limit.")] = 200,
     note: Note = "",
     actor: Actor = None,
@@ -131,6 +135,7 @@ def replay_letters(
         note=note,
         edit=edit,
         include_chords=include_chords,
+        remembered_since=None if forgotten else remembered_since(load().retention_inbox_days),
         per_second=per_second,
     )
     with _database() as database:

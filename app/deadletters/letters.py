@@ -14,11 +14,12 @@ from typing import Any
 from uuid import UUID
 
 from app import contract
-from app.deadletters.plain_values import plain, storable
+from app.brokers.message_body import Call, UnreadableBodyError, keys_of, read_call
+from app.brokers.message_headers import flaw_in_headers
+from app.deadletters.plain_values import plain
 from app.storage.dead_letters import DeadLetter
+from app.storage.failures import storable
 from app.storage.identifiers import task_uuid, uuid_or_none
-from app.tasks.message_body import Call, UnreadableBodyError, event_ids_of, read_call
-from app.tasks.message_headers import flaw_in_headers
 
 #: Reasons of a recorded failure after which the worker rejects the message; others (retried, worker_lost) are steps.
 _FINAL_REASONS = frozenset({"failed", "time_limit", "undecodable", "unknown_task", "not_a_task"})
@@ -85,7 +86,7 @@ def letter_from(
         task_id=task_id_of(message),
         task_name=task_name,
         job_id=uuid_or_none(headers.get(contract.MESSAGE_JOB_ID)) or (last_failure.job_id if last_failure else None),
-        event_ids=event_ids_of(task_name, body if isinstance(body, Call) else None),
+        keys=keys_of(headers, body if isinstance(body, Call) else None),
         exception_type=_text(why.exception_type, _NAME_CHARACTERS),
         exception_message=_text(why.exception_message, _MESSAGE_CHARACTERS),
         attempts=_attempts(headers, why.reason, last_failure, delivery_limit=_delivery_limit(message)),

@@ -7,13 +7,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from app.storage.failures import storable
+
 #: Deeper nesting is text from there on: nobody's header, but it must not stop the archiver.
 _MAX_DEPTH = 32
-
-
-def storable(value: str) -> str:
-    """PostgreSQL's text knows no NUL, and UTF-8 no lone surrogate."""
-    return value.replace("\x00", "\\0").encode("utf-8", "backslashreplace").decode()
 
 
 def plain(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 - a table of types

@@ -1,18 +1,19 @@
-"""From a dead letter back to a message for the outbox: the same task, without the marks of its death. Pure."""
+"""From a dead letter back to a message for the outbox: the same task, without the marks of its death."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app import contract
 from app.brokers import wire
+from app.brokers.message_body import UnreadableBodyError, read_call, read_edited
 from app.deadletters.archive_queries import StoredLetter
 from app.errors import ReplayRefusedError, UnwritableMessageError
 from app.storage.identifiers import new_id, task_uuid
 from app.storage.outbox import OutboxMessage
-from app.tasks.message_body import UnreadableBodyError, read_call, read_edited
 
 #: Marks of deliveries and deaths. With x-death left on, RabbitMQ sees a cycle at the next death and drops the message.
 _BROKER_HEADERS = ("x-death", "x-first-death", "x-last-death", "x-delivery-count", "x-acquired-count")
@@ -22,6 +23,8 @@ _FIRST_LIFE = (contract.MESSAGE_PUBLISHED_AT, contract.MESSAGE_PARKED_SINCE)
 #: `user_id` (RabbitMQ checks it against the publisher) nor `timestamp` (the archive holds it as text).
 _KEPT = ("content_type", "content_encoding", "priority", "correlation_id", "reply_to", "type", "app_id")
 _PERSISTENT = 2
+#: Days that a message may live before it dies: six attempts that each wait a day for PostgreSQL, and some.
+_LIFE_DAYS = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,14 +39,36 @@ class Edit:
         return self.task is not None or self.body is not None
 
 
-def rebuild(letter: StoredLetter, *, edit: Edit = Edit(), include_chords: bool = False) -> OutboxMessage:
+def remembered_since(inbox_days: int) -> datetime:
+    """What died since then is in the inbox if it was executed, however long it lived before it died."""
+    return datetime.now(UTC) - timedelta(days=max(1, inbox_days - _LIFE_DAYS))
+
+
+def rebuild(
+    letter: StoredLetter,
+    *,
+    edit: Edit = Edit(),
+    include_chords: bool = False,
+    remembered_since: datetime | None = None,
+) -> OutboxMessage:
     """The message to publish again.
+
+    Args:
+        letter: what died.
+        edit: what is changed on the way.
+        include_chords: a member of a chord too.
+        remembered_since: letters that died before are refused; None: of any age.
 
     Raises:
         ReplayRefusedError: it cannot be, or should not; the message says what would help.
     """
     if letter.queue not in contract.queue_names():
         raise ReplayRefusedError(f"{letter.queue!r} is not a declared queue: {', '.join(contract.queue_names())}")
+    if remembered_since is not None and letter.died_at < remembered_since:
+        raise ReplayRefusedError(
+            f"it died on {letter.died_at:%Y-%m-%d}: the inbox may have forgotten what it did before and would let it "
+            "happen twice; --forgotten replays it all the same"
+        )
     headers = living_headers(letter.properties.get("application_headers") or {})
     if edit.task is not None:
         headers["task"] = edit.task

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Engine, func, insert, select, update
@@ -23,7 +24,7 @@ from app.storage.identifiers import new_id
 from app.storage.outbox import OutboxMessage
 from app.storage.tables import dead_letter_actions, dead_letters as table
 
-#: Letters a transaction: chunks of events are 256 KiB each, and all of them are in memory at once.
+#: Letters a transaction: batches of items are 256 KiB each, and all of them are in memory at once.
 _CHUNK_LETTERS = 100
 #: Refusals that an outcome names; more are only counted.
 _REFUSALS_NAMED = 20
@@ -38,6 +39,8 @@ class Order:
     note: str = ""
     edit: Edit = field(default_factory=Edit)
     include_chords: bool = False
+    #: Letters that died before are refused: the inbox may have forgotten what they did. None: of any age.
+    remembered_since: datetime | None = None
     #: Letters a second at most; 0: as fast as it goes.
     per_second: float = 0.0
 
@@ -129,7 +132,12 @@ def _replay_chunk(connection: Connection, letters: list[StoredLetter], order: Or
     messages: dict[UUID, OutboxMessage] = {}
     for letter in letters:
         try:
-            messages[letter.dead_letter_id] = rebuild(letter, edit=order.edit, include_chords=order.include_chords)
+            messages[letter.dead_letter_id] = rebuild(
+                letter,
+                edit=order.edit,
+                include_chords=order.include_chords,
+                remembered_since=order.remembered_since,
+            )
         except ReplayRefusedError as error:
             if order.edit:
                 raise

@@ -16,13 +16,18 @@ from app.gateway import jobs, openapi, operations, problems, submission
 from app.gateway.middleware import RequestContext
 from app.gateway.parts import Parts
 from app.gateway.problems import METHOD_NOT_ALLOWED, NOT_FOUND, Kind, ProblemError
+from app.kinds import registry
 from app.telemetry import context
 
 _BY_STATUS = {404: NOT_FOUND, 405: METHOD_NOT_ALLOWED}
 
 
 def create(parts: Parts) -> FastAPI:
-    """Build the application around its parts."""
+    """Build the application around its parts; every task that is served has its route.
+
+    Raises:
+        MillraceError: a module of tasks cannot be imported, or declares one in a way that cannot work.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -37,7 +42,7 @@ def create(parts: Parts) -> FastAPI:
     app = FastAPI(
         title="Millrace",
         version=parts.settings.version,
-        description="Events accepted once, executed once. Every refusal is a problem document (RFC 9457), "
+        description="Tasks accepted once, executed as declared. Every refusal is a problem document (RFC 9457), "
         "also of what is no HTTP (400) or has endless headers (431); connections over the bound are closed unanswered.",
         lifespan=lifespan,
         redirect_slashes=False,  # a redirected POST loses its body with many clients
@@ -45,21 +50,23 @@ def create(parts: Parts) -> FastAPI:
         redoc_url=None,
     )
     app.state.parts = parts
-    for router in (submission.router, jobs.router, operations.router):
+    registry.import_tasks(parts.settings)
+    tasks = registry.declarations()
+    for router in (submission.router_of(tasks), jobs.router, operations.router):
         app.include_router(router)
     app.add_exception_handler(ProblemError, _problem)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_middleware(RequestContext)
-    _describe(app)
+    _describe(app, openapi.schemas(tasks))
     return app
 
 
-def _describe(app: FastAPI) -> None:
+def _describe(app: FastAPI, schemas: dict[str, Any]) -> None:
     generate = app.openapi
 
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = openapi.complete(generate())
+            app.openapi_schema = openapi.complete(generate(), schemas)
         return app.openapi_schema
 
     app.openapi = described  # type: ignore[method-assign]  # FastAPI's documented way

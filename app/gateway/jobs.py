@@ -58,10 +58,10 @@ async def job(request: Request) -> Response:
 
 def render(job_id: UUID, row: Any, status: JobStatus) -> dict[str, Any]:
     """The answer's body."""
-    counts = ("events", "executed", "dead_lettered", "discarded", "waiting")
+    counts = ("items", "executed", "dead_lettered", "discarded", "waiting")
     return {
         "job_id": str(job_id),
-        "kind": row["kind"],
+        "task": row["task_name"],
         "queue": row["queue"],
         "state": status.state.value,
         "counts": {name: getattr(status, name) for name in counts},
@@ -93,11 +93,10 @@ def _records(row: DictRow, letters: list[DictRow]) -> JobRecords:
             at=row["failed_at"],
         )
     return JobRecords(
-        kind=row["kind"],
-        event_ids=row["event_ids"],
+        keys=row["keys"],
         accepted_at=row["accepted_at"],
         unpublished_messages=row["unpublished_messages"],
-        executed_ids=row["executed_ids"],
+        executed_keys=row["executed_keys"],
         executed_attempts=row["executed_attempts"],
         first_executed_at=row["first_executed_at"],
         last_executed_at=row["last_executed_at"],
@@ -115,4 +114,4 @@ def _letter(row: DictRow) -> DeadLetterOfJob:
         message=row["exception_message"],
         at=row["died_at"],
     )
-    return DeadLetterOfJob(state=row["state"], event_ids=row["event_ids"], attempts=row["attempts"], failure=failure)
+    return DeadLetterOfJob(state=row["state"], keys=row["keys"], attempts=row["attempts"], failure=failure)

@@ -2,46 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
 from app import contract
 from app.brokers.celery_app import celery_app
 from app.brokers.transactional import captured
-from app.gateway import chunks
+from app.gateway import batches
 from app.gateway.bodies import Share
-from app.gateway.events import Submission
+from app.gateway.items import Submission
 from app.gateway.pace import Pace
+from app.kinds.declared import Declaration, Kind
 from app.storage.outbox import OutboxMessage
 
 
-async def build(submission: Submission, share: Share, *, job_id: UUID) -> Sequence[OutboxMessage]:
-    """Return the messages of a job: one for an event, one a chunk for a list.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The task that a request is for, and on whose behalf."""
+
+    task_name: str
+    declaration: Declaration
+    api_key_id: str
+
+    def queue(self, *, is_list: bool) -> str:
+        """Where a request goes, by its form alone."""
+        return self.declaration.list_queue if is_list else self.declaration.queue
+
+
+async def build(target: Target, submission: Submission, share: Share, *, job_id: UUID) -> Sequence[OutboxMessage]:
+    """Return the messages of a job: one a batch, or one an item where the task takes single ones.
 
     Raises:
         ProblemError: 413 or 503, where they need more memory than there is.
     """
+    queue = target.queue(is_list=submission.is_list)
+    headers = {contract.MESSAGE_JOB_ID: str(job_id), contract.MESSAGE_SCOPE: target.api_key_id}
+    pace = Pace()
+    total_bytes = 0
     with captured() as messages:
-        if not submission.is_list:
-            [event] = submission.events
-            _send(contract.TASK_INGEST_EVENT, event.as_message(), queue=submission.queue, job_id=job_id)
-            return messages
-        pace = Pace()
-        total_bytes = 0
-        for chunk in chunks.split(submission.events):
-            _send(contract.TASK_INGEST_CHUNK, chunk, queue=submission.queue, job_id=job_id)
+        for call in _calls(target.declaration, submission):
+            celery_app.send_task(
+                target.task_name, queue=queue, task_id=str(uuid4()), headers=headers | call.pop("headers"), **call
+            )
             total_bytes += len(messages[-1].body)
-            share.built(total_bytes)
-            await pace.breathe()
+            if submission.is_list:
+                share.built(total_bytes)
+                await pace.breathe()
     return messages
 
 
-def _send(task: str, argument: Any, *, queue: str, job_id: UUID) -> None:
-    celery_app.send_task(
-        task,
-        args=[argument],
-        queue=queue,
-        task_id=str(uuid4()),
-        headers={contract.MESSAGE_JOB_ID: str(job_id)},
-    )
+def _calls(declaration: Declaration, submission: Submission) -> Iterator[dict[str, Any]]:
+    if declaration.kind is Kind.ONCE_IN_BATCHES:
+        for batch in batches.split(submission.items):
+            yield {"args": [batch], "headers": {}}
+        return
+    [parameter] = declaration.forms
+    for item in submission.items:
+        yield {"kwargs": {parameter: item.wire}, "headers": {contract.MESSAGE_KEY: item.key}}

@@ -13,7 +13,7 @@ REQUESTS = Counter(
     contract.METRIC_HTTP_REQUESTS.removesuffix("_total"), "Requests answered.", ["route", "method", "status"]
 )
 SECONDS = Histogram(contract.METRIC_HTTP_SECONDS, "Seconds to answer.", ["route"], buckets=_BUCKETS)
-EVENTS_ACCEPTED = Counter(contract.METRIC_EVENTS_ACCEPTED.removesuffix("_total"), "Events accepted.", ["queue"])
+ITEMS_ACCEPTED = Counter(contract.METRIC_ITEMS_ACCEPTED.removesuffix("_total"), "Items accepted.", ["queue"])
 SHED = Counter(
     contract.METRIC_REQUESTS_SHED.removesuffix("_total"), "Requests refused because too much waits.", ["queue"]
 )
@@ -35,5 +35,5 @@ LIMITER_LOCAL = Counter(
 for _reason in ("too_many", "no_request", "head_too_large", "malformed"):
     CONNECTIONS_REFUSED.labels(_reason)
 for _queue in contract.queue_names():
-    EVENTS_ACCEPTED.labels(_queue)
+    ITEMS_ACCEPTED.labels(_queue)
     SHED.labels(_queue)

@@ -5,12 +5,16 @@ schemathesis holds the gateway to every word of it (tests/proofs/schemathesis).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from pydantic.json_schema import models_json_schema
+
 from app import contract
+from app.errors import DeclarationError
 from app.gateway import problems
-from app.gateway.events import TYPE_MAX_CHARS, json_schema
 from app.gateway.payloads import DEPTH_MAX, EXPONENT_MAX, EXPONENT_MIN, NUMBER_CHARACTERS_MAX
+from app.kinds.declared import Declaration, Kind
 from app.storage.job_state import JobState
 
 _NO_NUL = r"^[^\u0000]*$"
@@ -63,38 +67,44 @@ def _success(description: str, schema: str, **headers: Any) -> dict[str, Any]:
     }
 
 
-_EVENT_REF = {"$ref": "#/components/schemas/Event"}
-_MANY = {"type": "array", "minItems": 1, "maxItems": contract.REQUEST_MAX_EVENTS, "items": _EVENT_REF}
-
-SUBMIT: dict[str, Any] = {
-    "operation_id": "submitEvents",
-    "summary": "Submit one event or a list",
-    "responses": {
-        202: _success(
-            "Committed: it will be executed once, whatever happens next. `Location` says where to ask.",
-            "Accepted",
-            Location={"required": True, "schema": {"type": "string", "format": "uri-reference"}},
-        ),
-        **_refusals(401, 403, 405, 408, 413, 415, 422, 429, 500, 503),
-    },
-    "openapi_extra": {
-        "security": _SECURITY,
-        "parameters": [
-            {
-                "name": contract.HEADER_IDEMPOTENCY_KEY,
-                "in": "header",
-                "required": False,
-                "description": "The caller's name for this request: the same bytes again get the same answer.",
-                "schema": {"type": "string", "pattern": "^[!-~]{1,200}$", "minLength": 1, "maxLength": 200},
-            },
-        ],
-        "requestBody": {
-            "required": True,
-            "description": "A list's event_ids are all different.",
-            "content": {"application/json": {"schema": {"anyOf": [_EVENT_REF, _MANY]}}},
-        },
-    },
+_IDEMPOTENCY_KEY = {
+    "name": contract.HEADER_IDEMPOTENCY_KEY,
+    "in": "header",
+    "required": False,
+    "description": "The caller's name for this request: the same bytes again get the same answer.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,200}$", "minLength": 1, "maxLength": 200},
 }
+
+
+def submit(task_name: str, declaration: Declaration, path: str) -> dict[str, Any]:
+    """What is said of a route that takes items of a task."""
+    form = declaration.form
+    one = {"$ref": f"#/components/schemas/{form.model.__name__}"}
+    many = {"type": "array", "minItems": 1, "maxItems": contract.REQUEST_MAX_ITEMS, "items": one}
+    kind = Kind.ONCE if declaration.kind is Kind.ONCE_IN_BATCHES else declaration.kind
+    return {
+        "operation_id": f"submit_{task_name}" + ("" if path == declaration.paths[0] else "_at_its_path"),
+        "summary": f"Submit one item of {task_name}, or a list",
+        "responses": {
+            202: _success(
+                f"Committed: each item will be executed {kind}, whatever happens next. `Location` says where to ask.",
+                "Accepted",
+                Location={"required": True, "schema": {"type": "string", "format": "uri-reference"}},
+            ),
+            **_refusals(401, 403, 405, 408, 413, 415, 422, 429, 500, 503),
+        },
+        "openapi_extra": {
+            "security": _SECURITY,
+            "parameters": [_IDEMPOTENCY_KEY],
+            "requestBody": {
+                "required": True,
+                "description": f"No two items of a list have the same {form.key}." if form.key else "",
+                "content": {"application/json": {"schema": {"anyOf": [one, many]}}},
+            },
+        },
+    }
+
+
 JOB: dict[str, Any] = {
     "operation_id": "getJob",
     "summary": "What became of a request",
@@ -133,56 +143,54 @@ def _object(properties: dict[str, Any], *, optional: tuple[str, ...] = ()) -> di
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
-def schemas() -> dict[str, Any]:
-    """The components."""
+def schemas(declarations: Mapping[str, Declaration]) -> dict[str, Any]:
+    """The components: those of all routes, and the models of the tasks that are served."""
     count = {"type": "integer", "minimum": 0}
     moment = {"type": "string", "format": "date-time"}
     no_moment = {"anyOf": [moment, {"type": "null"}]}
     text = {"anyOf": [{"type": "string"}, {"type": "null"}]}
     error = _object({"reason": {"type": "string"}, "exception_type": text, "message": text, "at": moment})
-    payload_object = {
+    json_object = {
         "type": "object",
         "description": (
             "Stored as it was sent. At most 128 KiB of it, white space included, and at most "
             f"{DEPTH_MAX} levels. No two members of an object have the same name."
         ),
         "propertyNames": {"pattern": _NO_NUL},
-        "additionalProperties": {"$ref": "#/components/schemas/PayloadValue"},
+        "additionalProperties": {"$ref": "#/components/schemas/JsonValue"},
     }
     number = (
         f"Every digit is kept. At most {NUMBER_CHARACTERS_MAX} characters; an exponent from {EXPONENT_MIN} to "
         f"{EXPONENT_MAX}. PostgreSQL knows no negative zero."
     )
-    payload_value = {
+    json_value = {
         "anyOf": [
             {"type": "null"},
             {"type": "boolean"},
             {"type": "number", "description": number},
             {"type": "string", "pattern": _NO_NUL},
-            {"type": "array", "items": {"$ref": "#/components/schemas/PayloadValue"}},
-            {"$ref": "#/components/schemas/PayloadObject"},
+            {"type": "array", "items": {"$ref": "#/components/schemas/JsonValue"}},
+            {"$ref": "#/components/schemas/JsonObject"},
         ]
     }
     return {
-        "Event": json_schema(),
-        "PayloadObject": payload_object,
-        "PayloadValue": payload_value,
+        **_models(declarations),
+        "JsonObject": json_object,
+        "JsonValue": json_value,
         "Accepted": _object(
             {
                 "job_id": {"type": "string", "format": "uuid"},
                 "status_url": {"type": "string"},
-                "accepted": {"type": "integer", "minimum": 1, "maximum": contract.REQUEST_MAX_EVENTS},
+                "accepted": {"type": "integer", "minimum": 1, "maximum": contract.REQUEST_MAX_ITEMS},
             }
         ),
         "Job": _object(
             {
                 "job_id": {"type": "string", "format": "uuid"},
-                "kind": {"enum": ["event", "list"]},
+                "task": {"type": "string"},
                 "queue": {"enum": list(contract.queue_names())},
                 "state": {"enum": [state.value for state in JobState]},
-                "counts": _object(
-                    dict.fromkeys(("events", "executed", "dead_lettered", "discarded", "waiting"), count)
-                ),
+                "counts": _object(dict.fromkeys(("items", "executed", "dead_lettered", "discarded", "waiting"), count)),
                 "attempts": count,
                 "failed_attempts": count,
                 "accepted_at": moment,
@@ -210,15 +218,36 @@ def schemas() -> dict[str, Any]:
     }
 
 
-def complete(document: dict[str, Any]) -> dict[str, Any]:
+#: Names of the schemas that are the gateway's own.
+_OURS = frozenset({"JsonObject", "JsonValue", "Accepted", "Job", "Status", "Problem"})
+
+
+def _models(declarations: Mapping[str, Declaration]) -> dict[str, Any]:
+    served = [one for one in declarations.values() if one.paths]
+    models = {one.form.model.__name__: one.form.model for one in served}
+    for one in served:
+        name = one.form.model.__name__
+        if models[name] is not one.form.model or name in _OURS or not name.isidentifier():
+            raise DeclarationError(f"({one.where}: the name of the model {name} is taken, or none; call it otherwise)")
+    references, found = models_json_schema(
+        [(model, "validation") for model in models.values()], ref_template="#/components/schemas/{model}"
+    )
+    schemas: dict[str, Any] = found.get("$defs", {})
+    for one in served:
+        for name, text in one.form.texts.items():
+            # To Python it is a text, to the caller the value that he sends.
+            value = "JsonObject" if text.only_objects else "JsonValue"
+            defined = references[one.form.model, "validation"]["$ref"].rpartition("/")[2]
+            schemas[defined]["properties"][name] = {"$ref": f"#/components/schemas/{value}"}
+    return schemas
+
+
+def complete(document: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
     """Add what all routes share to FastAPI's document, and take out the validation errors that are not ours."""
     components = document.setdefault("components", {})
-    components["schemas"] = schemas()
+    components["schemas"] = schemas
     components["securitySchemes"] = {
         "apiKey": {"type": "apiKey", "in": "header", "name": contract.HEADER_API_KEY},
         "bearer": {"type": "http", "scheme": "bearer"},
     }
     return document
-
-
-__all__ = ["HEALTH", "JOB", "METRICS", "READY", "SUBMIT", "TYPE_MAX_CHARS", "complete", "schemas"]

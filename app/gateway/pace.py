@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-#: What others wait for at most, but for one payload or one chunk that is begun.
+#: What others wait for at most, but for one payload or one batch that is begun.
 _SLICE_SECONDS = 0.005
 
 

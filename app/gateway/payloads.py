@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import accumulate
 from typing import Any
 
@@ -39,13 +40,14 @@ _NUMBER = Flaw(
     f"is not a number of at most {NUMBER_CHARACTERS_MAX} characters with an exponent from {EXPONENT_MIN} to "
     f"{EXPONENT_MAX}: send it as a string"
 )
+_DIGITS = Flaw("has more digits than a floating-point number keeps: send it as a string")
 
 
 class PayloadDecoder(json.JSONDecoder):
-    """Checks while it reads. Numbers become 0: nobody here wants their values, only that their digits arrive."""
+    """Checks while it reads. Numbers become 0: what is checked is whether their digits can arrive."""
 
-    def __init__(self) -> None:
-        """Nothing is flawed yet."""
+    def __init__(self, *, floats: bool = False) -> None:
+        """`floats`: somebody will make floats of the numbers, so they must not have more digits than those keep."""
         super().__init__(
             object_pairs_hook=self._object,
             parse_int=self._whole,
@@ -53,6 +55,7 @@ class PayloadDecoder(json.JSONDecoder):
             parse_constant=lambda _: self._flawed(_NUMBER),
         )
         self.flawed = False
+        self._floats = floats
 
     def _object(self, members: list[tuple[str, Any]]) -> Any:
         made = dict(members)
@@ -65,7 +68,9 @@ class PayloadDecoder(json.JSONDecoder):
         if len(text) > NUMBER_CHARACTERS_MAX:
             return self._flawed(_NUMBER)
         exponent = int(text.lower().partition("e")[2] or 0)
-        return 0 if EXPONENT_MIN <= exponent <= EXPONENT_MAX else self._flawed(_NUMBER)
+        if not EXPONENT_MIN <= exponent <= EXPONENT_MAX:
+            return self._flawed(_NUMBER)
+        return self._flawed(_DIGITS) if self._floats and Decimal(repr(float(text))) != Decimal(text) else 0
 
     def _flawed(self, flaw: Flaw) -> Flaw:
         self.flawed = True

@@ -1,9 +1,9 @@
-"""`POST /v1/events`: from bytes to a committed job."""
+"""`POST /v1/tasks/<name>`: from bytes to a committed job, for each task that is declared for it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import orjson
 from fastapi import APIRouter
@@ -13,34 +13,53 @@ from starlette.responses import Response
 from app import contract
 from app.contract import Scope
 from app.failpoints import Failpoint, failpoint
-from app.gateway import acceptance, bodies, events, messages, metrics, openapi
+from app.gateway import acceptance, bodies, items, messages, metrics, openapi
 from app.gateway.acceptance import Accepted, IdempotencyKey, NewJob
 from app.gateway.bodies import Share
 from app.gateway.connections import Connection
+from app.gateway.messages import Target
 from app.gateway.parts import parts_of
 from app.gateway.problems import INVALID, FieldError, ProblemError
+from app.kinds.declared import Declaration
 from app.storage.identifiers import new_id
 from app.storage.outbox import OutboxMessage
 from app.telemetry import context
 
-router = APIRouter()
-
-PATH = "/v1/events"
 JOBS_PATH = "/v1/jobs"
 #: Visible ASCII: it goes into an index, into logs and through proxies.
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
 
-@router.post(PATH, status_code=202, response_class=Response, **openapi.SUBMIT)
-async def submit(request: Request) -> Response:
-    """Accept one event, or a list of up to 1,000. 202 means: committed, and executed once whatever happens next."""
+def router_of(declarations: Mapping[str, Declaration]) -> APIRouter:
+    """A route for each path of each task."""
+    router = APIRouter()
+    for task_name, declaration in declarations.items():
+        for path in declaration.paths:
+            described = openapi.submit(task_name, declaration, path)
+            router.add_api_route(
+                path, _route(task_name, declaration), methods=["POST"], status_code=202, response_class=Response,
+                **described,
+            )  # fmt: skip
+    return router
+
+
+def _route(task_name: str, declaration: Declaration) -> Callable[[Request], Awaitable[Response]]:
+    async def submit(request: Request) -> Response:
+        return await _submit(request, task_name, declaration)
+
+    return submit
+
+
+async def _submit(request: Request, task_name: str, declaration: Declaration) -> Response:
+    """Accept one item, or a list of up to 1,000. 202 means: committed, and executed whatever happens next."""
     parts = parts_of(request)
-    key = await parts.authenticator.require(request, Scope.EVENTS_WRITE)
+    key = await parts.authenticator.require(request, Scope.TASKS_WRITE)
+    target = Target(task_name=task_name, declaration=declaration, api_key_id=key.api_key_id)
     bodies.check_headers(request.headers.get("content-type"), request.headers.get("content-encoding"))
     idempotency_key = idempotency_key_of(request)
     await parts.limiter.check(key.api_key_id, key.requests_per_second)
     with parts.body_memory.share() as share:
-        job, outgoing, once = await _prepare(request, share, key.api_key_id, idempotency_key)
+        job, outgoing, once = await _prepare(request, share, target, idempotency_key)
 
         async def write(connection: Connection) -> Accepted:
             failpoint(Failpoint.GATEWAY_BEFORE_COMMIT)
@@ -50,33 +69,33 @@ async def submit(request: Request) -> Response:
         accepted = await parts.database.run(write, writes=True, repeatable=once is not None)
     failpoint(Failpoint.GATEWAY_AFTER_COMMIT)
     if not accepted.replayed:
-        metrics.EVENTS_ACCEPTED.labels(job.queue).inc(accepted.events)
+        metrics.ITEMS_ACCEPTED.labels(job.queue).inc(accepted.items)
     request.state.log = {
-        "job_id": str(accepted.job_id), "queue": job.queue, "events": accepted.events, "replayed": accepted.replayed,
-        "api_key_id": key.api_key_id,
+        "job_id": str(accepted.job_id), "task_name": task_name, "queue": job.queue, "items": accepted.items,
+        "replayed": accepted.replayed, "api_key_id": key.api_key_id,
     }  # fmt: skip
     return _answer(accepted)
 
 
 async def _prepare(
-    request: Request, share: Share, api_key_id: str, idempotency_key: str | None
+    request: Request, share: Share, target: Target, idempotency_key: str | None
 ) -> tuple[NewJob, Sequence[OutboxMessage], IdempotencyKey | None]:
-    """Everything that is written. The body and its events are gone when this returns: long lists need the memory."""
+    """Everything that is written. The body and its items are gone when this returns: long lists need the memory."""
     parts = parts_of(request)
     body = await bodies.read(request, share, max_bytes=parts.settings.request_max_bytes)
-    parts.shedder.check(events.queue_of(is_list=events.looks_like_list(body)))
-    submission = await events.parse(body, payload_max_bytes=parts.settings.payload_max_bytes)
+    parts.shedder.check(target.queue(is_list=items.looks_like_list(body)))
+    submission = await items.parse(body, target.declaration.form, payload_max_bytes=parts.settings.payload_max_bytes)
     trace = context.current() or context.bind(correlation_id=None, traceparent=None)
     job = NewJob(
         job_id=new_id(),
-        kind=submission.kind,
-        queue=submission.queue,
-        event_ids=[event.event_id for event in submission.events],
-        api_key_id=api_key_id,
+        task_name=target.task_name,
+        queue=target.queue(is_list=submission.is_list),
+        keys=[item.key for item in submission.items],
+        api_key_id=target.api_key_id,
         correlation_id=trace.correlation_id,
         traceparent=trace.traceparent,
     )
-    outgoing: Sequence[OutboxMessage] = await messages.build(submission, share, job_id=job.job_id)
+    outgoing: Sequence[OutboxMessage] = await messages.build(target, submission, share, job_id=job.job_id)
     once = None
     if idempotency_key is not None:
         once = IdempotencyKey(
@@ -89,7 +108,7 @@ async def _prepare(
 
 def _answer(accepted: Accepted) -> Response:
     url = f"{JOBS_PATH}/{accepted.job_id}"
-    body = {"job_id": str(accepted.job_id), "status_url": url, "accepted": accepted.events}
+    body = {"job_id": str(accepted.job_id), "status_url": url, "accepted": accepted.items}
     return Response(orjson.dumps(body), status_code=202, media_type="application/json", headers={"Location": url})
 
 

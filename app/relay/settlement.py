@@ -9,11 +9,11 @@ from uuid import UUID
 from sqlalchemy.engine import Connection
 
 from app import contract
+from app.brokers.message_body import UnreadableBodyError, keys_of, read_call
 from app.relay.publisher import PublishResult
 from app.storage import outbox
 from app.storage.dead_letters import DeadLetter, archive
 from app.storage.outbox import ClaimedMessage
-from app.tasks.message_body import UnreadableBodyError, event_ids_of, read_call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,13 +69,13 @@ def _letter(message: ClaimedMessage, words: str) -> DeadLetter:
         task_id=message.task_id,
         task_name=message.task_name,
         job_id=message.job_id,
-        event_ids=_event_ids(message),
+        keys=_keys(message),
         exception_type="RefusedByBrokerError",
         exception_message=words,
     )
 
 
-def _event_ids(message: ClaimedMessage) -> list[UUID]:
+def _keys(message: ClaimedMessage) -> list[str]:
     try:
         call = read_call(
             message.body,
@@ -83,5 +83,5 @@ def _event_ids(message: ClaimedMessage) -> list[UUID]:
             content_encoding=message.properties.get("content_encoding"),
         )
     except UnreadableBodyError:
-        return []
-    return event_ids_of(message.task_name, call)
+        call = None
+    return keys_of(message.properties.get("application_headers") or {}, call)

@@ -33,7 +33,7 @@ class DeadLetter:
     task_id: UUID | None = None
     task_name: str | None = None
     job_id: UUID | None = None
-    event_ids: Sequence[UUID] = ()
+    keys: Sequence[str] = ()
     exception_type: str | None = None
     exception_message: str | None = None
     attempts: int = 0
@@ -63,7 +63,7 @@ def archive(connection: Connection, letters: Sequence[DeadLetter]) -> int:
             "task_id": letter.task_id,
             "task_name": letter.task_name,
             "job_id": letter.job_id,
-            "event_ids": list(letter.event_ids),
+            "keys": list(letter.keys),
             "exception_type": letter.exception_type,
             "exception_message": letter.exception_message,
             "attempts": letter.attempts,

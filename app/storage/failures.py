@@ -49,8 +49,8 @@ def record(connection: Connection, failures: list[TaskFailure]) -> None:
                 "attempt": failure.attempt,
                 "reason": failure.reason,
                 "exception_type": failure.exception_type,
-                "exception_message": _storable(failure.exception_message)[:_MESSAGE_CHARACTERS],
-                "traceback": _storable(failure.traceback)[-_TRACEBACK_CHARACTERS:],
+                "exception_message": storable(failure.exception_message)[:_MESSAGE_CHARACTERS],
+                "traceback": storable(failure.traceback)[-_TRACEBACK_CHARACTERS:],
                 "worker": failure.worker,
                 "version": failure.version,
             }
@@ -59,6 +59,6 @@ def record(connection: Connection, failures: list[TaskFailure]) -> None:
     )
 
 
-def _storable(value: str) -> str:
+def storable(value: str) -> str:
     """PostgreSQL's text knows no NUL, and UTF-8 no lone surrogate."""
     return value.replace("\x00", "\\0").encode("utf-8", "backslashreplace").decode()

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from uuid import UUID
 
 
 class JobState(StrEnum):
@@ -14,10 +13,10 @@ class JobState(StrEnum):
 
     ACCEPTED = "accepted"  # committed; the broker does not have it yet
     QUEUED = "queued"
-    RUNNING = "running"  # a list: some events are done
+    RUNNING = "running"  # some items are done
     RETRYING = "retrying"  # something failed and will be tried again
     SUCCEEDED = "succeeded"
-    PARTIALLY_FAILED = "partially_failed"  # a list: some executed, the rest dead or discarded
+    PARTIALLY_FAILED = "partially_failed"  # some items executed, the rest dead or discarded
     DEAD_LETTERED = "dead_lettered"
     DISCARDED = "discarded"
 
@@ -34,10 +33,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetterOfJob:
-    """A dead letter of the job; an undecodable message names no events."""
+    """A dead letter of the job; an undecodable message names no items."""
 
     state: str
-    event_ids: Sequence[UUID]
+    keys: Sequence[str]
     attempts: int
     failure: Failure
 
@@ -46,11 +45,10 @@ class DeadLetterOfJob:
 class JobRecords:
     """Everything recorded about one job."""
 
-    kind: str
-    event_ids: Sequence[UUID]
+    keys: Sequence[str]
     accepted_at: datetime
     unpublished_messages: int = 0
-    executed_ids: Sequence[UUID] = ()
+    executed_keys: Sequence[str] = ()
     executed_attempts: int = 0
     first_executed_at: datetime | None = None
     last_executed_at: datetime | None = None
@@ -65,7 +63,7 @@ class JobStatus:
     """A job's state, as its owner is told."""
 
     state: JobState
-    events: int
+    items: int
     executed: int
     dead_lettered: int
     discarded: int
@@ -79,10 +77,10 @@ class JobStatus:
 
 def derive(records: JobRecords) -> JobStatus:
     """Work it out. What is executed is executed, whatever else is said of it: a dead letter may have been replayed."""
-    everything = set(records.event_ids)
-    executed = everything & set(records.executed_ids)
-    dead = _events_in(records, "dead") - executed
-    discarded = _events_in(records, "discarded") - executed - dead
+    everything = set(records.keys)
+    executed = everything & set(records.executed_keys)
+    dead = _items_in(records, "dead") - executed
+    discarded = _items_in(records, "discarded") - executed - dead
     waiting = len(everything) - len(executed) - len(dead) - len(discarded)
     letters = [letter.failure for letter in records.dead_letters]
     errors = [*letters, *([records.last_failure] if records.last_failure else [])]
@@ -91,7 +89,7 @@ def derive(records: JobRecords) -> JobStatus:
         ends.append(records.last_executed_at)
     return JobStatus(
         state=_state(records, executed=len(executed), dead=len(dead), discarded=len(discarded), waiting=waiting),
-        events=len(everything),
+        items=len(everything),
         executed=len(executed),
         dead_lettered=len(dead),
         discarded=len(discarded),
@@ -109,13 +107,13 @@ def derive(records: JobRecords) -> JobStatus:
     )
 
 
-def _events_in(records: JobRecords, state: str) -> set[UUID]:
-    everything = set(records.event_ids)
-    found: set[UUID] = set()
+def _items_in(records: JobRecords, state: str) -> set[str]:
+    everything = set(records.keys)
+    found: set[str] = set()
     for letter in records.dead_letters:
         if letter.state == state:
-            # A message that nobody could read names no events; a job of one event has only one to lose.
-            found |= everything if not letter.event_ids and records.kind == "event" else set(letter.event_ids)
+            # A message that nobody could read names no items; a job of one item has only one to lose.
+            found |= everything if not letter.keys and len(everything) == 1 else set(letter.keys)
     return found & everything
 
 
@@ -136,15 +134,15 @@ def _state(records: JobRecords, *, executed: int, dead: int, discarded: int, wai
 # The first messages of a job are made a moment after its id, so the range of ids finds them by the primary key; the
 # outbox has no index on job_id, because no other question needs one.
 JOB = """
-    SELECT j.kind, j.queue, j.event_ids, j.accepted_at, done.*, failed.*, last.*,
+    SELECT j.task_name, j.queue, j.keys, j.accepted_at, done.*, failed.*, last.*,
         (SELECT count(*) FROM outbox_pending p JOIN outbox o USING (message_id)
          WHERE p.message_id >= j.job_id AND p.message_id < cast(%(messages_before)s AS uuid) AND o.job_id = j.job_id
         ) AS unpublished_messages
     FROM jobs j
     CROSS JOIN LATERAL (
-        SELECT coalesce(array_agg(dedupe_key), '{}') AS executed_ids, coalesce(max(attempts), 0) AS executed_attempts,
+        SELECT coalesce(array_agg(k.key), '{}') AS executed_keys, coalesce(max(attempts), 0) AS executed_attempts,
                min(executed_at) AS first_executed_at, max(executed_at) AS last_executed_at
-        FROM inbox WHERE dedupe_key = ANY (j.event_ids)
+        FROM unnest(j.keys) AS k(key) JOIN inbox i ON i.dedupe_key = dedupe_key(j.task_name, j.api_key_id, k.key)
     ) done
     CROSS JOIN LATERAL (
         SELECT count(*) AS failed_attempts, coalesce(max(attempt), 0) AS last_attempt
@@ -158,6 +156,6 @@ JOB = """
 """
 
 DEAD_LETTERS_OF_JOB = """
-    SELECT state, event_ids, attempts, reason, exception_type, exception_message, died_at
+    SELECT state, keys, attempts, reason, exception_type, exception_message, died_at
     FROM dead_letters WHERE job_id = %(job_id)s ORDER BY died_at DESC LIMIT 1000
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
@@ -10,11 +11,12 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 
 from app import contract
-from app.errors import QueueStillUsedError
+from app.errors import QueueStillUsedError, TaskSchemaError
 from app.storage import partitions
-from app.storage.ddl import giving_way
+from app.storage.ddl import change_briefly, giving_way
 from app.storage.engine import engine
 
 #: For how long a migration, and then a partition, is tried again while others hold what it needs.
@@ -28,18 +30,33 @@ _UNDECLARED = text("""
 """)
 
 
-def migrate() -> None:
-    """Run all outstanding migrations, then create the next days' partitions.
+def migrate(task_schemas: Mapping[str, str]) -> None:
+    """Run all outstanding migrations and what each task declares, then create the next days' partitions.
 
     Raises:
+        TaskSchemaError: PostgreSQL refuses the statements of a task.
         QueueStillUsedError: the outbox holds work for a queue that is not declared; no relay would ever take it.
     """
     giving_way(lambda: command.upgrade(_config(), "head"), patience_seconds=_PATIENCE_SECONDS)
+    for task_name, statements in task_schemas.items():
+        _change(task_name, statements)
     with engine().begin() as connection:
         _refuse_removed_queues(connection)
     for partition, reason in partitions.create(engine(), patience_seconds=_PATIENCE_SECONDS).put_off:
         # No reason to refuse a deployment: the default partition takes the rows, and retention tries again.
         log.warning("partition_put_off", partition=partition, reason=reason)
+
+
+def _change(task_name: str, statements: str) -> None:
+    try:
+        change_briefly(
+            engine(),
+            # A percent sign is one.
+            lambda connection: connection.execution_options(no_parameters=True).exec_driver_sql(statements),
+            patience_seconds=_PATIENCE_SECONDS,
+        )
+    except DBAPIError as error:
+        raise TaskSchemaError(f"({task_name}: {str(error.orig).splitlines()[0]})") from error
 
 
 def _refuse_removed_queues(connection: Connection) -> None:

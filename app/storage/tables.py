@@ -35,9 +35,9 @@ jobs = Table(
     "jobs",
     metadata,
     Column("job_id", Uuid, primary_key=True),
-    Column("kind", Text, nullable=False),  # "event" or "list"
+    Column("task_name", Text, nullable=False),
     Column("queue", Text, nullable=False),
-    Column("event_ids", ARRAY(Uuid), nullable=False),
+    Column("keys", ARRAY(Text), nullable=False),  # of its items, as their sender calls them
     Column("api_key_id", Text, nullable=False),
     Column("correlation_id", Text, nullable=False),
     Column("traceparent", Text, nullable=False),
@@ -69,7 +69,7 @@ outbox_pending = Table(
     _at("available_at"),  # when a relay may take it: the due time, or the end of a lease
 )
 
-#: What was done already, by key. For an event the key is its event_id; for a split chunk the chunk's task id.
+#: What was done already, by key: see `inbox.py`.
 inbox = Table(
     "inbox",
     metadata,
@@ -77,6 +77,7 @@ inbox = Table(
     Column("job_id", Uuid),
     Column("attempts", SmallInteger, nullable=False),
     _at("executed_at"),
+    Column("result", Text),  # JSON, where a link, a chain or a chord gets it
 )
 
 #: The effect. No unique key on purpose: a duplicated effect must be visible here, not impossible by construction.
@@ -134,7 +135,7 @@ dead_letters = Table(
     Column("task_id", Uuid),
     Column("task_name", Text),
     Column("job_id", Uuid),
-    Column("event_ids", ARRAY(Uuid), nullable=False),
+    Column("keys", ARRAY(Text), nullable=False),
     Column("exception_type", Text),
     Column("exception_message", Text),
     Column("attempts", SmallInteger, nullable=False),

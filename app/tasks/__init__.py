@@ -1,1 +1,1 @@
-"""The tasks, and what every task does: wait out a dependency, retry with growing delays, record its failures."""
+"""The tasks, a file each; nothing else names them (docs/tasks.md)."""

@@ -7,6 +7,6 @@ from app.brokers.celery_app import celery_app
 
 
 # Acknowledged before it runs: it comes once or not at all, whatever becomes of its worker, and never as a dead letter.
-@celery_app.task(name=contract.TASK_CANARY, acks_late=False)
+@celery_app.task(name=contract.TASK_CANARY, acks_late=False, max_retries=0)
 def canary() -> None:
-    """Sing."""
+    """Do nothing."""

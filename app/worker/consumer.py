@@ -15,10 +15,10 @@ from celery.worker.consumer.delayed_delivery import DelayedDelivery
 from celery.worker.consumer.gossip import Gossip
 from celery.worker.consumer.mingle import Mingle
 
+from app.brokers.message_headers import flaw_in_body, flaw_in_headers
+from app.kinds.evidence import failure_of
+from app.kinds.metrics import count_outcome
 from app.settings import load
-from app.tasks.evidence import failure_of
-from app.tasks.message_headers import flaw_in_body, flaw_in_headers
-from app.tasks.metrics import count_outcome
 from app.telemetry import heartbeat
 from app.worker.heartbeat import Heartbeat
 from app.worker.recorder import recorder

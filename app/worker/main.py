@@ -12,9 +12,10 @@ from celery import signals
 from app import contract
 from app.brokers.celery_app import celery_app
 from app.errors import QueueNotDeclaredError
+from app.kinds import registry
+from app.kinds.metrics import initialise
 from app.settings import Settings, load
 from app.storage.engine import engine
-from app.tasks.metrics import initialise
 from app.telemetry import heartbeat, logging, metrics
 from app.worker import observation
 from app.worker.recorder import recorder
@@ -26,11 +27,7 @@ def run() -> None:
     """Consume until told to stop. SIGTERM ends warmly: running tasks finish, waiting ones go back to the queue."""
     settings = load()
     _clean_metrics_folder()
-    import app.tasks.canary  # noqa: PLC0415 - registers the task; after the metrics folder is clean
-    import app.tasks.ingest  # noqa: PLC0415 - likewise
-
-    if settings.drills_enabled:
-        import app.tasks.drills  # noqa: F401, PLC0415
+    registry.import_tasks(settings)  # after the metrics folder is clean
     _refuse_undeclared_queues()
     _connect_signals(settings)
     observation.connect()

@@ -9,8 +9,8 @@ import structlog
 from celery import signals
 
 from app import contract
+from app.kinds.metrics import CANARY_START_DELAY_SECONDS, RUN_SECONDS, START_DELAY_SECONDS, count_outcome
 from app.settings import load
-from app.tasks.metrics import CANARY_START_DELAY_SECONDS, RUN_SECONDS, START_DELAY_SECONDS, count_outcome
 from app.telemetry import context
 
 log = structlog.get_logger(__name__)

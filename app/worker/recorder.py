@@ -19,9 +19,9 @@ from celery.worker import state
 from kombu.asynchronous import get_event_loop
 from sqlalchemy import event
 
+from app.kinds.base import record_quietly
 from app.storage.engine import engine
 from app.storage.failures import TaskFailure
-from app.tasks.base import record_quietly
 
 log = structlog.get_logger(__name__)
 

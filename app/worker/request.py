@@ -8,9 +8,9 @@ from typing import Any
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery.worker.request import Request
 
+from app.kinds.evidence import failure_of
+from app.kinds.metrics import count_outcome
 from app.storage.failures import TaskFailure
-from app.tasks.evidence import failure_of
-from app.tasks.metrics import count_outcome
 from app.worker.recorder import recorder
 
 

@@ -39,7 +39,7 @@ KEYS = (
         "local-client",
         CLIENT.name,
         "api_key",
-        (Scope.EVENTS_WRITE, Scope.JOBS_READ),
+        (Scope.TASKS_WRITE, Scope.JOBS_READ),
         _NO_SUCH_JOB,
     ),
     Key(

@@ -48,7 +48,7 @@ def ensure(cluster: Cluster, folder: Folder, url: str) -> None:
     Raises:
         StagingError: no key was made.
     """
-    client = Wanted("staging-client", folder.client_key, (Scope.EVENTS_WRITE, Scope.JOBS_READ), _NO_SUCH_JOB)
+    client = Wanted("staging-client", folder.client_key, (Scope.TASKS_WRITE, Scope.JOBS_READ), _NO_SUCH_JOB)
     metrics = Wanted("staging-prometheus", folder.prometheus_key, (Scope.METRICS_READ,), "/metrics")
     for key in (client, metrics):
         if not known(key, url, folder.public_ca):

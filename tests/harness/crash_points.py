@@ -116,7 +116,7 @@ CRASH_POINTS = (
     Fault("unroutable", _unroutable),
     *(
         Fault(point, partial(_workers, point))
-        for point in (Failpoint.WORKER_MIDDLE_OF_CHUNK, Failpoint.WORKER_AFTER_COMMIT)
+        for point in (Failpoint.WORKER_MIDDLE_OF_BATCH, Failpoint.WORKER_AFTER_COMMIT)
     ),
     Fault(Failpoint.WORKER_AFTER_RETRY_PUBLISH, _worker_after_retry),
     *(

@@ -27,8 +27,8 @@ def event(user_id: str = "somebody", *, event_id: str | None = None, **payload: 
 
 
 def carried(body: dict[str, Any]) -> dict[str, Any]:
-    """An event as a message carries it: the payload is JSON text."""
-    return {**body, "payload": json.dumps(body["payload"])}
+    """An event as an item of a batch: the payload is JSON text."""
+    return {"key": body["event_id"], "item": {**body, "payload": json.dumps(body["payload"])}}
 
 
 @contextmanager

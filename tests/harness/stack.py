@@ -58,14 +58,17 @@ with engine().begin() as connection, in_transaction(connection):
 class Stack(WaysIn):
     """Servers that live for a session, and processes that each test may replace, kill and start again."""
 
-    def __init__(self, name: str, folder: Path, *, version: RabbitMQVersion = "4.3", nodes: int = 1) -> None:
-        """Describe it; `start` makes it."""
+    def __init__(
+        self, name: str, folder: Path, *, version: RabbitMQVersion = "4.3", nodes: int = 1, image: str | None = None
+    ) -> None:
+        """Describe it, with the application of `image` if one is named; `start` makes it."""
         self.name = name
         self.version = version
         self.nodes = RABBITMQ_NODES[:nodes]
         self.servers = ("postgresql", "redis", *self.nodes)
         super().__init__(State(folder))
         self.machines: dict[str, Machine] = {}
+        self._own_image = {"MILLRACE_IMAGE_APP": image} if image else {}
         self._network = Network(docker_network_kw={"labels": cleanup.labels()})
         self.broker: Broker
 
@@ -240,4 +243,5 @@ class Stack(WaysIn):
 
     @property
     def _variables(self) -> dict[str, str]:
-        return {**images.compose_variables(self.version), "MILLRACE_STATE_DIR": str(self.state.root)}
+        state = {"MILLRACE_STATE_DIR": str(self.state.root)}
+        return {**images.compose_variables(self.version), **self._own_image, **state}

@@ -87,7 +87,12 @@ def _keep_logs(test: str) -> Path:
 
 
 def session_stack(
-    factory: pytest.TempPathFactory, name: str, *, version: RabbitMQVersion = "4.3", nodes: int = 1
+    factory: pytest.TempPathFactory,
+    name: str,
+    *,
+    version: RabbitMQVersion = "4.3",
+    nodes: int = 1,
+    image: str | None = None,
 ) -> Iterator[Stack]:
     """Start a stack, and remove it at the end."""
     folder = factory.mktemp(name)
@@ -95,7 +100,7 @@ def session_stack(
     for part in (folder, folder.parent, folder.parent.parent):
         part.chmod(0o711)
     worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
-    stack = Stack(f"{name}-{worker}", folder, version=version, nodes=nodes)
+    stack = Stack(f"{name}-{worker}", folder, version=version, nodes=nodes, image=image)
     _STACKS.append(stack)
     try:
         stack.start()

@@ -69,7 +69,7 @@ class WaysIn:
             password=self.password(role, "postgresql"),
             sslmode="verify-full",
             sslrootcert=str(self.ca_file),
-            connect_timeout=3,
+            connect_timeout=20,
             autocommit=True,
         )
 

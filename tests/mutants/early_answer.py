@@ -29,7 +29,7 @@ async def run(self: Database, work: Any, *, writes: bool = False, repeatable: bo
     _writing.add(task)
     task.add_done_callback(_writing.discard)
     job = inspect.getclosurevars(work).nonlocals["job"]
-    return Accepted(job_id=job.job_id, events=len(job.event_ids), replayed=False)
+    return Accepted(job_id=job.job_id, items=len(job.keys), replayed=False)
 
 
 Database.run = run  # type: ignore[method-assign, assignment]

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
-
-from sqlalchemy import text
 
 from app.__main__ import main
-from app.storage import effects
+from app.kinds import batches
+from app.kinds.transaction import Transaction
 from app.storage.engine import engine
 
-_FRESH = "INSERT INTO inbox (dedupe_key, job_id, attempts)"
-_honest = effects._STORE.text
-_begin, _end = _honest.index(_FRESH), _honest.index("RETURNING dedupe_key") + len("RETURNING dedupe_key")
-_look = "SELECT event_id AS dedupe_key FROM incoming WHERE NOT EXISTS (SELECT FROM inbox WHERE dedupe_key = event_id)"
-effects._STORE = text(_honest[:_begin] + _look + _honest[_end:])
-_store = effects.store
+_honest = batches.BatchTask.transaction
 
 
-def store(connection: Any, events: Any, *, job_id: UUID | None, task_id: UUID, attempt: int) -> set[UUID]:
-    """Store in a transaction of its own, then remember."""
-    with engine().begin() as other:
-        stored = _store(other, events, job_id=job_id, task_id=task_id, attempt=attempt)
-    for event_id in sorted(stored):
-        effects.first_time(connection, event_id, job_id=job_id, attempt=attempt)
-    return stored
+def transaction(self: Any, _: Any) -> dict[str, Transaction]:
+    """Give the function a connection that commits by itself."""
+    other = engine().connect().execution_options(isolation_level="AUTOCOMMIT")
+    return _honest(self, other)
 
 
-effects.store = store
+batches.BatchTask.transaction = transaction  # type: ignore[method-assign]
 main()

@@ -36,7 +36,7 @@ def rabbitmq_conf(cluster: Cluster) -> str:
         f"heartbeat = {cluster.heartbeat_seconds}",
         f"consumer_timeout = {cluster.consumer_timeout_seconds * 1000}",
         *_disconnected_consumers(cluster),
-        "# 1,000 events of 28 KB are more than this; chunks hold at most 256 KiB.",
+        "# 1,000 events of 28 KB are more than this; batches hold at most 256 KiB.",
         "max_message_size = 16777216",
         "",
         "# Management is for looking, Prometheus is for measuring: no rates kept twice.",

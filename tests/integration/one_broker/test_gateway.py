@@ -55,8 +55,8 @@ def test_twins_with_one_idempotency_key_get_one_job(single: Stack) -> None:
 
 
 def test_list_of_a_thousand_is_stored_once_each(single: Stack) -> None:
-    """A list of 1,000 goes in chunks, and each of its events is stored once; 1,001 are refused."""
-    events = [event(f"user-{number % 7}") for number in range(contract.REQUEST_MAX_EVENTS)]
+    """A list of 1,000 goes in batches, and each of its events is stored once; 1,001 are refused."""
+    events = [event(f"user-{number % 7}") for number in range(contract.REQUEST_MAX_ITEMS)]
     with single.http() as client:
         answer = client.post("/v1/events", json=events)
         assert answer.status_code == 202
@@ -66,7 +66,21 @@ def test_list_of_a_thousand_is_stored_once_each(single: Stack) -> None:
     ids = [one["event_id"] for one in events]
     assert _stored(single, *ids) == len(events)
     messages = single.query("SELECT count(*) FROM outbox WHERE job_id = %s", job["job_id"])[0][0]
-    assert messages == contract.REQUEST_MAX_EVENTS / contract.CHUNK_MAX_EVENTS
+    assert messages == contract.REQUEST_MAX_ITEMS / contract.BATCH_MAX_ITEMS
+
+
+def test_a_key_is_its_senders(single: Stack) -> None:
+    """A12, BR-09: an event id that one API key has used is free for another; neither waits nor is told of the other."""
+    other = _key(single, Scope.TASKS_WRITE, Scope.JOBS_READ)
+    mine, theirs = event("mine"), event("theirs")
+    theirs["event_id"] = mine["event_id"]
+    with single.http() as client, single.http(headers={contract.HEADER_API_KEY: other}) as neighbour:
+        for sender, one in ((client, mine), (neighbour, theirs), (client, mine)):
+            answer = sender.post("/v1/events", json=one)
+            assert answer.status_code == 202
+            assert _finished(sender, answer)["counts"]["executed"] == 1
+    users = single.query("SELECT user_id FROM events WHERE event_id = %s ORDER BY 1", mine["event_id"])
+    assert users == [("mine",), ("theirs",)]
 
 
 def test_event_sent_twice_is_stored_once(single: Stack) -> None:
@@ -129,7 +143,7 @@ def test_refusals(single: Stack) -> None:
             _problem(client.post(path, json=bad), 422)
         _problem(client.post(path, content=b"{", headers={"Content-Type": "application/json"}), 422)
     assert single.query("SELECT count(*) FROM jobs") == jobs
-    with single.http(headers={contract.HEADER_API_KEY: _key(single, Scope.EVENTS_WRITE, rate="1")}) as slow:
+    with single.http(headers={contract.HEADER_API_KEY: _key(single, Scope.TASKS_WRITE, rate="1")}) as slow:
         answers = [slow.post(path, json=event()) for _ in range(10)]
     limited = [answer for answer in answers if answer.status_code != 202]
     assert limited
@@ -190,14 +204,14 @@ def test_postgresql_away_is_503(single: Stack) -> None:
 
 @pytest.mark.parametrize("broken", [{"occurred_at": "never"}, {"payload": "no object"}, {"event_id": "no uuid"}])
 def test_one_bad_event_neither_fails_nor_repeats_its_neighbours(single: Stack, broken: dict[str, Any]) -> None:
-    """A chunk with one event that cannot be stored (it came past the gateway) stores the others; it dies alone."""
+    """A batch with one event that cannot be stored (it came past the gateway) stores the others; it dies alone."""
     good = [event() for _ in range(5)]
-    bad = {**carried(event()), **broken}
+    bad = carried(event())
+    bad["item"] |= broken
     sent = [carried(one) for one in good]
-    single.inject("bulk", contract.TASK_INGEST_CHUNK, [[*sent[:2], bad, *sent[2:]]])
-    letters = "SELECT count(*) FROM dead_letters WHERE state = 'dead' AND body LIKE %s"
-    wanted = f"%{bad['event_id']}%".encode()
-    eventually(lambda: single.query(letters, wanted) == [(1,)], what="the bad event is dead")
+    single.inject("bulk", contract.TASK_INGEST_EVENT, [[*sent[:2], bad, *sent[2:]]])
+    letters = "SELECT count(*) FROM dead_letters WHERE state = 'dead' AND keys = ARRAY[%s]"
+    eventually(lambda: single.query(letters, bad["key"]) == [(1,)], what="the bad event is dead")
     drain(single)
     assert _stored(single, *(one["event_id"] for one in good)) == len(good)
     rows = single.query("SELECT count(*) FROM dead_letters WHERE body LIKE %s", f"%{good[0]['event_id']}%".encode())

@@ -41,18 +41,18 @@ def _red(running: Load) -> Accounting:
 
 def test_early_acknowledgement_loses(single: Stack, load: Callable[..., Load]) -> None:
     """Messages acknowledged on arrival are lost when their child is killed."""
-    worker = _mutant(single, "worker-bulk", "early_acknowledgement", Failpoint.WORKER_MIDDLE_OF_CHUNK)
+    worker = _mutant(single, "worker-bulk", "early_acknowledgement", Failpoint.WORKER_MIDDLE_OF_BATCH)
     with load(single) as running:
-        eventually(lambda: worker.crashed_at(Failpoint.WORKER_MIDDLE_OF_CHUNK), what="a child crashed")
+        eventually(lambda: worker.crashed_at(Failpoint.WORKER_MIDDLE_OF_BATCH), what="a child crashed")
         running.wait_executed("bulk", since=time.time())
     assert _red(running).lost > 0
 
 
 def test_effect_outside_the_inbox_transaction_duplicates(single: Stack, load: Callable[..., Load]) -> None:
     """An effect that commits before its inbox row happens twice when the child dies between; both witnesses show it."""
-    worker = _mutant(single, "worker-bulk", "effect_outside_inbox", Failpoint.WORKER_MIDDLE_OF_CHUNK)
+    worker = _mutant(single, "worker-bulk", "effect_outside_inbox", Failpoint.WORKER_MIDDLE_OF_BATCH)
     with load(single) as running:
-        eventually(lambda: worker.crashed_at(Failpoint.WORKER_MIDDLE_OF_CHUNK), what="a child crashed")
+        eventually(lambda: worker.crashed_at(Failpoint.WORKER_MIDDLE_OF_BATCH), what="a child crashed")
         running.wait_executed("bulk", since=time.time())
     accounting = _red(running)
     assert accounting.duplicated_by_rows > 0

@@ -57,8 +57,8 @@ def test_partitions_come_and_go(single: Stack, today: datetime) -> None:
             single.query("; ".join(statements(table, day)), role=Role.OWNER)
         single.query(f"DROP TABLE IF EXISTS {partition_name(table.name, ahead)}", role=Role.OWNER)
     early = single.query(
-        "INSERT INTO jobs (job_id, kind, queue, event_ids, api_key_id, correlation_id, traceparent)"
-        " VALUES (%s, 'event', 'bulk', '{}', '', '', '') RETURNING job_id, tableoid::regclass::text",
+        "INSERT INTO jobs (job_id, task_name, queue, keys, api_key_id, correlation_id, traceparent)"
+        " VALUES (%s, 'any', 'bulk', '{}', '', '', '') RETURNING job_id, tableoid::regclass::text",
         first_id_at(ahead + timedelta(hours=1)),
         role=Role.OWNER,
     )
@@ -155,7 +155,7 @@ def test_a_migration_takes_the_time_it_needs(single: Stack, monkeypatch: pytest.
     )
     with ThreadPoolExecutor() as pool, single.database(Role.OWNER) as other:
         other.execute("SELECT pg_advisory_lock(5671001)")
-        migration = pool.submit(migrate.migrate)
+        migration = pool.submit(migrate.migrate, {})
         try:
             eventually(lambda: migration.done() or single.query(waiting, role=Role.OWNER), what="it waits", within=30)
         finally:

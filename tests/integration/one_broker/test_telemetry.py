@@ -91,7 +91,7 @@ def test_gateway_and_relays_count_the_same(single: Stack) -> None:
         for _ in range(sent):
             assert client.post("/v1/events", json=event()).status_code == 202
         drain(single)
-        accepted = _samples(client.get("/metrics").text, contract.METRIC_EVENTS_ACCEPTED)
+        accepted = _samples(client.get("/metrics").text, contract.METRIC_ITEMS_ACCEPTED)
     published = 0.0
     for name in ("relay-1", "relay-2"):
         with single.metrics_client(name) as client:

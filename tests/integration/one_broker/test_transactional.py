@@ -24,23 +24,22 @@ from app.telemetry import context
 
 context.connect()
 how, queue, event = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
-import app.tasks.ingest as ingest
+from app.tasks.user_events import ingest_user_event as task
 
 def send():
     options = {"queue": queue, "headers": {"mine": "1"}, "priority": 3, "expires": 600}
-    return ingest.ingest_user_event.apply_async(args=[event], **options)
+    return task.apply_async(args=[[event]], **options)
 
 if how == "direct":
     print(send().id)
 elif how in ("retry", "replace"):
-    task = ingest.ingest_user_event
     ids = {"id": str(uuid4()), "root_id": str(uuid4())}
     came = {"exchange": "tasks", "routing_key": "0.0.1." + queue}
-    task.push_request(args=[event], kwargs={}, retries=1, called_directly=False, delivery_info=came, **ids)
+    task.push_request(args=[[event]], kwargs={}, retries=1, called_directly=False, delivery_info=came, **ids)
     try:
         with engine().begin() as connection, in_transaction(connection):
             send()
-            raise task.retry(countdown=0) if how == "retry" else task.replace(task.s(event).set(queue=queue))
+            raise task.retry(countdown=0) if how == "retry" else task.replace(task.s([event]).set(queue=queue))
     except TaskPredicate:
         print(ids["id"])
 else:

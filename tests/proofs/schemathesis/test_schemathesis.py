@@ -14,6 +14,7 @@ from tests.harness.stack import Stack
 EXAMPLES = 40
 OPERATIONS = [
     ("POST", "/v1/events"),
+    ("POST", "/v1/tasks/ingest_user_event"),
     ("GET", "/v1/jobs/{job_id}"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),

@@ -11,13 +11,13 @@ import orjson
 import pytest
 from hypothesis import given, strategies as st
 
-from app.contract import TASK_DRILL, TASK_INGEST_CHUNK, TASK_INGEST_EVENT
+from app.contract import MESSAGE_KEY, TASK_INGEST_EVENT
 from app.deadletters.letters import ArrivedMessage, LastFailure, letter_from, newest_death
 from app.storage.dead_letters import DeadLetter
 
 TASK_ID = UUID("00000000-0000-4000-8000-000000000001")
 JOB_ID = UUID("00000000-0000-4000-8000-000000000002")
-EVENTS = [UUID(int=number) for number in range(1, 4)]
+KEYS = ["first", "second", "é\0"]
 DIED = datetime(2026, 7, 1, 12, 0, 0)  # noqa: DTZ001 - as py-amqp gives it
 NOW = datetime(2026, 7, 2, tzinfo=UTC)
 
@@ -34,9 +34,9 @@ def death(reason: str = "rejected", queue: str = "bulk", time: datetime = DIED, 
     } | more
 
 
-def event(identifier: UUID) -> dict[str, Any]:
-    """An event as a message carries it."""
-    return {"event_id": str(identifier), "type": "t", "occurred_at": "2026-07-01T00:00:00Z", "payload": {}}
+def item(key: object) -> dict[str, Any]:
+    """An item as a batch holds it."""
+    return {"key": key, "item": "{}"}
 
 
 def message(
@@ -118,21 +118,21 @@ def test_newest_death_is_not_the_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "call", "found"),
+    ("headers", "call", "found"),
     [
-        (TASK_INGEST_EVENT, [[event(EVENTS[0])], {}, {}], EVENTS[:1]),
-        (TASK_INGEST_EVENT, [[], {"event": event(EVENTS[0])}, {}], EVENTS[:1]),
-        (TASK_INGEST_CHUNK, [[[event(one) for one in EVENTS]], {}, {}], EVENTS),
-        (TASK_INGEST_CHUNK, [[[event(EVENTS[0]), {"event_id": "no"}, 7]], {}, {}], EVENTS[:1]),
-        (TASK_INGEST_CHUNK, [["no list"], {}, {}], []),
-        (TASK_DRILL, [["raise", "switch", event(EVENTS[0])], {}, {}], EVENTS[:1]),
-        (TASK_DRILL, [[], {}, None], []),
-        ("other", [[event(EVENTS[0])], {}, {}], []),
+        ({MESSAGE_KEY: "first"}, [[], {"invoice": "{}"}, {}], ["first"]),
+        ({}, [[[item(one) for one in KEYS]], {}, {}], ["first", "second", "é\\0"]),
+        ({}, [[[item("first"), item(7), 7, {"key": "other"}]], {}, {}], ["first"]),
+        ({}, [["no list"], {}, {}], []),
+        ({}, [[], {}, None], []),
+        ({MESSAGE_KEY: 7}, [[], {}, {}], []),
+        ({MESSAGE_KEY: "a\0"}, [[], {}, {}], ["a\\0"]),
+        ({}, [[], {"items": [item("first")]}, {}], ["first"]),
     ],
 )
-def test_event_ids(task: str, call: list[Any], found: list[UUID]) -> None:
-    """A dead letter names the events it carries, so that the ledger finds them."""
-    assert letter_from(message(orjson.dumps(call), task=task), None).event_ids == found
+def test_keys(headers: dict[str, Any], call: list[Any], found: list[str]) -> None:
+    """A dead letter names the items it carries, so that job and ledger find them."""
+    assert letter_from(message(orjson.dumps(call), headers=headers), None).keys == found
 
 
 def test_attempts() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -38,7 +38,7 @@ LETTER = StoredLetter(
     task_id=TASK_ID,
     task_name="ingest_user_event",
     job_id=None,
-    event_ids=(),
+    keys=(),
     exception_type=None,
     exception_message=None,
     attempts=6,
@@ -113,6 +113,16 @@ def test_refusals(letter: StoredLetter, edit: Edit, words: str) -> None:
     """What cannot be replayed, or should not, is refused with a word on what would help."""
     with pytest.raises(ReplayRefusedError, match=words):
         rebuild(letter, edit=edit)
+
+
+def test_what_the_inbox_may_have_forgotten_is_refused() -> None:
+    """A14, BR-16: a replay after the inbox's days would do a second time what was done before the letter died."""
+    day = timedelta(days=1)
+
+    with pytest.raises(ReplayRefusedError, match=r"it died on 2026-07-01: .*--forgotten"):
+        rebuild(LETTER, remembered_since=LETTER.died_at + day)
+    assert rebuild(LETTER, remembered_since=LETTER.died_at - day).task_id == TASK_ID
+    assert rebuild(LETTER, remembered_since=None).task_id == TASK_ID
 
 
 def test_chords_can_be_included() -> None:

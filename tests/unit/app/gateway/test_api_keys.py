@@ -16,7 +16,7 @@ def record(**changes: object) -> KeyRecord:
     values = {
         "api_key_id": KEY.api_key_id,
         "secret_hash": api_keys.hash_secret(KEY.secret),
-        "scopes": frozenset({"events:write"}),
+        "scopes": frozenset({"tasks:write"}),
         "requests_per_second": 1.0,
         "revoked": False,
     }
@@ -81,5 +81,5 @@ def test_the_secret_stays_out_of_logs() -> None:
 
 def test_scopes() -> None:
     """A key may do what its scopes name, and nothing else."""
-    assert api_keys.allows(record(), Scope.EVENTS_WRITE)
+    assert api_keys.allows(record(), Scope.TASKS_WRITE)
     assert not api_keys.allows(record(), Scope.METRICS_READ)

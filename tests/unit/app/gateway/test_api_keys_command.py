@@ -17,7 +17,7 @@ from app.gateway.api_keys_command import api_keys
 def test_a_label_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch, label: str) -> None:
     """BR-12: square brackets made the listing of all keys fail, or vanished from it."""
     row = SimpleNamespace(
-        api_key_id="a" * 16, label=label, scopes=["events:write"], requests_per_second=1.0,
+        api_key_id="a" * 16, label=label, scopes=["tasks:write"], requests_per_second=1.0,
         created_at=datetime(2026, 1, 1, tzinfo=UTC), revoked_at=None,
     )  # fmt: skip
     connection = SimpleNamespace(execute=lambda _: [row])
@@ -35,7 +35,7 @@ def test_a_rate_that_is_no_rate_is_refused(monkeypatch: pytest.MonkeyPatch, rate
     monkeypatch.setattr(api_keys_command, "engine", lambda: pytest.fail("it was stored"))
 
     result = CliRunner().invoke(
-        api_keys, ["create", "--label", "x", "--scope", "events:write", "--requests-per-second", rate]
+        api_keys, ["create", "--label", "x", "--scope", "tasks:write", "--requests-per-second", rate]
     )
 
     assert result.exit_code == 2

@@ -25,7 +25,7 @@ def record(api_key_id: str, *, revoked: bool = False) -> KeyRecord:
     return KeyRecord(
         api_key_id=api_key_id,
         secret_hash=bytes(32),
-        scopes=frozenset({"events:write"}),
+        scopes=frozenset({"tasks:write"}),
         requests_per_second=1.0,
         revoked=revoked,
     )

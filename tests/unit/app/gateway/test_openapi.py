@@ -49,4 +49,4 @@ def test_what_needs_a_key_says_so(document: dict[str, Any]) -> None:
     """Everything but the two probes."""
     secured = {path for path, item in document["paths"].items() for verb in item.values() if verb.get("security")}
 
-    assert secured == {"/v1/events", "/v1/jobs/{job_id}", "/metrics"}
+    assert secured == {"/v1/events", "/v1/tasks/ingest_user_event", "/v1/jobs/{job_id}", "/metrics"}

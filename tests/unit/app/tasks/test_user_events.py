@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from app.errors import PoisonEventError
-from app.tasks.user_events import amount_of, read_event, user_of
+from app.errors import PoisonError
+from app.kinds.transaction import Transaction
+from app.tasks.user_events import amount_of, ingest_user_event, store, user_of
+
+FORM = ingest_user_event.declaration.form
 
 EVENT: dict[str, Any] = {
     "event_id": "8a316501-e7df-5a55-bdfa-64d1c8570655",
@@ -29,10 +33,12 @@ EVENT: dict[str, Any] = {
         ({"sender": "octocat"}, "the-type"),
         ({"user_id": "u" * 300}, "u" * 200),
         ({}, "the-type"),
+        ({"user_id": "clearing:07"}, "user:clearing:07"),
+        ({"user_id": "user:clearing:07"}, "user:user:clearing:07"),
     ],
 )
 def test_the_user_is_named_by_the_payload_or_else_by_the_type(payload: dict[str, Any], user: str) -> None:
-    """`user_id` first, then a webhook's sender, then one account for the whole type."""
+    """`user_id` first, then a webhook's sender, then one for the whole type; never a clearing account (BR-38)."""
     assert user == user_of("the-type", payload)
 
 
@@ -61,19 +67,35 @@ def test_only_a_sensible_integer_is_an_amount(amount: object, worth: int) -> Non
 )
 def test_an_event_that_cannot_be_read_is_poison(broken: Any) -> None:
     """It is refused for good, by a message that says why, and not tried again."""
-    with pytest.raises(PoisonEventError):
-        read_event(broken)
+    with pytest.raises(PoisonError):
+        stored(broken)
 
 
-def test_a_good_event_is_read_whole() -> None:
+def stored(event: Any) -> dict[str, Any]:
+    """The parameters that an event, as a message carries it, is stored with."""
+    given: list[dict[str, Any]] = []
+
+    class Connection:
+        def execute(self, _: Any, parameters: dict[str, Any]) -> None:
+            given.append(parameters)
+
+    store([FORM.from_wire(event)], Transaction(Connection(), task_id=UUID(int=7)))  # type: ignore[arg-type, list-item]
+    return given[0]
+
+
+def test_a_good_event_is_stored_whole() -> None:
     """BR-35: nothing of it is lost on the way, digits included."""
-    event = read_event(EVENT)
+    said = stored(EVENT)
 
-    assert (event.user_id, event.amount, event.type, event.payload) == ("u1", 7, "t", EVENT["payload"])
+    assert (said["user_ids"], said["amounts"], said["types"], said["payloads"]) == (
+        ["u1"],
+        [7],
+        ["t"],
+        [EVENT["payload"]],
+    )
+    assert said["clearing_account"] == "clearing:07"
 
 
 def test_a_long_whole_number_names_its_user() -> None:
     """BR-35: as a float it would be another user, or none."""
-    event = read_event(EVENT | {"payload": '{"user_id": 123456789012345678901}'})
-
-    assert event.user_id == "123456789012345678901"
+    assert stored(EVENT | {"payload": '{"user_id": 123456789012345678901}'})["user_ids"] == ["123456789012345678901"]

@@ -16,8 +16,8 @@ from kombu.message import Message
 import app.tasks.canary  # noqa: F401 - registers the task
 from app import contract
 from app.brokers.celery_app import celery_app
-from app.tasks.evidence import failure_of
-from app.tasks.retries import retry_delay_seconds
+from app.kinds.evidence import failure_of
+from app.kinds.retries import retry_delay_seconds
 from app.worker.consumer import MillraceConsumer, flaw_of
 
 TASK = {"task": "ingest_user_event", "id": "1"}

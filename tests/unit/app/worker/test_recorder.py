@@ -19,8 +19,8 @@ from kombu.message import Message
 
 from app import contract
 from app.brokers.celery_app import celery_app
+from app.kinds.base import MillraceTask
 from app.storage.failures import TaskFailure
-from app.tasks.base import MillraceTask
 from app.worker import recorder as module, request as request_module
 from app.worker.consumer import MillraceConsumer
 from app.worker.recorder import Recorder

@@ -10,29 +10,68 @@ from uuid import UUID
 
 import structlog
 import tenacity
-from celery.exceptions import Ignore, Reject, Retry
+from celery import Task
+from celery.canvas import Signature
+from celery.exceptions import Ignore, Reject, Retry, TaskPredicate
 from sqlalchemy.exc import DBAPIError
 
 from app import contract
 from app.brokers.transactional import TransactionalTask
-from app.errors import DependencyAwayError
+from app.errors import DependencyAwayError, PoisonError
 from app.failpoints import Failpoint, failpoint
+from app.kinds.evidence import failure_of
+from app.kinds.retries import retry_delay_seconds, wait_out
 from app.settings import load
 from app.storage import failures
 from app.storage.engine import engine
 from app.storage.failures import TaskFailure
 from app.storage.identifiers import task_uuid, uuid_or_none
-from app.tasks.evidence import failure_of
-from app.tasks.retries import retry_delay_seconds, wait_out
+from app.storage.inbox import dedupe_key
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 
 class MillraceTask(TransactionalTask):
-    """What Celery's Task does not do by itself."""
+    """The base of every task, of a plain `@app.task` and `@shared_task` too.
+
+    A failure is tried again with growing delays, then dead-lettered with its reason; while PostgreSQL is away nothing
+    fails. To do without: `max_retries=0`, `dont_autoretry_for=(…)`, `acks_late=False`, as Celery calls them.
+    """
 
     Request = "app.worker.request:MillraceRequest"
+    #: Less the time limits: those of the sender's pool would travel in the message and hold in any other pool. Where a
+    #: task declares none, the pool that executes it has its own.
+    from_config = tuple(pair for pair in Task.from_config if pair[0] not in {"time_limit", "soft_time_limit"})
+    #: Celery's is 3.
+    max_retries: int | None = load().retry_max
+    #: Celery reads it for its own `autoretry_for` alone; here it holds for every error.
+    dont_autoretry_for: tuple[type[Exception], ...] = ()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the task for a message; Celery's tracer calls this. Called by hand it is the function.
+
+        Raises:
+            Retry: it failed and comes again.
+            PoisonError: it would fail the same way again.
+        """
+        if self.request.called_directly:
+            return super().__call__(*args, **kwargs)
+        try:
+            result = self.execute(args, kwargs)
+        except (PoisonError, TaskPredicate):
+            raise
+        except Exception as error:
+            # Raised by `retry` itself, after as many attempts as the task said; or said to be final.
+            if error is getattr(self.request, "given_up", None) or isinstance(error, tuple(self.dont_autoretry_for)):
+                raise
+            raise self.retry_later(error) from error
+        failpoint(Failpoint.WORKER_AFTER_COMMIT)
+        return result
+
+    def execute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What one run does; kinds of tasks put their own in its place."""
+        return self.patiently(lambda: self.run(*args, **kwargs))
 
     @property
     def job_id(self) -> UUID | None:
@@ -46,6 +85,19 @@ class MillraceTask(TransactionalTask):
         if identifier is None:
             raise RuntimeError("not in a run of a task")
         return identifier
+
+    @property
+    def scope(self) -> str:
+        """Whose keys this message carries: the id of the API key that sent it, or nothing."""
+        return str(getattr(self.request, contract.MESSAGE_SCOPE, None) or "")
+
+    @property
+    def dedupe_key(self) -> UUID:
+        """What this message is in the inbox: its item's key, or else its task id, which redeliveries keep."""
+        key = getattr(self.request, contract.MESSAGE_KEY, None)
+        if key is None:
+            return dedupe_key(self.name, "", str(self.request.id))
+        return dedupe_key(self.name, self.scope, str(key))
 
     @property
     def attempt(self) -> int:
@@ -84,6 +136,12 @@ class MillraceTask(TransactionalTask):
                 raise Reject(publish_error, requeue=True) from publish_error
             raise Ignore from error
 
+    def signature_from_request(
+        self, request: Any = None, args: Any = None, kwargs: Any = None, queue: str | None = None, **options: Any
+    ) -> Signature[Any]:
+        """Celery's, for retries and parked copies: to the queue that the message came from, not to the task's own."""
+        return super().signature_from_request(request, args, kwargs, queue=queue or load().worker_queue, **options)
+
     def retry_later(self, error: Exception) -> Retry:
         """Send the next attempt, later each time; after the last, `error` is raised and the message dies.
 
@@ -96,7 +154,7 @@ class MillraceTask(TransactionalTask):
         delay_seconds = retry_delay_seconds(self.request.retries, base_seconds=settings.retry_base_seconds)
         headers = {name: value for name, value in self._headers().items() if name != contract.MESSAGE_PARKED_SINCE}
         try:
-            return self.retry(exc=error, countdown=delay_seconds, max_retries=settings.retry_max, headers=headers)
+            return self.retry(exc=error, countdown=delay_seconds, headers=headers)
         except Retry:
             failpoint(Failpoint.WORKER_AFTER_RETRY_PUBLISH)
             raise

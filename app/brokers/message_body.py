@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import orjson
 from kombu import serialization
 
 from app import contract
-from app.storage.identifiers import uuid_or_none
+from app.storage.failures import storable
 
 #: What workers accept (`accept_content` of the Celery app).
 ACCEPTED = frozenset({"application/json"})
+#: An item of a batch is an object of these two: what its sender calls it, and what it is.
+ITEM_KEY, ITEM = "key", "item"
 
 
 class UnreadableBodyError(ValueError):
@@ -78,29 +80,18 @@ def _call(value: Any) -> Call:
             return Call(args=args, kwargs=kwargs, embed=embed or {})
     raise UnreadableBodyError(
         "not the body of a task, which is [args, kwargs, embed]: a list, an object and an object, "
-        'such as [[{"event_id": "…"}], {}, {}]',
+        'such as [[[{"key": "…", "item": "{…}"}]], {}, {}]',
         exception_type="ValueError",
         decoded=True,
     )
 
 
-def event_ids_of(task_name: str | None, call: Call | None) -> list[UUID]:
-    """The events that a message carries, as far as it can be read; what has no id is left out."""
-    if call is None:
-        return []
-    match task_name:
-        case contract.TASK_INGEST_EVENT:
-            carried = [_argument(call, 0, "event")]
-        case contract.TASK_INGEST_CHUNK:
-            chunk = _argument(call, 0, "chunk")
-            carried = chunk if isinstance(chunk, list) else []
-        case contract.TASK_DRILL:
-            carried = [_argument(call, 2, "event")]
-        case _:
-            carried = []
-    found = (uuid_or_none(event.get("event_id")) for event in carried if isinstance(event, dict))
-    return [identifier for identifier in found if identifier is not None]
-
-
-def _argument(call: Call, position: int, name: str) -> Any:
-    return call.args[position] if len(call.args) > position else call.kwargs.get(name)
+def keys_of(headers: Mapping[str, Any], call: Call | None) -> list[str]:
+    """The keys of the items that a message carries: in its header for one, beside each item for a batch."""
+    key = headers.get(contract.MESSAGE_KEY)
+    if isinstance(key, str):
+        return [storable(key)]
+    arguments = [*call.args, *call.kwargs.values()] if call is not None else []
+    batch = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], list) else []
+    found = (item.get(ITEM_KEY) for item in batch if isinstance(item, dict) and item.keys() == {ITEM_KEY, ITEM})
+    return [storable(key) for key in found if isinstance(key, str)]

@@ -16,8 +16,9 @@ from celery.utils.time import maybe_iso8601, maybe_make_aware, timezone
 
 from app import contract
 from app.storage.identifiers import uuid_or_none
-from app.tasks.evidence import MOST_RETRIES
 
+#: Attempts are stored as a smallint, whose largest value this leaves for the attempt itself.
+MOST_RETRIES = 32_766
 _SHOWN_CHARACTERS = 100
 #: Longer is no time limit, and more than a timer takes.
 _MOST_LIMIT_SECONDS = 10**9
@@ -82,6 +83,7 @@ _HEADERS: Mapping[str, tuple[Check, str]] = {
     "stamped_headers": (_texts, "a list of texts"),
     "stamps": (lambda value: isinstance(value, dict), "an object"),
     "headers": (lambda value: isinstance(value, dict), "an object"),
+    **dict.fromkeys((contract.MESSAGE_KEY, contract.MESSAGE_SCOPE), _TEXT),
     contract.MESSAGE_JOB_ID: (lambda value: uuid_or_none(value) is not None, "a UUID"),
 }
 _CALLS = (lambda value: isinstance(value, list) and all(isinstance(call, dict) for call in value), "a list of tasks")

@@ -33,7 +33,17 @@ def wait_out(body: Callable[[], T], *, patience_seconds: float) -> T:
 
     Raises:
         DependencyAwayError: still away after `patience_seconds`.
+        SystemExit: this process is being ended.
     """
+
+    def attempt() -> T:
+        try:
+            return body()
+        except Exception as error:
+            if (end := _end_of_process(error)) is not None:
+                raise end from None
+            raise
+
     waiting = tenacity.Retrying(
         retry=tenacity.retry_if_exception(is_away),
         wait=tenacity.wait_random_exponential(multiplier=0.1, max=1.0),
@@ -41,8 +51,15 @@ def wait_out(body: Callable[[], T], *, patience_seconds: float) -> T:
         reraise=True,
     )
     try:
-        return waiting(body)
+        return waiting(attempt)
     except Exception as error:
         if is_away(error):
             raise DependencyAwayError(str(error).splitlines()[0]) from error
         raise
+
+
+def _end_of_process(error: BaseException | None) -> SystemExit | None:
+    """The end that a hard time limit put to this process, where rolling back after it raised something else."""
+    while error is not None and not isinstance(error, SystemExit):
+        error = error.__cause__ or error.__context__
+    return error

@@ -20,7 +20,7 @@ START_DELAY_SECONDS = Histogram(
 CANARY_START_DELAY_SECONDS = Histogram(
     contract.METRIC_CANARY_START_DELAY_SECONDS, "From a canary's publish to its start", ["queue"], buckets=_SECONDS
 )
-EFFECTS = Counter(contract.METRIC_EFFECTS.removesuffix("_total"), "Events stored, or met again", ["outcome"])
+EFFECTS = Counter(contract.METRIC_EFFECTS.removesuffix("_total"), "Items executed, or met again", ["outcome"])
 
 _OUTCOMES = ("succeeded", "failed", "retried", "rejected", "worker_lost", "parked")
 
@@ -28,6 +28,12 @@ _OUTCOMES = ("succeeded", "failed", "retried", "rejected", "worker_lost", "parke
 def count_outcome(task: str, outcome: str) -> None:
     """One run of a task ended so."""
     OUTCOMES.labels(load().worker_queue, task, outcome).inc()
+
+
+def count_effects(*, stored: int, duplicate: int) -> None:
+    """So many items were executed, so many had been before."""
+    EFFECTS.labels("stored").inc(stored)
+    EFFECTS.labels("duplicate").inc(duplicate)
 
 
 def initialise(tasks: list[str]) -> None:

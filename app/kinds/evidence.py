@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from app import contract
+from app.brokers.message_headers import MOST_RETRIES
 from app.settings import load
 from app.storage.failures import TaskFailure
 from app.storage.identifiers import task_uuid, uuid_or_none
-
-#: Attempts are stored as a smallint, whose largest value this leaves for the attempt itself.
-MOST_RETRIES = 32_766
 
 
 def failure_of(

@@ -9,8 +9,8 @@ from psycopg.errors import QueryCanceled
 from sqlalchemy.exc import DataError, OperationalError
 
 from app.errors import DependencyAwayError
-from app.tasks.evidence import MOST_RETRIES
-from app.tasks.retries import MAX_DELAY_SECONDS, retry_delay_seconds, wait_out
+from app.kinds.evidence import MOST_RETRIES
+from app.kinds.retries import MAX_DELAY_SECONDS, retry_delay_seconds, wait_out
 
 
 def away() -> OperationalError:

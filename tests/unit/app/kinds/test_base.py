@@ -14,9 +14,9 @@ from celery.exceptions import Ignore, Retry
 from app import contract
 from app.brokers.celery_app import celery_app
 from app.errors import DependencyAwayError
+from app.kinds import base
+from app.kinds.base import MillraceTask
 from app.settings import load
-from app.tasks import base
-from app.tasks.base import MillraceTask
 
 HOUR_SECONDS = 3600.0
 
@@ -110,3 +110,54 @@ def test_the_parent_leaves_records_to_its_request(monkeypatch: pytest.MonkeyPatc
         made.pop_request()
         celery_app.tasks.pop("tests.parent")
     assert [(f.attempt, f.worker, f.job_id, f.task_name) for f in recorded] == [(3, "w@h", UUID(int=1), "tests.parent")]
+
+
+def test_the_end_of_a_process_is_no_failure_of_the_task() -> None:
+    """A hard time limit ends the child; that its dead connection could not roll back is not why the task failed."""
+
+    def ended() -> None:
+        try:
+            raise SystemExit(15)
+        finally:
+            raise psycopg.InterfaceError("the connection is closed")
+
+    made = celery_app.task(base=MillraceTask, name="tests.ended", shared=False)(ended)
+    made.push_request(id="order-7", args=[], kwargs={}, retries=0, called_directly=False, is_eager=False)
+    try:
+        with pytest.raises(SystemExit):
+            made()
+    finally:
+        made.pop_request()
+        celery_app.tasks.pop("tests.ended")
+
+
+@pytest.mark.parametrize("options", [{"dont_autoretry_for": [KeyError]}, {}])
+def test_what_says_itself_that_it_is_final_is(options: dict[str, Any]) -> None:
+    """`dont_autoretry_for`, and a `retry` of the task's own whose attempts are spent: nobody tries again."""
+
+    def fails(self: MillraceTask) -> None:
+        if options:
+            raise KeyError("final")
+        raise self.retry(exc=KeyError("final"), max_retries=2)
+
+    made = celery_app.task(base=MillraceTask, bind=True, name="tests.final", shared=False, **options)(fails)
+    made.push_request(id="order-7", args=[], kwargs={}, retries=2, called_directly=False, is_eager=False)
+    try:
+        with pytest.raises(KeyError, match="final"):
+            made()
+    finally:
+        made.pop_request()
+        celery_app.tasks.pop("tests.final")
+
+
+def test_the_next_attempt_comes_to_the_queue_of_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list's batch that is tried again must not make single items wait."""
+    monkeypatch.setattr(base, "load", lambda: load().model_copy(update={"worker_queue": "bulk"}))
+    made = celery_app.task(base=MillraceTask, name="tests.where", bind=True, shared=False)(_nothing)
+    came = {"exchange": contract.TASKS_EXCHANGE, "routing_key": "0.0.1.bulk"}
+    made.push_request(id="order-7", args=[], kwargs={}, retries=0, called_directly=False, delivery_info=came)
+    try:
+        assert made.signature_from_request().options["queue"] == "bulk"
+    finally:
+        made.pop_request()
+        celery_app.tasks.pop("tests.where")

@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-from app import contract
-from app.brokers.celery_app import celery_app
-from app.brokers.transactional import captured
-from app.storage import outbox
+from app.brokers.transactional import in_transaction
+from app.drills import tasks
 from app.storage.engine import engine
-from app.tasks import drills
+from app.tasks.user_events import Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,22 +27,20 @@ class SentDrill:
     fault: str
 
 
-def send(fault: drills.Fault, queue: str) -> SentDrill:
+def send(fault: tasks.Fault, queue: str) -> SentDrill:
     """Write a drill to the outbox, with an event of its own that is stored once the fault is out."""
     switch, event_id = str(uuid4()), str(uuid4())
-    event = {
-        "event_id": event_id,
-        "type": "drill",
-        "occurred_at": datetime.now(UTC).isoformat(),
-        "payload": json.dumps({"user_id": "drill", "amount": 1}),
-    }
-    with captured() as messages:
-        result = celery_app.send_task(contract.TASK_DRILL, args=[fault, switch, event], queue=queue)
-    with engine().begin() as connection:
-        outbox.enqueue(connection, messages)
+    event = Event(
+        event_id=event_id,
+        type="drill",
+        occurred_at=datetime.now(UTC).isoformat(),
+        payload=json.dumps({"user_id": "drill", "amount": 1}),
+    )
+    with engine().begin() as connection, in_transaction(connection):
+        result = tasks.drill.apply_async((fault, switch, event), queue=queue)
     return SentDrill(task_id=str(result.id), switch=switch, event_id=event_id, queue=queue, fault=fault)
 
 
 def mend(switch: UUID) -> None:
     """Take the fault of this switch out. Writes the inbox, so it needs the worker's role."""
-    drills.mend(switch)
+    tasks.mend(switch)

@@ -5,13 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import tracemalloc
-from typing import Any
+from decimal import Decimal
+from typing import Annotated, Any
+from uuid import UUID
 
 import pytest
+from pydantic import BaseModel, ConfigDict, Field
 
-from app.gateway import events
-from app.gateway.events import Submission
+from app.gateway import items
+from app.gateway.items import Submission
 from app.gateway.problems import ProblemError
+from app.kinds.items import ItemForm, JsonText
+from app.tasks.user_events import Event
+
+EVENTS = ItemForm(Event, key="event_id")
 
 ID = "0b8f1e0e-5f39-4a43-9b1c-3f1f9f3d5b11"
 OTHER_ID = "0b8f1e0e-5f39-4a43-9b1c-3f1f9f3d5b12"
@@ -27,15 +34,15 @@ def with_payload(text: str) -> bytes:
     return json.dumps(event(payload="PAYLOAD")).replace('"PAYLOAD"', text).encode()
 
 
-def parse(body: bytes, *, payload_max_bytes: int = 1000) -> Submission:
+def parse(body: bytes, *, payload_max_bytes: int = 1000, form: ItemForm = EVENTS) -> Submission:
     """What the body says."""
-    return asyncio.run(events.parse(body, payload_max_bytes=payload_max_bytes))
+    return asyncio.run(items.parse(body, form, payload_max_bytes=payload_max_bytes))
 
 
-def refused(body: bytes, *, payload_max_bytes: int = 1000) -> list[tuple[str, str]]:
+def refused(body: bytes, *, payload_max_bytes: int = 1000, form: ItemForm = EVENTS) -> list[tuple[str, str]]:
     """The errors of a body that must not be accepted."""
     with pytest.raises(ProblemError) as raised:
-        parse(body, payload_max_bytes=payload_max_bytes)
+        parse(body, payload_max_bytes=payload_max_bytes, form=form)
     assert raised.value.kind.status == 422
     return [(error.pointer, error.detail) for error in raised.value.errors]
 
@@ -46,7 +53,7 @@ WRONG_FIELDS: list[tuple[dict[str, Any], str, str]] = [
     ({"event_id": 7}, "#/event_id", "valid string"),
     ({"type": ""}, "#/type", "at least 1 character"),
     ({"type": "x" * 201}, "#/type", "at most 200 characters"),
-    ({"type": "a\0b"}, "#/type", "pattern"),
+    ({"type": "a\0b"}, "#/type", "U+0000"),
     ({"occurred_at": "2026-01-01T00:00:00"}, "#/occurred_at", "pattern"),
     ({"occurred_at": "1493979010"}, "#/occurred_at", "pattern"),
     ({"occurred_at": 1493979010}, "#/occurred_at", "valid string"),
@@ -58,7 +65,7 @@ WRONG_FIELDS: list[tuple[dict[str, Any], str, str]] = [
     ({"occurred_at": "2026-01-01T00:00:00-16:00"}, "#/occurred_at", "offset of less than 16 hours"),
     ({"payload": {"x": "y" * 1000}}, "#/payload", "is 1009 bytes long; at most 1000 are allowed"),
     ({"payload": {"x": "é" * 400}}, "#/payload", "is longer than the 1000 bytes"),
-    ({"type": "\ud800"}, "#/type", "valid string"),
+    ({"type": "\ud800"}, "#/type", "half of a surrogate pair"),
     ({"\ud800": 1}, "#/?", "Extra inputs"),
     ({"payload": {"a": ["b", "c\0"]}}, "#/payload/a/1", "U+0000"),
     ({"payload": {"a": {"b\0": 1}}}, "#/payload/a", "has a name that contains U+0000"),
@@ -136,7 +143,7 @@ def test_a_plain_payload_passes(payload: Any) -> None:
     """What every reader can hold is accepted as it is."""
     submission = parse(json.dumps(event(payload={"a": payload})).encode())
 
-    assert json.loads(submission.events[0].payload) == {"a": payload}
+    assert json.loads(submission.items[0].texts["payload"]) == {"a": payload}
 
 
 @pytest.mark.parametrize(
@@ -156,7 +163,7 @@ def test_a_payload_is_carried_as_it_was_sent(text: str, many: bool) -> None:
     body = with_payload(text)
     body = b"[" + body + b"," + body.replace(ID.encode(), OTHER_ID.encode()) + b"]" if many else body
 
-    assert {one.payload.decode() for one in parse(body).events} == {text}
+    assert {one.texts["payload"].decode() for one in parse(body).items} == {text}
 
 
 @pytest.mark.parametrize(
@@ -184,7 +191,7 @@ def test_what_carries_nothing_is_skipped(before: bytes) -> None:
 
     many = parse(before + b"[" + b" " * 5000 + body + b" " * 5000 + b"]" + b" " * 5000)
 
-    assert (many.is_list, len(many.events)) == (True, 1)
+    assert (many.is_list, len(many.items)) == (True, 1)
 
 
 def test_the_window_moves_over_any_text() -> None:
@@ -193,10 +200,10 @@ def test_the_window_moves_over_any_text() -> None:
     ids = [f"0b8f1e0e-5f39-4a43-9b1c-{number:012}" for number in range(600)]
     sent = [event(event_id=one, payload=payload) for one, payload in zip(ids, payloads, strict=True)]
 
-    got = parse(json.dumps(sent, ensure_ascii=False).encode()).events
+    got = parse(json.dumps(sent, ensure_ascii=False).encode()).items
 
-    assert [json.loads(one.payload) for one in got] == payloads
-    assert [one.event_id for one in got] == ids
+    assert [json.loads(one.texts["payload"]) for one in got] == payloads
+    assert [one.key for one in got] == ids
 
 
 _MANY_NAMES = b"{" + b",".join(b'"k%d":1' % number for number in range(300_000)) + b"}"
@@ -240,7 +247,7 @@ def test_others_run_while_a_long_list_is_read() -> None:
 
     async def scenario() -> None:
         running = asyncio.create_task(others())
-        await events.parse(body.encode(), payload_max_bytes=128 * 1024)
+        await items.parse(body.encode(), EVENTS, payload_max_bytes=128 * 1024)
         running.cancel()
 
     asyncio.run(scenario())
@@ -253,17 +260,19 @@ def test_an_event_is_normalised() -> None:
     body = json.dumps(event(event_id=ID.upper(), occurred_at="2026-01-01t00:00:00.5z")).encode()
     submission = parse(body)
 
-    assert submission.events[0].event_id == ID
-    assert submission.events[0].occurred_at == "2026-01-01T00:00:00.5Z"
+    [sent] = submission.items
+    assert sent.key == ID
+    assert sent.wire == {
+        "event_id": ID, "type": "click", "occurred_at": "2026-01-01T00:00:00.5Z", "payload": '{"a": 1}',
+    }  # fmt: skip
 
 
 def test_a_list_of_one_is_a_list() -> None:
-    """The form decides the class, not the number."""
+    """The form decides the queue, not the number."""
     one = parse(json.dumps(event()).encode())
     many = parse(b" \n" + json.dumps([event()]).encode())
 
-    assert (one.kind, one.queue) == ("event", "interactive")
-    assert (many.kind, many.queue) == ("list", "bulk")
+    assert (one.is_list, many.is_list) == (False, True)
 
 
 def test_an_id_twice_in_a_list_is_refused() -> None:
@@ -290,3 +299,125 @@ def test_all_errors_of_a_list_are_told() -> None:
     assert [pointer for pointer, _ in refused(body)] == [
         "#/0/type", "#/2/event_id", "#/2/type", "#/2/occurred_at", "#/2/payload",
     ]  # fmt: skip
+
+
+class Price(BaseModel):
+    """An item without members that go on as text."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    order_id: UUID
+    amount: Annotated[int, Field(ge=1)]
+    exact: Decimal = Decimal(0)
+    note: str = ""
+
+
+PRICES = ItemForm(Price, key="order_id")
+UNNAMED = ItemForm(Price)
+
+
+def price(**changes: Any) -> bytes:
+    """A valid price, changed."""
+    return json.dumps({"order_id": ID, "amount": 5} | changes).encode()
+
+
+def test_an_item_of_any_model_is_carried_as_it_was_sent() -> None:
+    """BR-35: as the text that came, so that the task's own model reads all digits."""
+    text = f'{{"order_id":"{ID}", "amount" : 12345678901234567890123, "exact": 0.12345678901234560}}'
+    [sent] = parse(text.encode(), form=PRICES).items
+
+    assert sent.wire == text
+    got = PRICES.from_wire(sent.wire)
+    assert got == Price(order_id=UUID(ID), amount=12345678901234567890123, exact=Decimal("0.1234567890123456"))
+    assert sent.key == ID
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "detail"),
+    [
+        (price(amount=0), "#/amount", "greater than or equal to 1"),
+        (price(amount="x"), "#/amount", "valid integer"),
+        (price(order_id="x"), "#/order_id", "valid UUID"),
+        (price(note="a\0"), "#/note", "U+0000"),
+        (price(note="n" * 1000), "#", "is 1077 bytes long; at most 1000 are allowed"),
+        (price(exact=0.25)[:-1] + b"0000000000000000001}", "#/exact", "more digits than a floating-point number keeps"),
+        (price(more=1), "#/more", "Extra inputs"),
+        (price()[:-1] + b',"amount":6}', "#", "two members of the same name"),
+        (b"7", "#", "should be an object"),
+    ],
+)  # fmt: skip
+def test_the_model_of_the_task_decides(body: bytes, pointer: str, detail: str) -> None:
+    """What a model does not take, and what PostgreSQL cannot hold, is refused with its path."""
+    [(found, said)] = refused(body, form=PRICES)
+
+    assert (found, detail in said) == (pointer, True), said
+
+
+def test_a_list_of_any_model_names_each_wrong_item() -> None:
+    """And an id twice is the same item twice, however it is written."""
+    body = b"[%s,%s,%s]" % (price(), price(amount=0), price(order_id=ID.upper()))
+
+    assert [found for found, _ in refused(body, form=PRICES)] == ["#/1/amount", "#/2/order_id"]
+
+
+def test_items_without_a_key_are_all_different() -> None:
+    """Two equal items of a task that names no key are two items."""
+    sent = parse(b"[%s,%s]" % (price(), price()), form=UNNAMED).items
+
+    assert len({one.key for one in sent}) == 2
+
+
+class Named(BaseModel):
+    """An item that is named by any text."""
+
+    name: str
+
+
+@pytest.mark.parametrize("name", ["", "n" * 201, "a\x1fb"])
+def test_not_every_text_is_a_key(name: str) -> None:
+    """A key stands in an index, in headers, and beside others."""
+    [(found, detail)] = refused(json.dumps({"name": name}).encode(), form=ItemForm(Named, key="name"))
+
+    assert (found, "is no key" in detail) == ("#/name", True)
+
+
+class Reading(BaseModel):
+    """An item with a member that goes on as text, and others that the model reads."""
+
+    model_config = ConfigDict(strict=True)
+
+    meter: UUID
+    value: Decimal = Decimal(0)
+    raw: JsonText = "null"
+
+
+READINGS = ItemForm(Reading)
+
+
+def test_what_the_door_takes_the_worker_takes() -> None:
+    """A strict model reads JSON in both places: a UUID is a text there."""
+    [sent] = parse(f'{{"meter":"{ID}","value":0.5,"raw":[1.10]}}'.encode(), form=READINGS).items
+
+    assert READINGS.from_wire(sent.wire) == Reading(meter=UUID(ID), value=Decimal("0.5"), raw="[1.10]")
+
+
+def test_a_number_that_the_model_would_round_is_refused() -> None:
+    """Beside a member that goes on as text, too."""
+    [(found, detail)] = refused(f'{{"meter":"{ID}","value":0.12345678901234567890123}}'.encode(), form=READINGS)
+
+    assert (found, "more digits" in detail) == ("#/value", True)
+
+
+class Many(BaseModel):
+    """An item in which thousands of values can be wrong."""
+
+    values: list[int]
+
+
+def test_thousands_of_errors_in_one_item_are_one() -> None:
+    """BR-03: each of them with its path would take what one request may not have."""
+    body = json.dumps({"values": ["x"] * 20_000}).encode()
+
+    [(found, detail)] = refused(body, form=ItemForm(Many), payload_max_bytes=128 * 1024)
+
+    assert (found, detail) == ("#", "has 20000 errors; each would be told if they were fewer")

@@ -1,0 +1,192 @@
+"""The kinds of single tasks: at least once, and once. A message of theirs is one call of the function."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, ClassVar
+
+from celery.canvas import Signature
+from kombu.utils.json import dumps, loads
+from pydantic import BaseModel
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DataError, DBAPIError
+
+from app import contract
+from app.brokers.transactional import in_transaction
+from app.errors import PoisonError
+from app.kinds.base import MillraceTask
+from app.kinds.items import ItemForm
+from app.kinds.metrics import count_effects
+from app.kinds.transaction import Transaction
+from app.storage import inbox
+from app.storage.engine import autocommit, engine
+
+
+class Kind(StrEnum):
+    """What is promised of a task."""
+
+    AT_LEAST_ONCE = "at least once"
+    ONCE = "once"
+    ONCE_IN_BATCHES = "once, in batches"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """What a module says of a task."""
+
+    kind: Kind
+    #: The function's parameters without the transaction.
+    signature: inspect.Signature
+    #: The name of the parameter that gets the transaction.
+    transaction: str | None
+    #: The parameters that are items, by name.
+    forms: Mapping[str, ItemForm]
+    queue: str
+    #: Where the gateway sends lists; they must not make single items wait.
+    list_queue: str
+    #: Where the gateway serves the task; nothing: nowhere.
+    paths: tuple[str, ...] = ()
+    #: Statements that make what the task needs in PostgreSQL.
+    schema: str = ""
+    #: Where it stands, for messages.
+    where: str = field(default="", compare=False)
+
+    @property
+    def form(self) -> ItemForm:
+        """The form of the items that the gateway takes: there is exactly one if it serves the task."""
+        [form] = self.forms.values()
+        return form
+
+
+class DeclaredTask(MillraceTask):
+    """A task of one of the kinds."""
+
+    abstract = True
+    declaration: ClassVar[Declaration]
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, *positional: Any, **options: Any) -> Any:
+        """Celery's; items may be given as models, and a model's key is the message's."""
+        if headers := self.headers_of(args, kwargs):
+            options["headers"] = headers | (options.get("headers") or {})
+        arguments, named = self.encode(args, kwargs)
+        return super().apply_async(arguments, named, *positional, **options)
+
+    def signature(self, args: Any = None, kwargs: Any = None, *positional: Any, **options: Any) -> Signature[Any]:
+        """Celery's; items may be given as models. Of a partial signature (`s()` in a chain) the rest comes later."""
+        arguments, named = self.encode(args, kwargs)
+        return super().signature(arguments, named, *positional, **options)
+
+    def headers_of(self, args: Any, kwargs: Any) -> dict[str, str]:
+        """The header with the key of the one item, if the task names a key."""
+        given = {self._names.get(index, ""): value for index, value in enumerate(args or ())} | (kwargs or {})
+        keyed = [(form, given[name]) for name, form in self.declaration.forms.items() if form.key and name in given]
+        if len(keyed) != 1:
+            return {}
+        [(form, value)] = keyed
+        try:
+            key = form.key_of(value if isinstance(value, BaseModel) else form.from_wire(value))
+        except PoisonError:
+            return {}  # the worker says so
+        return {} if key is None else {contract.MESSAGE_KEY: key}
+
+    def encoded(self, value: Any) -> Any:
+        """A value as the message carries it. By its type: in a chain a result may come before it."""
+        forms = (form for form in self.declaration.forms.values() if isinstance(value, form.model))
+        form = next(forms, None)
+        return value if form is None else form.to_wire(value)
+
+    def arguments(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """The function's arguments by name, less the transaction, items still as they were carried.
+
+        Raises:
+            TypeError: they do not fit the function.
+        """
+        bound = self.declaration.signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return dict(bound.arguments)
+
+    def transaction(self, connection: Connection) -> dict[str, Transaction]:
+        """The argument that the function has for its transaction."""
+        made = Transaction(connection, task_id=self.task_id, job_id=self.job_id)
+        return {str(self.declaration.transaction): made}
+
+    def decoded(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments with items as their models.
+
+        Raises:
+            PoisonError: a model does not take one.
+        """
+        forms = self.declaration.forms
+        return {name: forms[name].from_wire(value) if name in forms else value for name, value in arguments.items()}
+
+    def encode(self, args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments as a message carries them: models as items."""
+        return tuple(map(self.encoded, args or ())), {name: self.encoded(it) for name, it in (kwargs or {}).items()}
+
+    @cached_property
+    def _names(self) -> Mapping[int, str]:
+        return dict(enumerate(self.declaration.signature.parameters))
+
+
+class AtLeastOnceTask(DeclaredTask):
+    """An ordinary Celery task. Of one that came through the gateway the inbox says that it ran, for the job's state."""
+
+    abstract = True
+
+    def execute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run, then remember."""
+        arguments = self.decoded(self.arguments(args, kwargs))
+        result = self.patiently(lambda: self.run(**arguments))
+        if self.job_id is not None:
+            self.patiently(self._remember)
+        return result
+
+    def _remember(self) -> None:
+        with autocommit().connect() as connection:
+            inbox.remember(connection, [self.dedupe_key], job_id=self.job_id, attempt=self.attempt)
+
+
+class OnceTask(DeclaredTask):
+    """Its effect in PostgreSQL, its inbox row and what it sends commit together."""
+
+    abstract = True
+
+    def execute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run in a transaction, unless its key is in the inbox already."""
+        arguments = self.decoded(self.arguments(args, kwargs))
+        return self.patiently(lambda: self._once(arguments))
+
+    def _once(self, arguments: Mapping[str, Any]) -> Any:
+        try:
+            return self._in_transaction(arguments)
+        except DataError as error:
+            raise poison(error) from None
+
+    def _in_transaction(self, arguments: Mapping[str, Any]) -> Any:
+        key = self.dedupe_key
+        with engine().begin() as connection:
+            if not inbox.remember(connection, [key], job_id=self.job_id, attempt=self.attempt):
+                count_effects(stored=0, duplicate=1)
+                kept = inbox.result_of(connection, key)
+                return None if kept is None else loads(kept)
+            with in_transaction(connection):
+                result = self.run(**arguments, **self.transaction(connection))
+            if self._result_goes_on:
+                inbox.keep_result(connection, key, dumps(result))
+        count_effects(stored=1, duplicate=0)
+        return result
+
+    @property
+    def _result_goes_on(self) -> bool:
+        """Whether somebody gets the result: if this message comes again, it must be the same."""
+        request = self.request
+        return bool(request.callbacks or request.chain or request.chord or not self.ignore_result)
+
+
+def poison(error: DBAPIError) -> PoisonError:
+    """What PostgreSQL can never store. Its own message quotes the payload: only the first line goes on."""
+    return PoisonError(str(error.orig).splitlines()[0])

@@ -1,0 +1,50 @@
+"""The fixture for users, as docs/tasks.md shows it: their test, in a process of its own, on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+from app import contract
+from app.contract import Role
+from infra.local.state import REPOSITORY
+from tests.harness.page import read, write
+from tests.harness.stack import Stack
+
+
+def test_the_page_as_it_stands(single: Stack, tmp_path: Path) -> None:
+    """The task of the first page and the test of the other pass, and leave nothing behind."""
+    write(read(REPOSITORY / "docs" / "first-task.md", "app/tasks/invoices.py"), tmp_path / "page")
+    write(read(REPOSITORY / "docs" / "tasks.md", "test_invoices.py"), tmp_path)
+    (tmp_path / "acme").mkdir()
+    (tmp_path / "acme" / "__init__.py").touch()
+    (tmp_path / "page" / "app" / "tasks" / "invoices.py").rename(tmp_path / "acme" / "invoices.py")
+    queues = tmp_path / "queues.toml"
+    queues.write_text(contract.DEFAULT_QUEUES_FILE.read_text() + '\n[invoices]\npurpose = "bills of customers"\n')
+    tables = "SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+    before = single.query(tables)
+    password = quote(single.password(Role.OWNER, "postgresql"), safe="")
+    port = single.port("postgresql", contract.PORT_POSTGRESQL)
+    url = f"postgresql://{Role.OWNER}:{password}@localhost:{port}/{contract.POSTGRESQL_DATABASE}"
+    environment = {
+        "MILLRACE_TEST_POSTGRESQL": f"{url}?sslmode=verify-full&sslrootcert={single.ca_file}",
+        contract.QUEUES_FILE_VARIABLE: str(queues),
+        "PYTHONPATH": f"{tmp_path}:{REPOSITORY}",
+    }
+    command = [sys.executable, "-m", "pytest", "-p", "app.kinds.pytest_plugin", "-p", "no:cacheprovider", "-q"]
+    done = subprocess.run(
+        [*command, "test_invoices.py"], cwd=tmp_path, env=os.environ | environment, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
+    assert single.query(tables) == before
+    without = {name: value for name, value in (os.environ | environment).items() if name != "MILLRACE_TEST_POSTGRESQL"}
+    refused = subprocess.run(
+        [*command, "test_invoices.py"], cwd=tmp_path, env=without, capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 1
+    assert "MILLRACE_TEST_POSTGRESQL is not set" in refused.stdout

@@ -1,0 +1,1 @@
+"""Somebody's package of tasks, in an image built on ours."""
