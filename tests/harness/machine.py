@@ -14,7 +14,7 @@ from pathlib import Path
 
 from infra.devcluster import processes
 from infra.devcluster.cluster import Cluster
-from infra.devcluster.layout import ROOT
+from infra.devcluster.layout import CGROUP, ROOT
 from infra.local.state import State
 
 FILE = State.default().root / "machine.json"
@@ -81,6 +81,11 @@ def now() -> Machine:
         | _lines("pgrep", "--full", "--list-full", f"shim.*{ROOT}"),
         files=frozenset(map(str, [ROOT] if ROOT.exists() else [])),
     )
+
+
+def _ours(control_group: str) -> bool:
+    """Whether a cluster's program may have made it. Others on the machine make and end theirs all the time."""
+    return not {CGROUP, "kubepods", "k8s.io"}.isdisjoint(control_group.split("/"))
 
 
 def _lines(*command: str, column: int | None = None) -> frozenset[str]:
