@@ -6,6 +6,7 @@ Numbers and findings refer to ../shared/research/celery.md, where each was measu
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from typing import Any
 
 from celery import Celery
@@ -15,7 +16,7 @@ from kombu.pidbox import Mailbox
 from kombu.utils.uuid import uuid
 
 from app import contract
-from app.brokers.transactional import TransactionalPublishing, delay_seconds
+from app.brokers.transactional import TransactionalPublishing
 from app.settings import Settings, load
 
 #: The topology command declares; everyone else only uses. So a typo becomes an error and not a new queue, and a role
@@ -58,9 +59,18 @@ class MillraceCelery(TransactionalPublishing, Celery):
         options.setdefault("argsrepr", "(hidden)")
         options.setdefault("kwargsrepr", "(hidden)")
         # Less than a second raises on quorum queues (finding 5); whole seconds are what the delay ladder knows.
-        if (delay := delay_seconds(options.pop("countdown", None), options.pop("eta", None))) > 0:
+        if (delay := _delay_seconds(options.pop("countdown", None), options.pop("eta", None))) > 0:
             options["countdown"] = math.ceil(delay)
         return super().send_task(name, *args, **options)
+
+
+def _delay_seconds(countdown: float | None, eta: datetime | str | None) -> float:
+    """How long a message has to wait; 0 where its moment is past, or none is named."""
+    if eta is None:
+        return max(0.0, float(countdown or 0.0))
+    moment = datetime.fromisoformat(eta) if isinstance(eta, str) else eta
+    # Celery takes a moment without a zone for UTC where enable_utc is set, as it is here.
+    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
 
 def work_queue(queue: str) -> Queue:

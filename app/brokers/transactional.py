@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, Self
 
@@ -97,19 +96,10 @@ class TransactionalPublishing:
         if messages is None:
             return super().send_task(name, *args, **options)  # type: ignore[misc]  # Celery's, next in line
         # The delay is kept by the outbox row, durably, and not by the broker: the relay may be late itself.
-        delay = delay_seconds(options.pop("countdown", None), options.pop("eta", None))
+        delay = float(options.pop("countdown", None) or 0.0)
         options.pop("producer", None)  # `apply_async` and `delay` pass one, even when it is None
         producer = CapturingProducer(messages, task_name=name, delay_seconds=delay)
         return super().send_task(name, *args, producer=producer, **options)  # type: ignore[misc]
-
-
-def delay_seconds(countdown: float | None, eta: datetime | str | None) -> float:
-    """How long a message has to wait; 0 where its moment is past, or none is named."""
-    if eta is None:
-        return max(0.0, float(countdown or 0.0))
-    moment = datetime.fromisoformat(eta) if isinstance(eta, str) else eta
-    # Celery takes a moment without a zone for UTC where enable_utc is set, as it is here.
-    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
 
 def _queue_of(exchange: Any, routing_key: str) -> str:

@@ -89,7 +89,7 @@ class _Parser:
     """Reads items; what is wrong goes to the findings, and the item with it comes back as None."""
 
     def __init__(self, body: bytes, form: ItemForm, *, payload_max_bytes: int, findings: Findings) -> None:
-        # What goes on as text keeps its digits; of the rest the model makes floats.
+        # The model turns numbers into floats, except in members that stay text: only those keep all their digits.
         self._decoder = PayloadDecoder(floats=not form.texts)
         self._floats = PayloadDecoder(floats=True)
         self.reader = Reader(body, value_max_bytes=payload_max_bytes, decoder=self._decoder)

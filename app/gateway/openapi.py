@@ -77,7 +77,7 @@ _IDEMPOTENCY_KEY = {
 
 
 def submit(task_name: str, declaration: Declaration, path: str) -> dict[str, Any]:
-    """What is said of a route that takes items of a task."""
+    """FastAPI's arguments for a route that takes items of a task: its id, answers, body and headers."""
     form = declaration.form
     one = {"$ref": f"#/components/schemas/{form.model.__name__}"}
     many = {"type": "array", "minItems": 1, "maxItems": contract.REQUEST_MAX_ITEMS, "items": one}

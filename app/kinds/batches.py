@@ -43,7 +43,6 @@ Carried = dict[str, Any]
 
 class _Item(NamedTuple):
     key: UUID
-    carried: Carried
     item: BaseModel
 
 
@@ -118,7 +117,7 @@ class BatchTask(DeclaredTask):
         for carried in batch:
             try:
                 key = inbox.dedupe_key(self.name, self.scope, carried[ITEM_KEY])
-                good.setdefault(key, _Item(key, carried, form.from_wire(carried[ITEM])))
+                good.setdefault(key, _Item(key, form.from_wire(carried[ITEM])))
             except Exception as error:  # noqa: BLE001 - whatever it is, it is this item's and not its neighbours'
                 refused.append(_Refused(carried, error if isinstance(error, PoisonError) else _no_item(error)))
         return list(good.values()), refused

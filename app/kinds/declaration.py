@@ -1,4 +1,4 @@
-"""How a module declares a task: one decorator a kind. What cannot work is refused here, when the module is imported."""
+"""The decorators that declare a task, one for each kind. They refuse a task that cannot work, at import."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from app.storage.engine import autocommit, engine
 
 
 class Kind(StrEnum):
-    """What is promised of a task."""
+    """The promise that Millrace keeps for a task."""
 
     AT_LEAST_ONCE = "at least once"
     ONCE = "once"

@@ -27,7 +27,7 @@ def import_tasks(settings: Settings) -> None:
 
 
 def declarations() -> Mapping[str, Declaration]:
-    """What is declared, by the task's name; tasks of Celery's own decorators are not among them."""
+    """The declarations by the tasks' names. Plain Celery tasks have none."""
     found = {name: getattr(task, "declaration", None) for name, task in sorted(celery_app.tasks.items())}
     return {name: declaration for name, declaration in found.items() if declaration is not None}
 

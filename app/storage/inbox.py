@@ -1,4 +1,4 @@
-"""What was done already, by key: the row commits together with the effect, so a message that comes twice acts once."""
+"""The keys of items that were executed. A key commits with its effect, so a message that comes twice acts once."""
 
 from __future__ import annotations
 
@@ -40,5 +40,5 @@ def keep_result(connection: Connection, key: UUID, result: str) -> None:
 
 
 def result_of(connection: Connection, key: UUID) -> str | None:
-    """What was kept; None where nothing was."""
+    """The kept result, or None."""
     return connection.execute(_RESULT, {"key": key}).scalar()

@@ -69,7 +69,7 @@ outbox_pending = Table(
     _at("available_at"),  # when a relay may take it: the due time, or the end of a lease
 )
 
-#: What was done already, by key: see `inbox.py`.
+#: The keys of items that were executed (`inbox.py`).
 inbox = Table(
     "inbox",
     metadata,

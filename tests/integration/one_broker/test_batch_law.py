@@ -36,7 +36,7 @@ FATES: list[Fate] = ["raises", "poison", "unstorable", "refused", "kills", *["go
 
 
 class Item(BaseModel):
-    """What is to become of it stands in it."""
+    """An item that says what happens to it."""
 
     key: str
     fate: Fate
