@@ -56,7 +56,7 @@ def archiver() -> None:
 
 @app.command()
 def beat() -> None:
-    """Send what is due: a canary to each queue, again and again."""
+    """Send the tasks that have a schedule."""
     from app.beat.main import run  # noqa: PLC0415
 
     run()
@@ -151,6 +151,7 @@ def drill_mend(switch: UUID) -> None:
 
 
 def _add_groups() -> None:
+    from app.beat.command import schedules  # noqa: PLC0415
     from app.brokers.queues_command import queues  # noqa: PLC0415
     from app.deadletters.command import dead_letters  # noqa: PLC0415
     from app.gateway.api_keys_command import api_keys  # noqa: PLC0415
@@ -158,12 +159,13 @@ def _add_groups() -> None:
     app.add_typer(dead_letters, name="dead-letters")
     app.add_typer(api_keys, name="api-keys")
     app.add_typer(queues, name="queues")
+    app.add_typer(schedules, name="schedules")
 
 
 def main() -> None:
     """Run a command; a failure of ours is one line that says what to do, and exit code 2."""
     if (
-        any(name in sys.argv[1:2] for name in ("dead-letters", "api-keys", "queues", "--help", "-h"))
+        any(name in sys.argv[1:2] for name in ("dead-letters", "api-keys", "queues", "schedules", "--help", "-h"))
         or not sys.argv[1:]
     ):
         _add_groups()

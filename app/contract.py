@@ -150,7 +150,7 @@ class Role(StrEnum):
     AUDITOR = "auditor"  # reads PostgreSQL for the ledger; writes nothing
     BACKUP = "backup"  # PostgreSQL: reads everything, for the dump; writes nothing
     FLOWER = "flower"
-    BEAT = "beat"  # RabbitMQ: publishes what is due, nothing else
+    BEAT = "beat"  # PostgreSQL: writes what is due into the outbox; RabbitMQ: asks which queues are consumed
     PROMETHEUS = "prometheus"
     KEDA = "keda"  # RabbitMQ: reads the lengths of queues over the management API
     REPLICA = "replica"  # Redis: follows the primary
@@ -165,6 +165,7 @@ POSTGRESQL_ROLES = (
     Role.RELAY,
     Role.WORKER,
     Role.ARCHIVER,
+    Role.BEAT,
     Role.OPERATOR,
     Role.AUDITOR,
     Role.BACKUP,
@@ -262,7 +263,7 @@ METRIC_RELAY_CONFIRM_SECONDS = "millrace_relay_confirm_seconds"
 METRIC_TASK_OUTCOMES = "celery_task_outcomes_total"  # [queue, task, outcome]
 METRIC_TASK_SECONDS = "celery_task_run_seconds"  # [queue, task]
 METRIC_TASK_START_DELAY_SECONDS = "celery_task_start_delay_seconds"  # [queue]
-METRIC_CANARIES = "millrace_canaries_total"  # [queue, outcome] published | skipped | failed
+METRIC_SLOTS = "millrace_schedule_slots_total"  # [schedule, outcome] sent | skipped | missed | failed
 METRIC_CANARY_START_DELAY_SECONDS = "millrace_canary_start_delay_seconds"  # [queue]
 METRIC_EFFECTS = "millrace_effects_total"  # [outcome] stored | duplicate
 METRIC_DEAD_LETTERS = "millrace_dead_letters_total"  # [queue, reason]

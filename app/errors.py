@@ -61,6 +61,10 @@ class QueueStillUsedError(MillraceError):
     """This queue cannot be removed; one that holds work is declared until its workers have emptied it."""
 
 
+class ScheduleNotFoundError(MillraceError):
+    """Beat has seen no schedule of this name; `python -m app schedules list` shows those there are."""
+
+
 class DeadLetterNotFoundError(MillraceError):
     """No dead letter has this id; `python -m app dead-letters list` shows those there are."""
 

@@ -112,7 +112,7 @@ def _of_application(stack: Stack) -> Iterator[Connection]:
     workers = [Pods(naming.worker(pool.name)) for pool in stack.workloads.pools]
     operator = Pods(naming.OPERATOR)
     redis_ports = _redis_ports(stack)
-    for source in (Pods(naming.GATEWAY), Pods(naming.RELAY), *workers, Pods(naming.ARCHIVER)):
+    for source in (Pods(naming.GATEWAY), Pods(naming.RELAY), *workers, Pods(naming.ARCHIVER), Pods(naming.BEAT)):
         yield Connection(source, pgbouncer, (contract.PORT_POSTGRESQL,), "jobs, outbox, effects")
     for source in (Pods(naming.RELAY), *workers, Pods(naming.ARCHIVER), Pods(naming.BEAT), Pods(naming.FLOWER)):
         yield Connection(source, rabbitmq, (contract.PORT_AMQPS,), "tasks, dead letters, events")

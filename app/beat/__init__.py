@@ -1,1 +1,1 @@
-"""Beat: sends what is due. Today that is one canary per queue, which shows how long work waits there."""
+"""Beat: sends the tasks that have a schedule, each slot once, through the outbox."""

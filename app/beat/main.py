@@ -1,22 +1,25 @@
-"""`python -m app beat`: one process.
-
-A second one by mistake does no harm: twice the canaries, each timed for itself, and none with an effect.
-"""
+"""`python -m app beat`: one process. A second one, by mistake or in a roll-out, changes nothing."""
 
 from __future__ import annotations
 
 import signal
+import time
 
 import structlog
-from celery.beat import Service
 
-from app.beat.schedule import canaries
-from app.beat.scheduler import CanaryScheduler
-from app.brokers.celery_app import celery_app
+from app.beat import metrics as beat_metrics
+from app.beat.clock import Clock
+from app.beat.consumers import Consumers
+from app.kinds import registry
 from app.settings import load
+from app.storage.availability import may_pass
+from app.storage.engine import engine
 from app.telemetry import context, heartbeat, logging, metrics
 
 log = structlog.get_logger(__name__)
+
+#: After a look that found PostgreSQL away.
+_AGAIN_SECONDS = 1.0
 
 
 def run() -> None:
@@ -27,13 +30,26 @@ def run() -> None:
         signal.signal(number, _end)
     heartbeat.write(settings.heartbeat_file, "starting")
     context.connect()
-    celery_app.conf.beat_schedule = canaries(settings.canary_seconds)
+    registry.import_tasks(settings)
+    entries = registry.entries()
+    beat_metrics.initialise(entry.name for entry in entries)
     metrics.serve(settings)
-    log.info("beat_starting", canary_seconds=settings.canary_seconds)
-    Service(celery_app, scheduler_cls=CanaryScheduler).start()
-    log.info("beat_stopped")
+    log.info("beat_starting", schedules={entry.name: str(entry.schedule) for entry in entries})
+    consumers = Consumers(settings)
+    clock = Clock(entries, engine(), consumers)
+    while True:
+        try:
+            wait_seconds = clock.tick()
+            state = "consuming" if consumers.answered else "disconnected"
+        except Exception as error:
+            if not may_pass(error):
+                raise
+            log.warning("database_away", reason=str(error).splitlines()[0])
+            wait_seconds, state = _AGAIN_SECONDS, "disconnected"
+        heartbeat.write(settings.heartbeat_file, state)
+        time.sleep(wait_seconds)
 
 
 def _end(*_: object) -> None:
-    """End at once, also in the middle of a publish: nothing is owed to a canary that was half sent."""
+    """End at once, also in the middle of a transaction: what does not commit is due again."""
     raise SystemExit(0)

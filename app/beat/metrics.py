@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from prometheus_client import Counter
 
 from app import contract
 
-CANARIES = Counter(contract.METRIC_CANARIES.removesuffix("_total"), "Canaries that were due", ["queue", "outcome"])
+SLOTS = Counter(contract.METRIC_SLOTS.removesuffix("_total"), "Slots of schedules", ["schedule", "outcome"])
 
-for _queue in contract.queue_names():
-    for _outcome in ("published", "skipped", "failed"):
-        CANARIES.labels(_queue, _outcome)
+_OUTCOMES = ("sent", "skipped", "missed", "failed")
+
+
+def initialise(schedules: Iterable[str]) -> None:
+    """Begin every series at 0: the first failure of a series that is born at 1 is invisible to `rate`."""
+    for schedule in schedules:
+        for outcome in _OUTCOMES:
+            SLOTS.labels(schedule, outcome)

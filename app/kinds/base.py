@@ -21,6 +21,7 @@ from app.errors import DependencyAwayError, PoisonError
 from app.failpoints import Failpoint, failpoint
 from app.kinds.evidence import failure_of
 from app.kinds.retries import retry_delay_seconds, wait_out
+from app.kinds.schedules import Schedule
 from app.settings import load
 from app.storage import failures
 from app.storage.engine import engine
@@ -47,6 +48,8 @@ class MillraceTask(TransactionalTask):
     max_retries: int | None = load().retry_max
     #: Celery reads it for its own `autoretry_for` alone; here it holds for every error.
     dont_autoretry_for: tuple[type[Exception], ...] = ()
+    #: When beat sends it, if it does.
+    schedule: Schedule | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the task for a message; Celery's tracer calls this. Called by hand it is the function.

@@ -49,6 +49,8 @@ def once(**options: Any) -> Decorator:
         key: the member of that model that tells one item from another. Left out, every item is a new one.
         schema: statements that make what the task needs in PostgreSQL, in the schema `tasks`; `migrate` runs them each
             time, so they say IF NOT EXISTS.
+        schedule: when beat sends it: a `Cron` or an `Every`. The function then has no parameter to fill, or one
+            `datetime`, which gets the slot.
         Everything else is Celery's: time_limit, max_retries, throws, …
 
     Raises:

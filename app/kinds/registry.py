@@ -5,14 +5,29 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from app.brokers.celery_app import celery_app
-from app.errors import MillraceError, TaskPackageError
+from app.errors import DeclarationError, MillraceError, TaskPackageError
 from app.kinds.declared import Declaration
+from app.kinds.schedules import Schedule, takes_slot
 from app.settings import Settings
 
 _OURS = "app.tasks"
 _DRILLS = "app.drills"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A schedule of a task, for one queue."""
+
+    name: str
+    task: Any
+    schedule: Schedule
+    queue: str
+    #: Whether the task gets its slot.
+    takes_slot: bool
 
 
 def import_tasks(settings: Settings) -> None:
@@ -20,10 +35,45 @@ def import_tasks(settings: Settings) -> None:
 
     Raises:
         TaskPackageError: a module cannot be imported; the message names it and says why.
+        DeclarationError: a schedule cannot work; the message names its task.
     """
     for package in (_OURS, *((_DRILLS,) if settings.drills_enabled else ()), *settings.task_packages):
         for module in _modules(package):
             _import(module)
+    entries()
+
+
+def entries() -> tuple[Entry, ...]:
+    """What beat has to send.
+
+    Raises:
+        DeclarationError: a schedule cannot work, or stands where beat does not look.
+    """
+    if elsewhere := celery_app.conf.beat_schedule:
+        raise DeclarationError(f"(beat_schedule names {', '.join(elsewhere)}: say schedule= in the task's declaration)")
+    return tuple(entry for _, task in sorted(celery_app.tasks.items()) for entry in _entries_of(task))
+
+
+def _entries_of(task: Any) -> Iterator[Entry]:
+    schedule = getattr(task, "schedule", None)
+    if schedule is None:
+        return
+    try:
+        if not isinstance(schedule, Schedule):
+            raise DeclarationError(f"schedule={schedule!r} must be a Cron or an Every of app.kinds")
+        slot = takes_slot(task.run)
+    except DeclarationError as error:
+        raise DeclarationError(f"({task.name}: {error.detail})") from error
+    queues = schedule.queues or (_queue_of(task),)
+    for queue in queues:
+        name = f"{task.name}@{queue}" if schedule.queues else task.name
+        yield Entry(name=name, task=task, schedule=schedule, queue=queue, takes_slot=slot)
+
+
+def _queue_of(task: Any) -> str:
+    """Where Celery sends it when nobody says."""
+    declaration = getattr(task, "declaration", None)
+    return str(declaration.queue if declaration else task.queue or celery_app.conf.task_default_queue)
 
 
 def declarations() -> Mapping[str, Declaration]:

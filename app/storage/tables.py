@@ -160,6 +160,14 @@ dead_letter_actions = Table(
     _at("acted_at"),
 )
 
+#: The last slot of each schedule that a beat has dealt with.
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("schedule", Text, primary_key=True),
+    _at("last_slot"),
+)
+
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,

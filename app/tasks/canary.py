@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from app import contract
 from app.brokers.celery_app import celery_app
+from app.kinds import Every
+from app.settings import load
 
 
 # Acknowledged before it runs: it comes once or not at all, whatever becomes of its worker, and never as a dead letter.
-@celery_app.task(name=contract.TASK_CANARY, acks_late=False, max_retries=0)
+@celery_app.task(
+    name=contract.TASK_CANARY,
+    acks_late=False,
+    max_retries=0,
+    schedule=Every(load().canary_seconds, queues=contract.queue_names(), perishable=True),
+)
 def canary() -> None:
     """Do nothing."""

@@ -1,4 +1,4 @@
-"""The clock, which sends canaries."""
+"""The clock, which sends the tasks that have a schedule."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from infra.settings.stack import Stack
 
 
 class Beat(ProcessDeployment):
-    """The clock. Exactly one: the old pod ends before the new one starts."""
+    """The clock. One is enough, and a second does no harm."""
 
     def __init__(
         self, stack: Stack, backends: Backends, certificates: Certificates, *, after: Sequence[pulumi.Resource]
@@ -26,11 +26,12 @@ class Beat(ProcessDeployment):
             component=naming.BEAT,
             role=Role.BEAT,
             arguments=("beat",),
-            servers=("rabbitmq",),
+            servers=("postgresql", "rabbitmq"),
             resources=stack.workloads.beat.resources,
             grace_period_seconds=SHORT_GRACE_SECONDS,
             ports=METRICS_PORT,
+            waits_for=("--migrations", "--topology"),
             probes=heartbeat_probes(),
         )
-        super().__init__(stack, process, backends, certificates, replicas=1, after=after, recreate=True)
+        super().__init__(stack, process, backends, certificates, replicas=1, after=after)
         self.register_outputs({})

@@ -20,21 +20,15 @@ REVISIONS_KEPT = 3
 PROGRESS_SECONDS = 600
 
 
-def rolling(*, recreate: bool = False) -> dict[str, Any]:
-    """How a Deployment is replaced: one more, then one less; or, where there must never be two, the other way."""
-    strategy = (
-        apps.DeploymentStrategyArgs(type="Recreate")
-        if recreate
-        else apps.DeploymentStrategyArgs(
-            type="RollingUpdate", rolling_update=apps.RollingUpdateDeploymentArgs(max_surge=1, max_unavailable=0)
-        )
-    )
-    return {
-        "strategy": strategy,
-        "revision_history_limit": REVISIONS_KEPT,
-        "min_ready_seconds": MIN_READY_SECONDS,
-        "progress_deadline_seconds": PROGRESS_SECONDS,
-    }
+#: How a Deployment is replaced: one more, then one less.
+ROLLING: dict[str, Any] = {
+    "strategy": apps.DeploymentStrategyArgs(
+        type="RollingUpdate", rolling_update=apps.RollingUpdateDeploymentArgs(max_surge=1, max_unavailable=0)
+    ),
+    "revision_history_limit": REVISIONS_KEPT,
+    "min_ready_seconds": MIN_READY_SECONDS,
+    "progress_deadline_seconds": PROGRESS_SECONDS,
+}
 
 
 def service_account(parent: Component, component: str) -> core.ServiceAccount:

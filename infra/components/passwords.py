@@ -26,7 +26,7 @@ SERVERS: Mapping[Role, tuple[str, ...]] = {
     Role.RELAY: ("postgresql", "rabbitmq"),
     Role.WORKER: ("postgresql", "rabbitmq", "redis"),
     Role.ARCHIVER: ("postgresql", "rabbitmq"),
-    Role.BEAT: ("rabbitmq",),
+    Role.BEAT: ("postgresql", "rabbitmq"),
     Role.OPERATOR: ("postgresql", "rabbitmq", "redis"),
     Role.AUDITOR: ("postgresql",),
     Role.BACKUP: ("postgresql",),

@@ -14,7 +14,7 @@ from infra import naming
 from infra.components import files
 from infra.components.certificates import Certificates
 from infra.components.component import Component
-from infra.components.deployment import disruption_budget, rolling, service_account
+from infra.components.deployment import ROLLING, disruption_budget, service_account
 from infra.components.passwords import Passwords
 from infra.components.stateful import service
 from infra.probes import Probes, exec_probe
@@ -76,7 +76,7 @@ class PgBouncer(Component):
             metadata=workload_metadata(stack, naming.PGBOUNCER),
             spec=apps.DeploymentSpecArgs(
                 replicas=stack.pgbouncer.replicas,
-                **rolling(),
+                **ROLLING,
                 selector=meta.LabelSelectorArgs(match_labels=naming.selector(naming.PGBOUNCER)),
                 template=core.PodTemplateSpecArgs(
                     metadata=pod_metadata(

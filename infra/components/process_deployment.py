@@ -13,7 +13,7 @@ from infra import naming
 from infra.application import Process, pod_of, ready_servers
 from infra.components.certificates import LOCALHOST, Certificates
 from infra.components.component import Component
-from infra.components.deployment import disruption_budget, rolling, service_account
+from infra.components.deployment import ROLLING, disruption_budget, service_account
 from infra.endpoints import Backends
 from infra.settings.stack import Stack
 from infra.workloads import pod_metadata, workload_metadata
@@ -31,7 +31,6 @@ class ProcessDeployment(Component):
         *,
         replicas: int | None,
         after: Sequence[pulumi.Resource],
-        recreate: bool = False,
         max_unavailable: int | str = 1,
     ) -> None:
         """`replicas` is None where a scaler owns the number: a number here would fight with it at every deploy."""
@@ -45,7 +44,7 @@ class ProcessDeployment(Component):
             metadata=workload_metadata(stack, process.component),
             spec=apps.DeploymentSpecArgs(
                 replicas=replicas,
-                **rolling(recreate=recreate),
+                **ROLLING,
                 selector=meta.LabelSelectorArgs(match_labels=naming.selector(process.component)),
                 template=core.PodTemplateSpecArgs(
                     metadata=pod_metadata(
@@ -58,5 +57,4 @@ class ProcessDeployment(Component):
             ),
             opts=self.child(after=[certificate, account]),
         )
-        if not recreate:
-            disruption_budget(self, process.component, max_unavailable)
+        disruption_budget(self, process.component, max_unavailable)

@@ -51,7 +51,7 @@ ROLES: tuple[Folder, ...] = (
     Folder(Role.BACKUP, passwords=("postgresql",)),
     Folder(Role.PROBE, passwords=("redis",)),
     Folder(Role.FLOWER, names=("flower", *HOST_NAMES), passwords=("rabbitmq",)),
-    Folder(Role.BEAT, names=("beat", *HOST_NAMES), passwords=("rabbitmq",)),
+    Folder(Role.BEAT, names=("beat", *HOST_NAMES), passwords=("postgresql", "rabbitmq")),
     # Nothing scales here; the users are the same everywhere.
     Folder(Role.KEDA, passwords=("rabbitmq",)),
     Folder(

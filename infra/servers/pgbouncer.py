@@ -15,7 +15,7 @@ from infra.servers.postgresql import CONNECTION_LIMITS
 
 SECRETS = "/run/secrets/millrace"
 #: Who comes this way. Migration, retention, ledger and dump have sessions of their own, with PostgreSQL itself.
-POOLED_ROLES = (Role.GATEWAY, Role.RELAY, Role.WORKER, Role.ARCHIVER, Role.OPERATOR)
+POOLED_ROLES = (Role.GATEWAY, Role.RELAY, Role.WORKER, Role.ARCHIVER, Role.BEAT, Role.OPERATOR)
 #: Clients at once, idle ones included: 20 gateways with 8 connections each, 20 pods of workers with 20, and some.
 MAX_CLIENTS = 1_000
 

@@ -15,11 +15,12 @@ CONNECTION_LIMITS: dict[Role, int] = {
     Role.RELAY: 12,
     Role.WORKER: 36,
     Role.ARCHIVER: 4,
+    Role.BEAT: 4,
     Role.OPERATOR: 6,
     Role.AUDITOR: 8,
     Role.BACKUP: 2,
 }
-MAX_CONNECTIONS = 100
+MAX_CONNECTIONS = 104
 #: PostgreSQL's own default: the superuser comes in when everything else is full.
 SUPERUSER_CONNECTIONS = 3
 

@@ -29,8 +29,8 @@ def beating(stack: Stack) -> Iterator[Stack]:
 
 
 def sent(stack: Stack, queue: str, outcome: str) -> float:
-    """Canaries of beat by what became of them: published, skipped, failed."""
-    return samples(stack, "beat", contract.METRIC_CANARIES)[outcome, queue]
+    """Canaries of beat by what became of them: sent, skipped, missed, failed."""
+    return samples(stack, "beat", contract.METRIC_SLOTS)[outcome, f"{contract.TASK_CANARY}@{queue}"]
 
 
 def seen(stack: Stack, queue: str) -> float:

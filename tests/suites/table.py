@@ -139,9 +139,9 @@ PROOFS = (
     ),
     _on_servers(
         "own_image",
-        80,
-        "tasks in an image built on ours: what Celery's users write, outside a transaction and inside one",
-        guards=("app/kinds/", "app/brokers/", "docs/tasks.md"),
+        140,
+        "tasks in an image built on ours: what Celery's users write, outside a transaction and inside one; schedules",
+        guards=("app/kinds/", "app/brokers/", "app/beat/", "docs/tasks.md"),
     ),
     _on_servers("loads", 105, "a load finds its rate in a trial, and ends when it is told to", guards=("loadtests/",)),
     _on_servers("beat", 130, "canaries through outages of broker and workers", guards=("app/beat/", "app/worker/")),

@@ -81,21 +81,6 @@ def _majority(manifests: Sequence[Manifest], _: Context) -> Iterator[Finding]:
                 yield Finding(budget, "spec", value, "set maxUnavailable 1: a majority must stay, or queues stop")
 
 
-def _one_beat(manifests: Sequence[Manifest], _: Context) -> Iterator[Finding]:
-    for beat in of_kind(manifests, *WORKLOADS):
-        found = pod(beat)
-        if not found or found.component != naming.BEAT:
-            continue
-        if (replicas := at(beat, "spec", "replicas")) != 1:
-            yield Finding(beat, "spec.replicas", replicas, "set it to 1; two schedulers publish everything twice")
-        if (strategy := at(beat, "spec", "strategy", "type")) != "Recreate":
-            yield Finding(
-                beat, "spec.strategy.type", strategy, "set it to Recreate: the old one ends before the new one"
-            )
-        for scaler in scalers_of(beat, manifests):
-            yield Finding(scaler, "spec.scaleTargetRef", resource(beat), "remove it; beat is exactly one")
-
-
 RULES = (
     StackRule(
         name="disruption-budget",
@@ -114,11 +99,5 @@ RULES = (
         description="RabbitMQ's PodDisruptionBudget keeps a majority of its nodes.",
         reason="With a minority left quorum queues take no messages.",
         check=_majority,
-    ),
-    StackRule(
-        name="one-beat",
-        description="Beat has exactly one replica, the strategy Recreate, and no scaler.",
-        reason="Two schedulers publish every periodic task twice; a rolling update runs two for a while.",
-        check=_one_beat,
     ),
 )

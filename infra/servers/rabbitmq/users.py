@@ -65,9 +65,9 @@ def permissions(queues: Sequence[Queue]) -> dict[Role, Permissions]:
             write=_one_of(*_CONTROL, *_EVENTS),
             read=_one_of(*_CONTROL, *_EVENTS),
         ),
-        # Publishes what is due, without delay: the ladder is none of its business. To write to a queue is to bind it,
-        # which needs an exchange to read from as well: here it only permits to ask whether the queue has consumers.
-        Role.BEAT: Permissions(write=_one_of(_TASKS, *work)),
+        # Publishes nothing: what is due it writes into the outbox. To write to a queue is to bind it, which needs an
+        # exchange to read from as well: here it only permits to ask whether the queue has consumers.
+        Role.BEAT: Permissions(write=_one_of(*work)),
         # Over HTTP they see the queues of a vhost only with a permission in it, be it for nothing.
         Role.PROMETHEUS: Permissions(),
         Role.KEDA: Permissions(),

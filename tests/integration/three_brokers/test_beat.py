@@ -23,7 +23,7 @@ def test_every_queue_has_its_canaries(beating: Stack) -> None:
     """Beat sends them through the real broker, a worker starts them, and none becomes a row or a dead letter."""
     for queue in queue_names():
         (before,) = soon(lambda queue=queue: (seen(beating, queue),), "its worker tells")  # type: ignore[misc]
-        soon(lambda queue=queue: sent(beating, queue, "published") >= 3, "beat sends three")  # type: ignore[misc]
+        soon(lambda queue=queue: sent(beating, queue, "sent") >= 3, "beat sends three")  # type: ignore[misc]
         soon(lambda queue=queue, before=before: seen(beating, queue) >= before + 3, "the worker starts three")  # type: ignore[misc]
         assert_no_trace(beating, queue)
     soon(lambda: healthy(beating, "ready"), "beat says that it is ready")

@@ -107,7 +107,6 @@ KEPT = [
     Case("disruption-possible", changed("relay-budget", "spec/minAvailable", 2)),
     Case("disruption-possible", [*without("relay-budget"), budget("relay", maxUnavailable="1%")]),
     Case("disruption-quorum", without()),
-    Case("one-beat", without()),
     Case("scaler-owns-replicas", without()),
     Case("one-scaler", without()),
     Case("scaler-has-target", without()),

@@ -268,7 +268,7 @@ def stack() -> Stack:
         ),
         "worker-budget": budget("worker-interactive"),
         "worker-scaler": scaled_object("worker-interactive"),
-        "beat": deployment("beat", replicas=1, strategy={"type": "Recreate"}),
+        "beat": deployment("beat", replicas=1),
         "watcher": deployment(
             "watcher", pod("watcher", serviceAccountName="watcher", automountServiceAccountToken=True), replicas=1
         ),

@@ -42,7 +42,7 @@ def test_connections_of_all_roles_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The last role to come must not find the server full, nor the superuser."""
     assert sum(CONNECTION_LIMITS.values()) + postgresql.SUPERUSER_CONNECTIONS <= postgresql.MAX_CONNECTIONS
     monkeypatch.setitem(CONNECTION_LIMITS, Role.WORKER, 37)
-    with pytest.raises(ValueError, match="may hold 101 connections, the server 100"):
+    with pytest.raises(ValueError, match="may hold 105 connections, the server 104"):
         tuning(GIB)
 
 

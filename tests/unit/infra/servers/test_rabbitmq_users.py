@@ -43,7 +43,7 @@ def _may(role: Role, what: str, name: str) -> bool:
         (Role.ARCHIVER, "write", "tasks", False),
         (Role.FLOWER, "read", "interactive", False),
         (Role.FLOWER, "write", "tasks", False),
-        (Role.BEAT, "write", "tasks", True),
+        (Role.BEAT, "write", "tasks", False),
         (Role.BEAT, "write", "celery_delayed_27", False),
         (Role.BEAT, "configure", "tasks", False),
         (Role.BEAT, "read", "interactive", False),

@@ -1,0 +1,105 @@
+"""From schedules to messages: what is due is taken and written to the outbox in one transaction, so each slot is once.
+
+Two beats may run. Whichever takes a slot first sends it; the other finds it taken. The task's id is made of schedule
+and slot, so that even a message that comes twice executes a task `once` a single time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import structlog
+from sqlalchemy import Engine
+
+from app.beat.consumers import Consumers
+from app.beat.metrics import SLOTS
+from app.brokers.transactional import in_transaction
+from app.kinds.registry import Entry
+from app.kinds.schedules import Due
+from app.storage import schedules
+from app.storage.availability import may_pass
+from app.telemetry import context
+
+log = structlog.get_logger(__name__)
+
+#: The longest sleep: PostgreSQL's clock may be set, and the heartbeat must stay young.
+_SLEEP_MAX_SECONDS = 1.0
+
+
+class Clock:
+    """Looks at the schedules again and again."""
+
+    def __init__(self, entries: Sequence[Entry], database: Engine, consumers: Consumers) -> None:
+        """Nothing is looked at yet."""
+        self._entries = entries
+        self._names = [entry.name for entry in entries]
+        self._database = database
+        self._consumers = consumers
+        self._begun = False
+
+    def tick(self) -> float:
+        """Send what is due; returns the seconds until something may be due again.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: PostgreSQL is away. What was not sent is due at the next tick.
+        """
+        with self._database.begin() as connection:
+            if not self._begun:
+                schedules.forget_others(connection, self._names)
+            slots = schedules.read(connection, self._names)
+        self._begun = True
+        found = [(entry, entry.schedule.due(after=slots.last[entry.name], now=slots.now)) for entry in self._entries]
+        lasting = [(entry, due) for entry, due in found if not entry.schedule.perishable]
+        perishable = [(entry, due) for entry, due in found if entry.schedule.perishable and due.slots]
+        for entry, due in lasting:
+            self._deal_with(entry, due, skip=False)
+        if perishable:  # last, because the broker may take long to answer
+            consumed = self._consumers.among({entry.queue for entry, _ in perishable})
+            for entry, due in perishable:
+                self._deal_with(entry, due, skip=entry.queue not in consumed)
+        unseen = ((entry.schedule, max(slots.now, slots.last[entry.name])) for entry in self._entries)
+        following = (next(schedule.slots_after(moment)) for schedule, moment in unseen)
+        return min(_SLEEP_MAX_SECONDS, *((slot - slots.now).total_seconds() for slot in following))
+
+    def _deal_with(self, entry: Entry, due: Due, *, skip: bool) -> None:
+        """An entry that cannot be sent keeps no other from its time."""
+        if due.missed:
+            SLOTS.labels(entry.name, "missed").inc(due.missed)
+            if not entry.schedule.perishable:
+                log.warning("slots_missed", schedule=entry.name, slots=due.missed)
+        for slot in due.slots:
+            try:
+                outcome = self._take(entry, slot, skip=skip)
+            except Exception as error:
+                if may_pass(error):
+                    raise
+                log.exception("slot_not_sent", schedule=entry.name, slot=slot.isoformat())
+                outcome = "failed"
+            if outcome is not None:
+                SLOTS.labels(entry.name, outcome).inc()
+
+    def _take(self, entry: Entry, slot: datetime, *, skip: bool) -> str | None:
+        """What became of the slot; None: another beat had it."""
+        with self._database.begin() as connection:
+            if not schedules.take(connection, entry.name, slot):
+                return None
+            if skip:
+                return "skipped"
+            context.bind(correlation_id=None, traceparent=None)
+            with in_transaction(connection):
+                entry.task.apply_async(
+                    args=[entry.schedule.local(slot)] if entry.takes_slot else [],
+                    task_id=f"{entry.name} {slot.isoformat()}",
+                    queue=entry.queue,
+                    headers=_headers(entry, slot),
+                )
+        return "sent"
+
+
+def _headers(entry: Entry, slot: datetime) -> dict[str, str]:
+    if not entry.schedule.perishable:
+        return {}
+    # The header tells the worker. As an argument, Celery would make it the message's time to live as well, and the
+    # broker dead-letters what outlives that.
+    return {"expires": next(entry.schedule.slots_after(slot)).isoformat()}

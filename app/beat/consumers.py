@@ -1,0 +1,56 @@
+"""Which queues somebody consumes, as the broker says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import structlog
+import tenacity
+from amqp.exceptions import AMQPError
+
+from app.brokers import wire
+from app.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+class Consumers:
+    """Asks over a connection that it keeps. A broker that does not answer holds it up for half a minute at most."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Nothing is connected yet."""
+        self._settings = settings
+        self._connection: Any = None
+        #: Whether the broker answered the last question.
+        self.answered = True
+
+    def among(self, queues: Iterable[str]) -> frozenset[str]:
+        """Those of `queues` that have a consumer; none, while the broker does not say."""
+        # The connection may have died since the last question: then it asks once more, on a new one.
+        again = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type((OSError, AMQPError)),
+            stop=tenacity.stop_after_attempt(2),
+            before_sleep=lambda _: self._disconnect(),
+            reraise=True,
+        )
+        try:
+            found = again(self._ask, tuple(queues))
+        except (OSError, AMQPError) as error:
+            self._disconnect()
+            self.answered = False
+            log.warning("broker_does_not_answer", reason=f"{type(error).__name__}: {error}")
+            return frozenset()
+        self.answered = True
+        return found
+
+    def _ask(self, queues: tuple[str, ...]) -> frozenset[str]:
+        if self._connection is None:
+            self._connection = wire.connect(self._settings, name="beat")
+        with self._connection.channel() as channel:
+            return frozenset(queue for queue in queues if channel.queue_declare(queue, passive=True).consumer_count)
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.collect()

@@ -1,0 +1,27 @@
+"""Schedules: the last slot of each that a beat has dealt with. Beat writes the outbox, and sends nothing itself."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """One row a schedule."""
+    op.execute("CREATE TABLE schedules (schedule text PRIMARY KEY, last_slot timestamptz NOT NULL)")
+    op.execute("GRANT USAGE ON SCHEMA public TO beat")
+    op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON schedules TO beat")
+    op.execute("GRANT INSERT ON outbox, outbox_pending TO beat")
+    op.execute("GRANT SELECT ON schedules TO operator, auditor")
+    op.execute("GRANT DELETE ON schedules TO operator")
+
+
+def downgrade() -> None:
+    """What was due is forgotten."""
+    op.execute("DROP TABLE schedules")
+    op.execute("REVOKE INSERT ON outbox, outbox_pending FROM beat")
+    op.execute("REVOKE USAGE ON SCHEMA public FROM beat")

@@ -1,0 +1,58 @@
+"""The last slot of each schedule that a beat has dealt with. It commits with the message that the slot becomes.
+
+The clock is PostgreSQL's: beats on machines with different clocks agree, and a slot that was taken is never taken
+again, wherever the clock goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.engine import Connection
+
+_FORGET = text("DELETE FROM schedules WHERE schedule <> ALL (cast(:schedules AS text[]))")
+# A new schedule begins now: what would have been due before it was declared is not.
+_ADOPT = text("""
+    INSERT INTO schedules (schedule, last_slot) SELECT unnest(cast(:schedules AS text[])), now() ON CONFLICT DO NOTHING
+""")
+_FORGET_ONE = text("DELETE FROM schedules WHERE schedule = :schedule")
+_LAST = text("SELECT schedule, last_slot FROM schedules")
+_NOW = text("SELECT now()")
+_TAKE = text("UPDATE schedules SET last_slot = :slot WHERE schedule = :schedule AND last_slot < :slot")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slots:
+    """What PostgreSQL's clock says, and the last slot of each schedule."""
+
+    now: datetime
+    last: Mapping[str, datetime]
+
+
+def forget_others(connection: Connection, schedules: Sequence[str]) -> None:
+    """Remove what is no longer declared: declared again some day, it begins afresh."""
+    connection.execute(_FORGET, {"schedules": list(schedules)})
+
+
+def forget(connection: Connection, schedule: str) -> bool:
+    """Remove a schedule, which begins afresh at beat's next look; False: there is none of this name."""
+    return connection.execute(_FORGET_ONE, {"schedule": schedule}).rowcount == 1
+
+
+def read(connection: Connection, schedules: Sequence[str]) -> Slots:
+    """The time, and the last slot of each schedule, of these among them; of a new one, the time."""
+    connection.execute(_ADOPT, {"schedules": list(schedules)})
+    return Slots(now=connection.execute(_NOW).scalar_one(), last=last_slots(connection))
+
+
+def last_slots(connection: Connection) -> dict[str, datetime]:
+    """The last slot of each schedule that a beat has seen."""
+    return {row.schedule: row.last_slot for row in connection.execute(_LAST)}
+
+
+def take(connection: Connection, schedule: str, slot: datetime) -> bool:
+    """Whether this slot is the caller's to deal with; another beat's take waits until this transaction ends."""
+    return connection.execute(_TAKE, {"schedule": schedule, "slot": slot}).rowcount == 1
