@@ -111,6 +111,8 @@ TASKS_EXCHANGE = "tasks"
 DEAD_LETTER_EXCHANGE = "tasks.dead"
 #: Where Celery's delay ladder begins (`kombu.transport.native_delayed_delivery`).
 DELAY_LADDER_EXCHANGE = "celery_delayed_27"
+#: Its 28 queues, and its exchanges.
+DELAY_LADDER_PREFIX = "celery_delayed_"
 
 
 def dead_letter_queue(queue: str) -> str:
@@ -125,6 +127,8 @@ TASK_INGEST_EVENT = "ingest_user_event"
 EVENT_QUEUE, EVENT_LIST_QUEUE = "interactive", "bulk"
 #: Misbehaves on purpose, then does as the example; registered only where MILLRACE_DRILLS_ENABLED is set.
 TASK_DRILL = "drill"
+#: Sends a message on that this release does not know the task of (`app/kinds/releases.py`).
+TASK_WAIT_FOR_RELEASE = "wait_for_release"
 #: Does nothing but start: beat sends one to each queue again and again, to see how long work waits there.
 TASK_CANARY = "canary"
 
@@ -207,8 +211,12 @@ MESSAGE_CORRELATION_ID = "millrace_correlation_id"
 MESSAGE_TRACEPARENT = "traceparent"
 #: Unix time in seconds of the first publish; a redelivered message keeps its first stamp, because the user did wait.
 MESSAGE_PUBLISHED_AT = "millrace_published_at"
-#: Unix time in seconds since when this attempt has found PostgreSQL away.
+#: Unix time in seconds since when this attempt has been waiting: for PostgreSQL, or for a worker of another release.
 MESSAGE_PARKED_SINCE = "millrace_parked_since"
+#: The form of its task's items as the sender knows it (`DeclaredTask.form_id`). It differs between releases.
+MESSAGE_FORM = "millrace_form"
+#: In a message that waits for a worker of another release: the task that it is for.
+MESSAGE_TASK = "millrace_task"
 
 # --- Problems (RFC 9457) of the gateway -------------------------------------------------------------------------------
 

@@ -29,6 +29,10 @@ class PoisonError(MillraceError):
     """This can never be executed as it is; it goes to the dead letters without another try."""
 
 
+class ItemRefusedError(PoisonError):
+    """The task's model does not take this item; replay it when the model does."""
+
+
 class DeclarationError(MillraceError):
     """A task is declared in a way that cannot work (docs/tasks.md)."""
 

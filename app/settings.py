@@ -134,6 +134,11 @@ class Settings(BaseSettings):
     dependency_patience_hours: float = Field(
         24.0, ge=0, description="an attempt that has found PostgreSQL away for so long counts as failed"
     )
+    release_patience_seconds: float = Field(
+        900.0,
+        ge=0,
+        description="a message of another release waits so long for its worker; a roll-out has 600",
+    )
     retry_base_seconds: float = Field(2.0, gt=0, description="first retry delay; doubles, with jitter")
     retry_max: int = Field(5, ge=0, description="attempts after the first; then the dead-letter queue")
     drills_enabled: bool = Field(default=False, description="registers tasks that misbehave on purpose; never in prod")

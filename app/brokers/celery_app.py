@@ -51,6 +51,9 @@ class MillraceCelery(TransactionalPublishing, Celery):
 
     def send_task(self, name: str, *args: Any, **options: Any) -> Any:
         """Every publish path of Celery goes through here."""
+        # Says also that this process knows the task at all: a message of a name that nobody knows has no such header.
+        if (form := getattr(self.tasks.get(name), "form_id", None)) is not None:
+            options["headers"] = {contract.MESSAGE_FORM: form} | (options.get("headers") or {})
         # An unroutable message is confirmed and dropped unless it is mandatory (finding 10). Not set in the producer
         # pool: broadcasts use it too and may rightly have no route.
         options.setdefault("mandatory", True)

@@ -83,10 +83,18 @@ def remove(connection: Connection, settings: Settings, name: str) -> None:
         raise QueueStillUsedError(f"{name}: {what}")
     if found[name].holds_work:
         raise QueueStillUsedError(str(found[name]))
+    if delayed := _delayed(_list_queues(settings)):
+        raise QueueStillUsedError(f"{name}: {delayed} messages wait in the delay ladder, maybe for it; ask again later")
     channel: Any
     with connection.channel() as channel:
         for queue in (name, contract.dead_letter_queue(name)):
             channel.queue_delete(queue)
+
+
+def _delayed(listed: Sequence[Mapping[str, Any]]) -> int:
+    """Retries and delayed tasks; for whom is not to be seen from outside."""
+    ladder = (queue for queue in listed if str(queue["name"]).startswith(contract.DELAY_LADDER_PREFIX))
+    return sum(int(queue.get("messages") or 0) for queue in ladder)
 
 
 @tenacity.retry(

@@ -83,7 +83,9 @@ _HEADERS: Mapping[str, tuple[Check, str]] = {
     "stamped_headers": (_texts, "a list of texts"),
     "stamps": (lambda value: isinstance(value, dict), "an object"),
     "headers": (lambda value: isinstance(value, dict), "an object"),
-    **dict.fromkeys((contract.MESSAGE_KEY, contract.MESSAGE_SCOPE), _TEXT),
+    **dict.fromkeys(
+        (contract.MESSAGE_KEY, contract.MESSAGE_SCOPE, contract.MESSAGE_FORM, contract.MESSAGE_TASK), _TEXT
+    ),
     contract.MESSAGE_JOB_ID: (lambda value: uuid_or_none(value) is not None, "a UUID"),
 }
 _CALLS = (lambda value: isinstance(value, list) and all(isinstance(call, dict) for call in value), "a list of tasks")

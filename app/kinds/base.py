@@ -17,10 +17,10 @@ from sqlalchemy.exc import DBAPIError
 
 from app import contract
 from app.brokers.transactional import TransactionalTask
-from app.errors import DependencyAwayError, PoisonError
+from app.errors import DependencyAwayError, ItemRefusedError, PoisonError
 from app.failpoints import Failpoint, failpoint
 from app.kinds.evidence import failure_of
-from app.kinds.retries import retry_delay_seconds, wait_out
+from app.kinds.retries import RELEASE_AGAIN_SECONDS, retry_delay_seconds, wait_out, waits_for_release
 from app.kinds.schedules import Schedule
 from app.settings import load
 from app.storage import failures
@@ -62,6 +62,10 @@ class MillraceTask(TransactionalTask):
             return super().__call__(*args, **kwargs)
         try:
             result = self.execute(args, kwargs)
+        except ItemRefusedError as error:
+            if not waits_for_release(vars(self.request), form_id=self.form_id):
+                raise
+            raise self.park(RELEASE_AGAIN_SECONDS, reason=str(error)) from None
         except (PoisonError, TaskPredicate):
             raise
         except Exception as error:
@@ -75,6 +79,11 @@ class MillraceTask(TransactionalTask):
     def execute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What one run does; kinds of tasks put their own in its place."""
         return self.patiently(lambda: self.run(*args, **kwargs))
+
+    @property
+    def form_id(self) -> str:
+        """What its messages say of the form of their items, so that workers of other releases know theirs from ours."""
+        return "plain"
 
     @property
     def job_id(self) -> UUID | None:
@@ -127,17 +136,30 @@ class MillraceTask(TransactionalTask):
             if time.time() - since > settings.dependency_patience_hours * 3600:
                 raise
             delay_seconds = max(1, math.ceil(settings.dependency_wait_seconds))
-            log.warning("task_parked", delay_seconds=delay_seconds, reason=str(error))
-            again = self.signature_from_request(
-                self.request, countdown=delay_seconds, retries=self.request.retries,
-                headers=self._headers() | {contract.MESSAGE_PARKED_SINCE: since},
-            )  # fmt: skip
-            try:
+            raise self.park(delay_seconds, reason=str(error)) from error
+
+    def park(self, delay_seconds: int, *, reason: str, task_name: str | None = None) -> Ignore:
+        """Send this message again after a while, at the same attempt, and let it be acknowledged.
+
+        `task_name` is the task that the copy is for, where this one stands in for it.
+
+        Raises:
+            Reject: the broker does not take the copy; the message itself goes back to its queue.
+        """
+        log.warning("task_parked", delay_seconds=delay_seconds, reason=reason)
+        since = getattr(self.request, contract.MESSAGE_PARKED_SINCE, None) or time.time()
+        again = self.signature_from_request(
+            self.request, countdown=delay_seconds, retries=self.request.retries,
+            headers=self._headers() | {contract.MESSAGE_PARKED_SINCE: since},
+        )  # fmt: skip
+        try:
+            if task_name is None:
                 again.apply_async()
-            except Exception as publish_error:
-                # The broker is away as well: the message itself goes back to its queue.
-                raise Reject(publish_error, requeue=True) from publish_error
-            raise Ignore from error
+            else:
+                self.app.send_task(task_name, again.args, again.kwargs, **again.options)
+        except Exception as error:
+            raise Reject(error, requeue=True) from error
+        return Ignore(reason)
 
     def signature_from_request(
         self, request: Any = None, args: Any = None, kwargs: Any = None, queue: str | None = None, **options: Any

@@ -169,8 +169,8 @@ class BatchTask(DeclaredTask):
         )
 
     def _own_headers(self) -> dict[str, str]:
-        headers = {contract.MESSAGE_SCOPE: self.scope} if self.scope else {}
-        return headers | ({contract.MESSAGE_JOB_ID: str(self.job_id)} if self.job_id else {})
+        names = (contract.MESSAGE_SCOPE, contract.MESSAGE_JOB_ID, contract.MESSAGE_FORM)
+        return {name: str(value) for name in names if (value := getattr(self.request, name, None))}
 
 
 def _no_item(error: Exception) -> PoisonError:

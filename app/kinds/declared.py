@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from hashlib import sha256
 from typing import Any, ClassVar
 
 from celery.canvas import Signature
@@ -67,6 +68,12 @@ class DeclaredTask(MillraceTask):
 
     abstract = True
     declaration: ClassVar[Declaration]
+
+    @cached_property
+    def form_id(self) -> str:
+        """A hash of the models' JSON schemas."""
+        schemas = {name: form.model.model_json_schema() for name, form in self.declaration.forms.items()}
+        return sha256(dumps(schemas, sort_keys=True).encode()).hexdigest()[:16]
 
     def apply_async(self, args: Any = None, kwargs: Any = None, *positional: Any, **options: Any) -> Any:
         """Celery's; items may be given as models, and a model's key is the message's."""

@@ -14,7 +14,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 
-from app.errors import DeclarationError, PoisonError
+from app.errors import DeclarationError, ItemRefusedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class ItemForm:
         """An item as the task gets it.
 
         Raises:
-            PoisonError: the model does not take it; the message names the member, and shows nothing of the content.
+            ItemRefusedError: the model does not take it; it names the member, and shows nothing of the content.
         """
         try:
             # As JSON in any case: a strict model takes a UUID from JSON's text, and from Python's only a UUID.
@@ -88,7 +88,7 @@ class ItemForm:
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "the item"
-            raise PoisonError(f"{where}: {first['msg']}") from None
+            raise ItemRefusedError(f"{where}: {first['msg']}") from None
 
 
 def _mentions_text(annotation: Any) -> bool:

@@ -72,8 +72,7 @@ def _entries_of(task: Any) -> Iterator[Entry]:
 
 def _queue_of(task: Any) -> str:
     """Where Celery sends it when nobody says."""
-    declaration = getattr(task, "declaration", None)
-    return str(declaration.queue if declaration else task.queue or celery_app.conf.task_default_queue)
+    return str(getattr(task, "queue", None) or celery_app.amqp.router.route({}, task.name)["queue"].name)
 
 
 def declarations() -> Mapping[str, Declaration]:

@@ -1,17 +1,23 @@
-"""How long to wait: growing delays with jitter for failures, patience for a dependency that is away."""
+"""How long to wait: for a failure with growing, jittered delays, for a dependency that is away, for another release."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from typing import TypeVar
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import tenacity
 
+from app import contract
 from app.errors import DependencyAwayError
+from app.settings import load
 from app.storage.availability import is_away
 
 T = TypeVar("T")
+
+#: Between two tries of a message that waits for a worker of another release.
+RELEASE_AGAIN_SECONDS = 10
 
 #: No delay grows beyond this, in seconds.
 MAX_DELAY_SECONDS = 600.0
@@ -56,6 +62,20 @@ def wait_out(body: Callable[[], T], *, patience_seconds: float) -> T:
         if is_away(error):
             raise DependencyAwayError(str(error).splitlines()[0]) from error
         raise
+
+
+def waits_for_release(headers: Mapping[str, Any], *, form_id: str | None) -> bool:
+    """Whether a worker of another release may take the message that this one does not.
+
+    While a deployment rolls, messages of one release reach workers of another. Each says which form of its task's items
+    the sender knew; `form_id` is the one that this worker knows, None if it knows no such task. The message of a sender
+    that says nothing does not wait.
+    """
+    form = headers.get(contract.MESSAGE_FORM)
+    if form is None or form == form_id:
+        return False
+    since = float(headers.get(contract.MESSAGE_PARKED_SINCE) or time.time())
+    return time.time() - since < load().release_patience_seconds
 
 
 def _end_of_process(error: BaseException | None) -> SystemExit | None:

@@ -16,8 +16,10 @@ from celery.worker.consumer.gossip import Gossip
 from celery.worker.consumer.mingle import Mingle
 
 from app.brokers.message_headers import flaw_in_body, flaw_in_headers
+from app.kinds import releases
 from app.kinds.evidence import failure_of
 from app.kinds.metrics import count_outcome
+from app.kinds.retries import waits_for_release
 from app.settings import load
 from app.telemetry import heartbeat
 from app.worker.heartbeat import Heartbeat
@@ -78,6 +80,9 @@ class MillraceConsumer(Consumer):
             elif "task" not in (message.headers or {}):
                 self.on_unknown_message(None, message)
             else:
+                known = message.headers["task"] in self.app.tasks
+                if not known and waits_for_release(message.headers, form_id=None):
+                    releases.redirect(message.headers)
                 handle(message)
 
         return on_task_received

@@ -16,7 +16,8 @@ from tests.harness.stack import Stack
 from tests.harness.stacks import session_stack
 
 PAGE = REPOSITORY / "docs" / "tasks.md"
-ACME = Path(__file__).parent / "acme"
+#: Packages of tasks: the one that runs, and two releases of another.
+PACKAGES = ("acme", "acme_old", "acme_new")
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +25,11 @@ def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack that runs the image."""
     context = tmp_path_factory.mktemp("acme")
     write(read(PAGE, "Dockerfile"), context)
-    shutil.copytree(ACME, context / "acme", ignore=shutil.ignore_patterns("__pycache__"))
+    for package in PACKAGES:
+        source = Path(__file__).parent / package
+        shutil.copytree(source, context / package, ignore=shutil.ignore_patterns("__pycache__"))
+    with (context / "Dockerfile").open("a") as dockerfile:
+        dockerfile.writelines(f"COPY {package} /opt/millrace/{package}\n" for package in PACKAGES[1:])
     ours, own = images.reference("APP"), "millrace-test-acme:latest"
     build = ["docker", "build", "--tag", own, "--build-arg", f"MILLRACE={ours}", str(context)]
     done = subprocess.run(build, capture_output=True, text=True, check=False)
