@@ -35,7 +35,7 @@ def test_every_queue_has_its_canary() -> None:
 
 
 # Celery finds fault with `queue=` on a plain task, and does what it says.
-@pytest.mark.filterwarnings("ignore:.*'queue' task attribute is deprecated")
+@pytest.mark.filterwarnings(r"ignore:\s*The 'queue' task attribute is deprecated")
 def test_an_entry_goes_where_its_task_goes() -> None:
     """Declared with a kind, or a plain task with a queue or without."""
 
