@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from app import contract
 from app.errors import DeclarationError
-from app.gateway import problems
+from app.gateway import job_list, job_query, problems
 from app.gateway.payloads import DEPTH_MAX, EXPONENT_MAX, EXPONENT_MIN, NUMBER_CHARACTERS_MAX
 from app.kinds.declared import Declaration, Kind
 from app.storage.job_state import JobState
@@ -43,7 +43,7 @@ _MEANINGS = {
     422: "The request is not as it must be, or its Idempotency-Key had another body before. Nothing was accepted.",
     429: "The API key sends more requests than it may. Nothing was accepted.",
     500: "A bug of ours. Repeat with the same Idempotency-Key.",
-    503: "`overloaded`, `unavailable`: nothing was accepted. `outcome-unknown`: repeat with the same Idempotency-Key.",
+    503: "`overloaded`, `unavailable`: nothing was accepted. `outcome-unknown`: repeat, with the same Idempotency-Key.",
 }
 _SECURITY: list[dict[str, list[str]]] = [{"apiKey": []}, {"bearer": []}]
 
@@ -105,16 +105,38 @@ def submit(task_name: str, declaration: Declaration, path: str) -> dict[str, Any
     }
 
 
+_JOB_ID = {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+JOBS: dict[str, Any] = {
+    "operation_id": "listJobs",
+    "summary": "What became of many requests",
+    "description": (
+        "The jobs of the caller's own key, newest first. A request looks at most at "
+        f"{job_list.PASSED_MAX:,} jobs, derives the state of at most {job_query.LIMIT_MAX}, and looks up about "
+        f"{job_list.ITEMS_MAX:,} of their items: so a page may hold fewer jobs than `limit`, or none, although more "
+        "match. There are more as long as `next` is not null."
+    ),
+    "responses": {200: _success("A page of jobs.", "Jobs"), **_refusals(401, 403, 405, 422, 429, 500, 503)},
+    "openapi_extra": {"security": _SECURITY, "parameters": job_query.parameters()},
+}
 JOB: dict[str, Any] = {
     "operation_id": "getJob",
     "summary": "What became of a request",
     "responses": {200: _success("The job.", "Job"), **_refusals(401, 403, 404, 405, 429, 500, 503)},
-    "openapi_extra": {
-        "security": _SECURITY,
-        "parameters": [
-            {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
-        ],
+    "openapi_extra": {"security": _SECURITY, "parameters": [_JOB_ID]},
+}
+REVOKE: dict[str, Any] = {
+    "operation_id": "revokeJob",
+    "summary": "Give up what has not begun",
+    "description": (
+        "Nothing of the job begins any more. What runs already ends as it would: executed, or failed and then revoked. "
+        "The job is `revoking` until the end of each item is known. Where nothing waits nothing changes, but dead "
+        "letters of the job cannot be replayed any more. Twice is once."
+    ),
+    "responses": {
+        200: _success("It is revoked; the job, as it is now.", "Job"),
+        **_refusals(401, 403, 404, 405, 429, 500, 503),
     },
+    "openapi_extra": {"security": _SECURITY, "parameters": [_JOB_ID]},
 }
 HEALTH: dict[str, Any] = {
     "operation_id": "healthz",
@@ -173,6 +195,7 @@ def schemas(declarations: Mapping[str, Declaration]) -> dict[str, Any]:
             {"$ref": "#/components/schemas/JsonObject"},
         ]
     }
+    counts = ("items", "executed", "dead_lettered", "discarded", "revoked", "expired", "waiting")
     return {
         **_models(declarations),
         "JsonObject": json_object,
@@ -190,13 +213,24 @@ def schemas(declarations: Mapping[str, Declaration]) -> dict[str, Any]:
                 "task": {"type": "string"},
                 "queue": {"enum": list(contract.queue_names())},
                 "state": {"enum": [state.value for state in JobState]},
-                "counts": _object(dict.fromkeys(("items", "executed", "dead_lettered", "discarded", "waiting"), count)),
+                "counts": _object(dict.fromkeys(counts, count)),
                 "attempts": count,
                 "failed_attempts": count,
                 "accepted_at": moment,
+                "revoked_at": no_moment,
                 "first_executed_at": no_moment,
                 "finished_at": no_moment,
                 "last_error": {"anyOf": [error, {"type": "null"}]},
+            }
+        ),
+        "Jobs": _object(
+            {
+                "jobs": {
+                    "type": "array",
+                    "maxItems": job_query.LIMIT_MAX,
+                    "items": {"$ref": "#/components/schemas/Job"},
+                },
+                "next": text,
             }
         ),
         "Status": _object({"status": {"const": "ok"}}),
@@ -219,7 +253,7 @@ def schemas(declarations: Mapping[str, Declaration]) -> dict[str, Any]:
 
 
 #: Names of the schemas that are the gateway's own.
-_OURS = frozenset({"JsonObject", "JsonValue", "Accepted", "Job", "Status", "Problem"})
+_OURS = frozenset({"JsonObject", "JsonValue", "Accepted", "Job", "Jobs", "Status", "Problem"})
 
 
 def _models(declarations: Mapping[str, Declaration]) -> dict[str, Any]:

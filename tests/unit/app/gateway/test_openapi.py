@@ -49,4 +49,5 @@ def test_what_needs_a_key_says_so(document: dict[str, Any]) -> None:
     """Everything but the two probes."""
     secured = {path for path, item in document["paths"].items() for verb in item.values() if verb.get("security")}
 
-    assert secured == {"/v1/events", "/v1/tasks/ingest_user_event", "/v1/jobs/{job_id}", "/metrics"}
+    submitting = {"/v1/events", "/v1/tasks/ingest_user_event"}
+    assert secured == submitting | {"/v1/jobs", "/v1/jobs/{job_id}", "/v1/jobs/{job_id}/revoke", "/metrics"}
