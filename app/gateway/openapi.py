@@ -17,6 +17,9 @@ from app.gateway.payloads import DEPTH_MAX, EXPONENT_MAX, EXPONENT_MIN, NUMBER_C
 from app.kinds.declared import Declaration, Kind
 from app.storage.job_state import JobState
 
+#: A week: longer than any outage that a request should outlive, shorter than what retention keeps.
+EXPIRES_MAX_SECONDS = 7 * 24 * 3600
+
 _NO_NUL = r"^[^\u0000]*$"
 _PROBLEM = {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _IDS = {
@@ -75,6 +78,14 @@ _IDEMPOTENCY_KEY = {
     "schema": {"type": "string", "pattern": "^[!-~]{1,200}$", "minLength": 1, "maxLength": 200},
 }
 
+_EXPIRES_SECONDS = {
+    "name": contract.HEADER_EXPIRES_SECONDS,
+    "in": "header",
+    "required": False,
+    "description": "Items that have not begun after so many seconds never do; the job counts them as expired.",
+    "schema": {"type": "integer", "minimum": 1, "maximum": EXPIRES_MAX_SECONDS},
+}
+
 
 def submit(task_name: str, declaration: Declaration, path: str) -> dict[str, Any]:
     """FastAPI's arguments for a route that takes items of a task: its id, answers, body and headers."""
@@ -95,7 +106,7 @@ def submit(task_name: str, declaration: Declaration, path: str) -> dict[str, Any
         },
         "openapi_extra": {
             "security": _SECURITY,
-            "parameters": [_IDEMPOTENCY_KEY],
+            "parameters": [_IDEMPOTENCY_KEY, _EXPIRES_SECONDS],
             "requestBody": {
                 "required": True,
                 "description": f"No two items of a list have the same {form.key}." if form.key else "",

@@ -169,8 +169,12 @@ class BatchTask(DeclaredTask):
         )
 
     def _own_headers(self) -> dict[str, str]:
-        headers = {contract.MESSAGE_SCOPE: self.scope} if self.scope else {}
-        return headers | ({contract.MESSAGE_JOB_ID: str(self.job_id)} if self.job_id else {})
+        own = {
+            contract.MESSAGE_SCOPE: self.scope,
+            contract.MESSAGE_JOB_ID: self.job_id,
+            "expires": self.request.expires,
+        }
+        return {name: str(value) for name, value in own.items() if value}
 
 
 def _no_item(error: Exception) -> PoisonError:
