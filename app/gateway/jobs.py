@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from app.contract import Scope
 from app.gateway import job_list, openapi
+from app.gateway.answers import Counts
 from app.gateway.api_keys import KeyRecord
 from app.gateway.connections import Connection
 from app.gateway.job_list import Page
@@ -27,7 +28,6 @@ from app.storage.job_records import Job
 router = APIRouter()
 
 PATH = JOBS_PATH + "/{job_id}"
-_COUNTS = ("items", "executed", "dead_lettered", "discarded", "revoked", "expired", "waiting")
 _REVOKE = """
     INSERT INTO job_revocations (job_id)
     SELECT job_id FROM jobs WHERE job_id = %(job_id)s AND api_key_id = %(api_key_id)s
@@ -82,7 +82,7 @@ def render(job: Job) -> dict[str, Any]:
         "task": job.task_name,
         "queue": job.queue,
         "state": status.state.value,
-        "counts": {name: getattr(status, name) for name in _COUNTS},
+        "counts": {name: getattr(status, name) for name in Counts.model_fields},
         "attempts": status.attempts,
         "failed_attempts": status.failed_attempts,
         "accepted_at": job.records.accepted_at,
