@@ -200,6 +200,8 @@ PORT_PROMETHEUS = 9090
 
 HEADER_API_KEY = "X-API-Key"
 HEADER_IDEMPOTENCY_KEY = "Idempotency-Key"
+#: How long each item of a request may wait for its start; what has not begun by then never does.
+HEADER_EXPIRES_SECONDS = "Millrace-Expires-Seconds"
 HEADER_REQUEST_ID = "X-Request-ID"
 HEADER_TRACEPARENT = "traceparent"
 #: Message headers. `correlation_id` itself is an AMQP property with another meaning (the task id).

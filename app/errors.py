@@ -49,6 +49,10 @@ class TaskSchemaError(MillraceError):
     """PostgreSQL refuses the statements that a task declares as its schema."""
 
 
+class JobRevokedError(MillraceError):
+    """The job of this message was revoked: its items are not executed any more."""
+
+
 class DrillError(MillraceError):
     """A drill failed, as it was asked to."""
 

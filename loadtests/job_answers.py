@@ -20,7 +20,7 @@ _PATIENCE_SECONDS = 30.0
 _AGAIN_SECONDS = 1.0
 _TIMEOUT_SECONDS = 10.0
 #: What the gateway calls a job that is not done.
-_WAITING = frozenset({"accepted", "queued", "running", "retrying"})
+_WAITING = frozenset({"accepted", "queued", "running", "retrying", "revoking"})
 
 
 def ask_gateway(target: Target, history: History) -> dict[str, JobState]:

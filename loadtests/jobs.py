@@ -12,11 +12,13 @@ from loadtests.history import STATUS_ACCEPTED, Attempt, History, Outcome
 class JobState(StrEnum):
     """A job's state, as far as it matters once everything is drained."""
 
-    WAITING = "waiting"  # accepted, queued, running or retrying
+    WAITING = "waiting"  # accepted, queued, running, retrying or revoking
     SUCCEEDED = "succeeded"
     PARTIALLY_FAILED = "partially_failed"
     DEAD_LETTERED = "dead_lettered"
     DISCARDED = "discarded"
+    REVOKED = "revoked"  # no load revokes, and none lets its events expire: wrong wherever it is told
+    EXPIRED = "expired"
     UNTOLD = "untold"  # the gateway did not say
 
 

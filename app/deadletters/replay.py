@@ -22,7 +22,7 @@ from app.errors import ReplayRefusedError
 from app.storage import outbox
 from app.storage.identifiers import new_id
 from app.storage.outbox import OutboxMessage
-from app.storage.tables import dead_letter_actions, dead_letters as table
+from app.storage.tables import dead_letter_actions, dead_letters as table, job_revocations
 
 #: Letters a transaction: batches of items are 256 KiB each, and all of them are in memory at once.
 _CHUNK_LETTERS = 100
@@ -130,8 +130,11 @@ def _locked(connection: Connection, selection: Selection, *, after: UUID, last: 
 
 def _replay_chunk(connection: Connection, letters: list[StoredLetter], order: Order, outcome: Outcome) -> None:
     messages: dict[UUID, OutboxMessage] = {}
+    revoked = _revoked_jobs(connection, letters)
     for letter in letters:
         try:
+            if letter.job_id in revoked:
+                raise ReplayRefusedError("its job was revoked by the owner, so no worker would run it; discard it")
             messages[letter.dead_letter_id] = rebuild(
                 letter,
                 edit=order.edit,
@@ -150,6 +153,12 @@ def _replay_chunk(connection: Connection, letters: list[StoredLetter], order: Or
     outcome.done += len(changed)
     room = _CHUNK_LETTERS - len(outcome.message_ids)
     outcome.message_ids |= {letter_id: messages[letter_id].message_id for letter_id in changed[: max(0, room)]}
+
+
+def _revoked_jobs(connection: Connection, letters: list[StoredLetter]) -> set[UUID]:
+    job_ids = {letter.job_id for letter in letters if letter.job_id is not None}
+    query = select(job_revocations.c.job_id).where(job_revocations.c.job_id.in_(job_ids))
+    return set(connection.execute(query).scalars())
 
 
 def _discard_chunk(connection: Connection, letters: list[StoredLetter], order: Order, outcome: Outcome) -> None:

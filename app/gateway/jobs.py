@@ -1,77 +1,113 @@
-"""`GET /v1/jobs/{job_id}`: what became of a request, for the API key that sent it."""
+"""What became of requests, for the API key that sent them; and the word that what still waits shall not be done."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
 from fastapi import APIRouter
-from psycopg.rows import DictRow
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.contract import Scope
-from app.gateway import openapi
+from app.gateway import job_list, openapi
+from app.gateway.answers import Counts
+from app.gateway.api_keys import KeyRecord
 from app.gateway.connections import Connection
+from app.gateway.job_list import Page
+from app.gateway.job_query import JobQuery, to_cursor
 from app.gateway.parts import parts_of
 from app.gateway.problems import NOT_FOUND, ProblemError
-from app.storage.identifiers import created_at, first_id_at
-from app.storage.job_state import DEAD_LETTERS_OF_JOB, JOB, DeadLetterOfJob, Failure, JobRecords, JobStatus, derive
+from app.gateway.submission import JOBS_PATH
+from app.kinds import registry
+from app.storage.identifiers import created_at
+from app.storage.job_records import Job
 
 router = APIRouter()
 
-PATH = "/v1/jobs/{job_id}"
-#: A job's messages get their ids within this time after the job's own.
-_MESSAGES_WITHIN = timedelta(seconds=5)
+PATH = JOBS_PATH + "/{job_id}"
+_REVOKE = """
+    INSERT INTO job_revocations (job_id)
+    SELECT job_id FROM jobs WHERE job_id = %(job_id)s AND api_key_id = %(api_key_id)s
+    ON CONFLICT DO NOTHING
+"""
+
+
+@router.get(JOBS_PATH, response_class=Response, **openapi.JOBS)
+async def jobs(request: Request) -> Response:
+    """The jobs of the caller's own key, newest first."""
+    key = await _admit(request, Scope.JOBS_READ)
+    query = JobQuery.of(request.query_params, tasks=registry.declarations())
+
+    async def read(connection: Connection) -> Page:
+        return await job_list.read(connection, query, api_key_id=key.api_key_id)
+
+    page = await parts_of(request).database.run(read)
+    cursor = None if page.next_after is None else to_cursor(page.next_after)
+    return _json({"jobs": [render(job) for job in page.jobs], "next": cursor})
 
 
 @router.get(PATH, response_class=Response, **openapi.JOB)
 async def job(request: Request) -> Response:
     """State, counts, attempts, times and the last error of a job; only jobs of the caller's own key are shown."""
-    parts = parts_of(request)
-    key = await parts.authenticator.require(request, Scope.JOBS_READ)
-    await parts.limiter.check(key.api_key_id, key.requests_per_second)
+    key = await _admit(request, Scope.JOBS_READ)
     job_id = _job_id(request.path_params["job_id"])
 
-    async def read(connection: Connection) -> tuple[DictRow, list[DictRow]] | None:
-        parameters = {
-            "job_id": job_id,
-            "api_key_id": key.api_key_id,
-            "messages_before": first_id_at(created_at(job_id) + _MESSAGES_WITHIN),
-        }
-        row = await (await connection.execute(JOB, parameters)).fetchone()
-        if row is None:
-            return None
-        letters = await connection.execute(DEAD_LETTERS_OF_JOB, parameters)
-        return row, await letters.fetchall()
+    async def read(connection: Connection) -> list[Job]:
+        return await job_list.read_jobs(connection, [job_id], api_key_id=key.api_key_id)
 
-    found = await parts.database.run(read)
-    if found is None:
-        raise ProblemError(NOT_FOUND, "No job of this API key has this id.")
-    row, letters = found
-    status = derive(_records(row, letters))
-    return Response(orjson.dumps(render(job_id, row, status)), media_type="application/json")
+    return _one(await parts_of(request).database.run(read))
 
 
-def render(job_id: UUID, row: Any, status: JobStatus) -> dict[str, Any]:
-    """The answer's body."""
-    counts = ("items", "executed", "dead_lettered", "discarded", "waiting")
+@router.post(PATH + "/revoke", response_class=Response, **openapi.REVOKE)
+async def revoke(request: Request) -> Response:
+    """Nothing of the job begins any more; twice is once. What runs already ends, and the answer is the job."""
+    key = await _admit(request, Scope.TASKS_WRITE)
+    job_id = _job_id(request.path_params["job_id"])
+
+    async def write(connection: Connection) -> list[Job]:
+        await connection.execute(_REVOKE, {"job_id": job_id, "api_key_id": key.api_key_id})
+        return await job_list.read_jobs(connection, [job_id], api_key_id=key.api_key_id)
+
+    return _one(await parts_of(request).database.run(write, writes=True))
+
+
+def render(job: Job) -> dict[str, Any]:
+    """A job, as its owner is told."""
+    status = job.status
     return {
-        "job_id": str(job_id),
-        "task": row["task_name"],
-        "queue": row["queue"],
+        "job_id": str(job.job_id),
+        "task": job.task_name,
+        "queue": job.queue,
         "state": status.state.value,
-        "counts": {name: getattr(status, name) for name in counts},
+        "counts": {name: getattr(status, name) for name in Counts.model_fields},
         "attempts": status.attempts,
         "failed_attempts": status.failed_attempts,
-        "accepted_at": row["accepted_at"],
+        "accepted_at": job.records.accepted_at,
+        "revoked_at": job.records.revoked_at,
         "first_executed_at": status.first_executed_at,
         "finished_at": status.finished_at,
         "last_error": asdict(status.last_error) if status.last_error else None,
     }
+
+
+async def _admit(request: Request, scope: Scope) -> KeyRecord:
+    parts = parts_of(request)
+    key = await parts.authenticator.require(request, scope)
+    await parts.limiter.check(key.api_key_id, key.requests_per_second)
+    return key
+
+
+def _one(found: list[Job]) -> Response:
+    if not found:
+        raise _not_found()
+    return _json(render(found[0]))
+
+
+def _json(body: dict[str, Any]) -> Response:
+    return Response(orjson.dumps(body), media_type="application/json")
 
 
 def _job_id(given: str) -> UUID:
@@ -79,39 +115,9 @@ def _job_id(given: str) -> UUID:
         job_id = UUID(given)
         created_at(job_id)
     except (ValueError, OverflowError, OSError):
-        raise ProblemError(NOT_FOUND, "No job of this API key has this id.") from None
+        raise _not_found() from None
     return job_id
 
 
-def _records(row: DictRow, letters: list[DictRow]) -> JobRecords:
-    last = None
-    if row["failed_at"] is not None:
-        last = Failure(
-            reason=row["reason"],
-            exception_type=row["exception_type"],
-            message=row["exception_message"],
-            at=row["failed_at"],
-        )
-    return JobRecords(
-        keys=row["keys"],
-        accepted_at=row["accepted_at"],
-        unpublished_messages=row["unpublished_messages"],
-        executed_keys=row["executed_keys"],
-        executed_attempts=row["executed_attempts"],
-        first_executed_at=row["first_executed_at"],
-        last_executed_at=row["last_executed_at"],
-        failed_attempts=row["failed_attempts"],
-        last_attempt=row["last_attempt"],
-        last_failure=last,
-        dead_letters=[_letter(letter) for letter in letters],
-    )
-
-
-def _letter(row: DictRow) -> DeadLetterOfJob:
-    failure = Failure(
-        reason=row["reason"],
-        exception_type=row["exception_type"],
-        message=row["exception_message"],
-        at=row["died_at"],
-    )
-    return DeadLetterOfJob(state=row["state"], keys=row["keys"], attempts=row["attempts"], failure=failure)
+def _not_found() -> ProblemError:
+    return ProblemError(NOT_FOUND, "No job of this API key has this id.")

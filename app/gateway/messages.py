@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -31,14 +32,21 @@ class Target:
         return self.declaration.list_queue if is_list else self.declaration.queue
 
 
-async def build(target: Target, submission: Submission, share: Share, *, job_id: UUID) -> Sequence[OutboxMessage]:
+async def build(
+    target: Target, submission: Submission, share: Share, *, job_id: UUID, expires_seconds: int | None = None
+) -> Sequence[OutboxMessage]:
     """Return the messages of a job: one a batch, or one an item where the task takes single ones.
+
+    Celery's own option `expires` would make the broker drop them, too, into the dead letters. As a header alone it
+    leaves that to the worker, which records it.
 
     Raises:
         ProblemError: 413 or 503, where they need more memory than there is.
     """
     queue = target.queue(is_list=submission.is_list)
     headers = {contract.MESSAGE_JOB_ID: str(job_id), contract.MESSAGE_SCOPE: target.api_key_id}
+    if expires_seconds is not None:
+        headers["expires"] = (datetime.now(UTC) + timedelta(seconds=expires_seconds)).isoformat()
     pace = Pace()
     total_bytes = 0
     with captured() as messages:

@@ -5,17 +5,21 @@ schemathesis holds the gateway to every word of it (tests/proofs/schemathesis).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from app import contract
 from app.errors import DeclarationError
-from app.gateway import problems
+from app.gateway import job_list, job_query, problems
+from app.gateway.answers import ANSWERS
 from app.gateway.payloads import DEPTH_MAX, EXPONENT_MAX, EXPONENT_MIN, NUMBER_CHARACTERS_MAX
 from app.kinds.declared import Declaration, Kind
-from app.storage.job_state import JobState
+
+#: A week: longer than any outage that a request should outlive, shorter than what retention keeps.
+EXPIRES_MAX_SECONDS = 7 * 24 * 3600
 
 _NO_NUL = r"^[^\u0000]*$"
 _PROBLEM = {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -43,7 +47,7 @@ _MEANINGS = {
     422: "The request is not as it must be, or its Idempotency-Key had another body before. Nothing was accepted.",
     429: "The API key sends more requests than it may. Nothing was accepted.",
     500: "A bug of ours. Repeat with the same Idempotency-Key.",
-    503: "`overloaded`, `unavailable`: nothing was accepted. `outcome-unknown`: repeat with the same Idempotency-Key.",
+    503: "`overloaded`, `unavailable`: nothing was accepted. `outcome-unknown`: repeat, with the same Idempotency-Key.",
 }
 _SECURITY: list[dict[str, list[str]]] = [{"apiKey": []}, {"bearer": []}]
 
@@ -75,6 +79,14 @@ _IDEMPOTENCY_KEY = {
     "schema": {"type": "string", "pattern": "^[!-~]{1,200}$", "minLength": 1, "maxLength": 200},
 }
 
+_EXPIRES_SECONDS = {
+    "name": contract.HEADER_EXPIRES_SECONDS,
+    "in": "header",
+    "required": False,
+    "description": "Items that have not begun after so many seconds never do; the job counts them as expired.",
+    "schema": {"type": "integer", "minimum": 1, "maximum": EXPIRES_MAX_SECONDS},
+}
+
 
 def submit(task_name: str, declaration: Declaration, path: str) -> dict[str, Any]:
     """FastAPI's arguments for a route that takes items of a task: its id, answers, body and headers."""
@@ -95,7 +107,7 @@ def submit(task_name: str, declaration: Declaration, path: str) -> dict[str, Any
         },
         "openapi_extra": {
             "security": _SECURITY,
-            "parameters": [_IDEMPOTENCY_KEY],
+            "parameters": [_IDEMPOTENCY_KEY, _EXPIRES_SECONDS],
             "requestBody": {
                 "required": True,
                 "description": f"No two items of a list have the same {form.key}." if form.key else "",
@@ -105,16 +117,38 @@ def submit(task_name: str, declaration: Declaration, path: str) -> dict[str, Any
     }
 
 
+_JOB_ID = {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+JOBS: dict[str, Any] = {
+    "operation_id": "listJobs",
+    "summary": "What became of many requests",
+    "description": (
+        "The jobs of the caller's own key, newest first. A request looks at most at "
+        f"{job_list.PASSED_MAX:,} jobs, derives the state of at most {job_query.LIMIT_MAX}, and looks up about "
+        f"{job_list.ITEMS_MAX:,} of their items: so a page may hold fewer jobs than `limit`, or none, although more "
+        "match. There are more as long as `next` is not null."
+    ),
+    "responses": {200: _success("A page of jobs.", "Jobs"), **_refusals(401, 403, 405, 422, 429, 500, 503)},
+    "openapi_extra": {"security": _SECURITY, "parameters": job_query.parameters()},
+}
 JOB: dict[str, Any] = {
     "operation_id": "getJob",
     "summary": "What became of a request",
     "responses": {200: _success("The job.", "Job"), **_refusals(401, 403, 404, 405, 429, 500, 503)},
-    "openapi_extra": {
-        "security": _SECURITY,
-        "parameters": [
-            {"name": "job_id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
-        ],
+    "openapi_extra": {"security": _SECURITY, "parameters": [_JOB_ID]},
+}
+REVOKE: dict[str, Any] = {
+    "operation_id": "revokeJob",
+    "summary": "Give up what has not begun",
+    "description": (
+        "Nothing of the job begins any more. What runs already ends as it would: executed, or failed and then revoked. "
+        "The job is `revoking` until the end of each item is known. Where nothing waits nothing changes, but dead "
+        "letters of the job cannot be replayed any more. Twice is once."
+    ),
+    "responses": {
+        200: _success("It is revoked; the job, as it is now.", "Job"),
+        **_refusals(401, 403, 404, 405, 429, 500, 503),
     },
+    "openapi_extra": {"security": _SECURITY, "parameters": [_JOB_ID]},
 }
 HEALTH: dict[str, Any] = {
     "operation_id": "healthz",
@@ -138,18 +172,14 @@ METRICS: dict[str, Any] = {
 }
 
 
-def _object(properties: dict[str, Any], *, optional: tuple[str, ...] = ()) -> dict[str, Any]:
-    required = [name for name in properties if name not in optional]
-    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
-
-
 def schemas(declarations: Mapping[str, Declaration]) -> dict[str, Any]:
-    """The components: those of all routes, and the models of the tasks that are served."""
-    count = {"type": "integer", "minimum": 0}
-    moment = {"type": "string", "format": "date-time"}
-    no_moment = {"anyOf": [moment, {"type": "null"}]}
-    text = {"anyOf": [{"type": "string"}, {"type": "null"}]}
-    error = _object({"reason": {"type": "string"}, "exception_type": text, "message": text, "at": moment})
+    """The components: the answers of all routes, and the models of the tasks that are served."""
+    _, answers = _described(ANSWERS)
+    ours = {**answers, **_json_schemas()}
+    return _models(declarations, taken=frozenset(ours)) | ours
+
+
+def _json_schemas() -> dict[str, Any]:
     json_object = {
         "type": "object",
         "description": (
@@ -173,72 +203,33 @@ def schemas(declarations: Mapping[str, Declaration]) -> dict[str, Any]:
             {"$ref": "#/components/schemas/JsonObject"},
         ]
     }
-    return {
-        **_models(declarations),
-        "JsonObject": json_object,
-        "JsonValue": json_value,
-        "Accepted": _object(
-            {
-                "job_id": {"type": "string", "format": "uuid"},
-                "status_url": {"type": "string"},
-                "accepted": {"type": "integer", "minimum": 1, "maximum": contract.REQUEST_MAX_ITEMS},
-            }
-        ),
-        "Job": _object(
-            {
-                "job_id": {"type": "string", "format": "uuid"},
-                "task": {"type": "string"},
-                "queue": {"enum": list(contract.queue_names())},
-                "state": {"enum": [state.value for state in JobState]},
-                "counts": _object(dict.fromkeys(("items", "executed", "dead_lettered", "discarded", "waiting"), count)),
-                "attempts": count,
-                "failed_attempts": count,
-                "accepted_at": moment,
-                "first_executed_at": no_moment,
-                "finished_at": no_moment,
-                "last_error": {"anyOf": [error, {"type": "null"}]},
-            }
-        ),
-        "Status": _object({"status": {"const": "ok"}}),
-        "Problem": _object(
-            {
-                "type": {"type": "string"},
-                "title": {"type": "string"},
-                "status": {"type": "integer", "minimum": 400, "maximum": 599},
-                "detail": {"type": "string"},
-                "instance": {"type": "string"},
-                "errors": {
-                    "type": "array",
-                    "maxItems": problems.ERRORS_MAX,
-                    "items": _object({"pointer": {"type": "string"}, "detail": {"type": "string"}}),
-                },
-            },
-            optional=("detail", "instance", "errors"),
-        ),
-    }
+    return {"JsonObject": json_object, "JsonValue": json_value}
 
 
-#: Names of the schemas that are the gateway's own.
-_OURS = frozenset({"JsonObject", "JsonValue", "Accepted", "Job", "Status", "Problem"})
+def _described(models: Iterable[type[BaseModel]]) -> tuple[dict[type[BaseModel], str], dict[str, Any]]:
+    """The names of the models' schemas, and all schemas by name, those of the models inside them too."""
+    references, found = models_json_schema(
+        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
+    )
+    names = {model: schema["$ref"].rpartition("/")[2] for (model, _), schema in references.items()}
+    return names, found.get("$defs", {})
 
 
-def _models(declarations: Mapping[str, Declaration]) -> dict[str, Any]:
+def _models(declarations: Mapping[str, Declaration], *, taken: frozenset[str]) -> dict[str, Any]:
     served = [one for one in declarations.values() if one.paths]
     models = {one.form.model.__name__: one.form.model for one in served}
     for one in served:
         name = one.form.model.__name__
-        if models[name] is not one.form.model or name in _OURS or not name.isidentifier():
+        if models[name] is not one.form.model or name in taken or not name.isidentifier():
             raise DeclarationError(f"({one.where}: the name of the model {name} is taken, or none; call it otherwise)")
-    references, found = models_json_schema(
-        [(model, "validation") for model in models.values()], ref_template="#/components/schemas/{model}"
-    )
-    schemas: dict[str, Any] = found.get("$defs", {})
+    names, schemas = _described(models.values())
+    if clash := sorted(schemas.keys() & taken):
+        raise DeclarationError(f"(a model inside an item is called {clash[0]}, as one of the gateway's own)")
     for one in served:
         for name, text in one.form.texts.items():
             # To Python it is a text, to the caller the value that he sends.
             value = "JsonObject" if text.only_objects else "JsonValue"
-            defined = references[one.form.model, "validation"]["$ref"].rpartition("/")[2]
-            schemas[defined]["properties"][name] = {"$ref": f"#/components/schemas/{value}"}
+            schemas[names[one.form.model]]["properties"][name] = {"$ref": f"#/components/schemas/{value}"}
     return schemas
 
 

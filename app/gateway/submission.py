@@ -28,6 +28,7 @@ from app.telemetry import context
 JOBS_PATH = "/v1/jobs"
 #: Visible ASCII: it goes into an index, into logs and through proxies.
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+_WHOLE_SECONDS = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
 
 
 def router_of(declarations: Mapping[str, Declaration]) -> APIRouter:
@@ -57,9 +58,10 @@ async def _submit(request: Request, task_name: str, declaration: Declaration) ->
     target = Target(task_name=task_name, declaration=declaration, api_key_id=key.api_key_id)
     bodies.check_headers(request.headers.get("content-type"), request.headers.get("content-encoding"))
     idempotency_key = idempotency_key_of(request)
+    expires_seconds = expires_seconds_of(request)
     await parts.limiter.check(key.api_key_id, key.requests_per_second)
     with parts.body_memory.share() as share:
-        job, outgoing, once = await _prepare(request, share, target, idempotency_key)
+        job, outgoing, once = await _prepare(request, share, target, idempotency_key, expires_seconds)
 
         async def write(connection: Connection) -> Accepted:
             failpoint(Failpoint.GATEWAY_BEFORE_COMMIT)
@@ -78,7 +80,7 @@ async def _submit(request: Request, task_name: str, declaration: Declaration) ->
 
 
 async def _prepare(
-    request: Request, share: Share, target: Target, idempotency_key: str | None
+    request: Request, share: Share, target: Target, idempotency_key: str | None, expires_seconds: int | None
 ) -> tuple[NewJob, Sequence[OutboxMessage], IdempotencyKey | None]:
     """Everything that is written. The body and its items are gone when this returns: long lists need the memory."""
     parts = parts_of(request)
@@ -95,7 +97,9 @@ async def _prepare(
         correlation_id=trace.correlation_id,
         traceparent=trace.traceparent,
     )
-    outgoing: Sequence[OutboxMessage] = await messages.build(target, submission, share, job_id=job.job_id)
+    outgoing: Sequence[OutboxMessage] = await messages.build(
+        target, submission, share, job_id=job.job_id, expires_seconds=expires_seconds
+    )
     once = None
     if idempotency_key is not None:
         once = IdempotencyKey(
@@ -118,16 +122,32 @@ def idempotency_key_of(request: Request) -> str | None:
     Raises:
         ProblemError: 422, where it is not one of the allowed form.
     """
-    given = set(request.headers.getlist(contract.HEADER_IDEMPOTENCY_KEY))
-    if not given:
-        return None
-    if len(given) > 1:
-        raise _wrong_key("is given twice, with different values")
-    key = given.pop()
-    if not _IDEMPOTENCY_KEY.fullmatch(key):
-        raise _wrong_key("must be 1 to 200 visible ASCII characters")
+    key = _header(request, contract.HEADER_IDEMPOTENCY_KEY)
+    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise _wrong(contract.HEADER_IDEMPOTENCY_KEY, "must be 1 to 200 visible ASCII characters")
     return key
 
 
-def _wrong_key(detail: str) -> ProblemError:
-    return ProblemError(INVALID, errors=[FieldError(pointer=contract.HEADER_IDEMPOTENCY_KEY, detail=detail)])
+def expires_seconds_of(request: Request) -> int | None:
+    """How long the items may wait, if the caller says so.
+
+    Raises:
+        ProblemError: 422, where it is no number of seconds, or too many.
+    """
+    text = _header(request, contract.HEADER_EXPIRES_SECONDS)
+    if text is None:
+        return None
+    if not _WHOLE_SECONDS.fullmatch(text) or int(text) > openapi.EXPIRES_MAX_SECONDS:
+        raise _wrong(contract.HEADER_EXPIRES_SECONDS, f"must be a whole number from 1 to {openapi.EXPIRES_MAX_SECONDS}")
+    return int(text)
+
+
+def _header(request: Request, name: str) -> str | None:
+    given = set(request.headers.getlist(name))
+    if len(given) > 1:
+        raise _wrong(name, "is given twice, with different values")
+    return given.pop() if given else None
+
+
+def _wrong(header: str, detail: str) -> ProblemError:
+    return ProblemError(INVALID, errors=[FieldError(pointer=header, detail=detail)])

@@ -16,14 +16,16 @@ from celery.exceptions import Ignore, Reject, Retry, TaskPredicate
 from sqlalchemy.exc import DBAPIError
 
 from app import contract
+from app.brokers.message_body import Call, keys_of
 from app.brokers.transactional import TransactionalTask
-from app.errors import DependencyAwayError, ItemRefusedError, PoisonError
+from app.errors import DependencyAwayError, ItemRefusedError, JobRevokedError, PoisonError
 from app.failpoints import Failpoint, failpoint
 from app.kinds.evidence import failure_of
 from app.kinds.retries import RELEASE_AGAIN_SECONDS, retry_delay_seconds, wait_out, waits_for_release
 from app.kinds.schedules import Schedule
 from app.settings import load
-from app.storage import failures
+from app.storage import dropped_items, failures
+from app.storage.dropped_items import Outcome
 from app.storage.engine import engine
 from app.storage.failures import TaskFailure
 from app.storage.identifiers import task_uuid, uuid_or_none
@@ -31,6 +33,9 @@ from app.storage.inbox import dedupe_key
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
+
+#: The worker's parent puts it beside a message's headers: the child must record this outcome, and not run the task.
+DROP_AS = "millrace_drop_as"
 
 
 class MillraceTask(TransactionalTask):
@@ -57,11 +62,12 @@ class MillraceTask(TransactionalTask):
         Raises:
             Retry: it failed and comes again.
             PoisonError: it would fail the same way again.
+            Ignore: its job was revoked, or it expired; that is recorded.
         """
         if self.request.called_directly:
             return super().__call__(*args, **kwargs)
         try:
-            result = self.execute(args, kwargs)
+            result = self._execute_or_drop(args, kwargs)
         except ItemRefusedError as error:
             if not waits_for_release(vars(self.request), form_id=self.form_id):
                 raise
@@ -77,8 +83,36 @@ class MillraceTask(TransactionalTask):
         return result
 
     def execute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What one run does; kinds of tasks put their own in its place."""
+        """What one run does; kinds of tasks put their own in its place.
+
+        Raises:
+            JobRevokedError: nothing was done, because the job of this message was revoked.
+        """
         return self.patiently(lambda: self.run(*args, **kwargs))
+
+    def _execute_or_drop(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        outcome = getattr(self.request, DROP_AS, None)
+        if outcome is None:
+            try:
+                return self.execute(args, kwargs)
+            except JobRevokedError:
+                outcome = Outcome.REVOKED
+        raise self._dropped(Outcome(outcome), args, kwargs)
+
+    def _dropped(self, outcome: Outcome, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ignore:
+        """Record the end of this message's items, for the state of its job; the message is acknowledged."""
+        carried = keys_of(vars(self.request), Call(args=list(args), kwargs=kwargs, embed={}))
+        keys = [dedupe_key(self.name, self.scope, key) for key in carried] or [self.dedupe_key]
+        job_id = self.job_id
+
+        def record() -> None:
+            with engine().begin() as connection:
+                if job_id is not None:
+                    dropped_items.record_unexecuted(connection, job_id, keys, outcome)
+
+        self.patiently(record)
+        self.request.update(dropped_as=outcome)  # the worker counts it so
+        return Ignore(f"{outcome}")
 
     @property
     def form_id(self) -> str:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from app import contract
 from app.brokers.message_body import ITEM, ITEM_KEY
 from app.brokers.transactional import in_transaction
-from app.errors import BatchResultError, DependencyAwayError, PoisonError
+from app.errors import BatchResultError, DependencyAwayError, JobRevokedError, PoisonError
 from app.failpoints import Failpoint, failpoint
 from app.kinds.declared import DeclaredTask, poison
 from app.kinds.evidence import failure_of
@@ -99,7 +99,7 @@ class BatchTask(DeclaredTask):
             if len(batch) == 1 and refused:
                 raise refused[0].error
             self.patiently(lambda: self._run(parameter, good, refused, alone=len(batch) == 1))
-        except TaskPredicate:
+        except (TaskPredicate, JobRevokedError):
             raise
         except Exception as error:
             if len(batch) > 1 and not _spares_items(error):
@@ -126,7 +126,7 @@ class BatchTask(DeclaredTask):
         with engine().begin() as connection:
             own = [] if alone else [self._own_key]
             keys = [item.key for item in good]
-            fresh = inbox.remember(connection, [*keys, *own], job_id=self.job_id, attempt=self.attempt)
+            fresh = inbox.enter(connection, [*keys, *own], job_id=self.job_id, attempt=self.attempt)
             if not fresh.issuperset(own):
                 return  # it was executed or split before: what it sent must not be sent again
             if items := [item.item for item in good if item.key in fresh]:
@@ -150,7 +150,7 @@ class BatchTask(DeclaredTask):
     def _split(self, batch: list[Any], *, reason: str) -> None:
         """Send the halves instead, unless the batch was executed or split before."""
         with engine().begin() as connection:
-            if not inbox.remember(connection, [self._own_key], job_id=self.job_id, attempt=self.attempt):
+            if not inbox.enter(connection, [self._own_key], job_id=self.job_id, attempt=self.attempt):
                 return
             middle = (len(batch) + 1) // 2
             with in_transaction(connection):
@@ -169,7 +169,7 @@ class BatchTask(DeclaredTask):
         )
 
     def _own_headers(self) -> dict[str, str]:
-        names = (contract.MESSAGE_SCOPE, contract.MESSAGE_JOB_ID, contract.MESSAGE_FORM)
+        names = (contract.MESSAGE_SCOPE, contract.MESSAGE_JOB_ID, contract.MESSAGE_FORM, "expires")
         return {name: str(value) for name in names if (value := getattr(self.request, name, None))}
 
 

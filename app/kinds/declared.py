@@ -9,6 +9,7 @@ from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
 from typing import Any, ClassVar
+from uuid import UUID
 
 from celery.canvas import Signature
 from kombu.utils.json import dumps, loads
@@ -18,12 +19,13 @@ from sqlalchemy.exc import DataError, DBAPIError
 
 from app import contract
 from app.brokers.transactional import in_transaction
-from app.errors import PoisonError
+from app.errors import JobRevokedError, PoisonError
 from app.kinds.base import MillraceTask
 from app.kinds.items import ItemForm
 from app.kinds.metrics import count_effects
 from app.kinds.transaction import Transaction
 from app.storage import inbox
+from app.storage.availability import is_away
 from app.storage.engine import autocommit, engine
 
 
@@ -145,12 +147,23 @@ class AtLeastOnceTask(DeclaredTask):
     abstract = True
 
     def execute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run, then remember."""
+        """Run, then remember; nothing runs whose job was revoked, as far as PostgreSQL can be asked."""
         arguments = self.decoded(self.arguments(args, kwargs))
+        if self.job_id is not None and self._is_revoked(self.job_id):
+            raise JobRevokedError(f"({self.job_id})")
         result = self.patiently(lambda: self.run(**arguments))
         if self.job_id is not None:
             self.patiently(self._remember)
         return result
+
+    def _is_revoked(self, job_id: UUID) -> bool:
+        try:
+            with autocommit().connect() as connection:
+                return inbox.is_revoked(connection, job_id)
+        except Exception as error:
+            if not is_away(error):
+                raise
+            return False  # at least once: this kind needs nothing of PostgreSQL
 
     def _remember(self) -> None:
         with autocommit().connect() as connection:
@@ -176,7 +189,7 @@ class OnceTask(DeclaredTask):
     def _in_transaction(self, arguments: Mapping[str, Any]) -> Any:
         key = self.dedupe_key
         with engine().begin() as connection:
-            if not inbox.remember(connection, [key], job_id=self.job_id, attempt=self.attempt):
+            if not inbox.enter(connection, [key], job_id=self.job_id, attempt=self.attempt):
                 count_effects(stored=0, duplicate=1)
                 kept = inbox.result_of(connection, key)
                 return None if kept is None else loads(kept)

@@ -21,7 +21,7 @@ from app.kinds import batches, declared
 from app.kinds.declared import DeclaredTask
 from app.storage import outbox
 from app.storage.outbox import OutboxMessage
-from app.storage.tables import inbox
+from app.storage.tables import inbox, job_revocations
 
 VARIABLE = "MILLRACE_TEST_POSTGRESQL"
 
@@ -39,6 +39,7 @@ class TaskRuns:
             connection.exec_driver_sql(statement)
         connection.exec_driver_sql("CREATE SCHEMA IF NOT EXISTS tasks")
         inbox.create(connection)
+        job_revocations.create(connection)
         connection.exec_driver_sql("ALTER TABLE inbox ALTER COLUMN executed_at SET DEFAULT now()")
 
     def run(self, task: DeclaredTask, *args: Any, **kwargs: Any) -> Any:

@@ -2,6 +2,8 @@
 
     claim (commit) -> publish, wait for confirms -> delete what was confirmed, release or quarantine the rest (commit)
 
+What belongs to a revoked job is dropped instead of published.
+
 Lanes share nothing but the database: a queue that is full, missing or without a leader delays no other. A crash before
 the publish leaves leased rows, which come free when the lease ends; a crash after the confirm sends them twice, which
 the inbox absorbs. No order is promised between jobs.
@@ -84,18 +86,27 @@ class Lane:
                 connection, queue=self.queue, most=settings.relay_batch_messages, most_bytes=settings.relay_batch_bytes,
                 lease_seconds=settings.relay_lease_seconds,
             )  # fmt: skip
-        if not messages:
-            return messages
+        self._drop([message for message in messages if message.revoked])
+        if live := [message for message in messages if not message.revoked]:
+            self._publish(live)
+        return messages
+
+    def _publish(self, messages: Sequence[ClaimedMessage]) -> None:
         failpoint(Failpoint.RELAY_AFTER_CLAIM)
         try:
             with CONFIRM_SECONDS.time():
-                result = self._publisher.publish(messages, timeout_seconds=settings.relay_confirm_timeout_seconds)
+                result = self._publisher.publish(messages, timeout_seconds=self._settings.relay_confirm_timeout_seconds)
         except BrokerAwayError as error:
             self._mark(messages, error.result)
             raise
         failpoint(Failpoint.RELAY_AFTER_CONFIRM)
         self._mark(messages, result)
-        return messages
+
+    def _drop(self, messages: Sequence[ClaimedMessage]) -> None:
+        if messages:
+            with self._database.begin() as connection:
+                settlement.drop(connection, messages)
+            log.info("messages_revoked", queue=self.queue, count=len(messages))
 
     def _mark(self, messages: Sequence[ClaimedMessage], result: PublishResult) -> None:
         settled = settlement.settle(messages, result)

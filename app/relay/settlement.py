@@ -1,4 +1,4 @@
-"""What becomes of a published batch: rows are forgotten, released or quarantined, in one transaction."""
+"""What becomes of a claimed batch: rows are forgotten, released, quarantined or dropped, in one transaction."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from sqlalchemy.engine import Connection
 from app import contract
 from app.brokers.message_body import UnreadableBodyError, keys_of, read_call
 from app.relay.publisher import PublishResult
-from app.storage import outbox
+from app.storage import dropped_items, outbox
 from app.storage.dead_letters import DeadLetter, archive
+from app.storage.inbox import dedupe_key
 from app.storage.outbox import ClaimedMessage
 
 
@@ -55,6 +56,22 @@ def write(connection: Connection, messages: Sequence[ClaimedMessage], settlement
         _letter(m, settlement.quarantined[m.message_id]) for m in messages if m.message_id in settlement.quarantined
     ]
     archive(connection, letters)
+
+
+def drop(connection: Connection, messages: Sequence[ClaimedMessage]) -> None:
+    """Forget messages whose jobs were revoked, and record the end of their items, in the caller's transaction."""
+    items = [
+        (message.job_id, dedupe_key(message.task_name, _scope(message), key))
+        for message in messages
+        if message.job_id is not None
+        for key in _keys(message)
+    ]
+    dropped_items.record(connection, items, dropped_items.Outcome.REVOKED)
+    outbox.mark_confirmed(connection, [message.message_id for message in messages])
+
+
+def _scope(message: ClaimedMessage) -> str:
+    return str((message.properties.get("application_headers") or {}).get(contract.MESSAGE_SCOPE) or "")
 
 
 def _letter(message: ClaimedMessage, words: str) -> DeadLetter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,16 +10,19 @@ from enum import StrEnum
 
 
 class JobState(StrEnum):
-    """Where a job is. The last four are final, as long as nobody replays a dead letter."""
+    """Where a job is. From `succeeded` on they are final, as long as nobody replays a dead letter."""
 
     ACCEPTED = "accepted"  # committed; the broker does not have it yet
     QUEUED = "queued"
     RUNNING = "running"  # some items are done
     RETRYING = "retrying"  # something failed and will be tried again
+    REVOKING = "revoking"  # its owner gave it up; of some items nobody has said yet how they ended
     SUCCEEDED = "succeeded"
-    PARTIALLY_FAILED = "partially_failed"  # some items executed, the rest dead or discarded
+    PARTIALLY_FAILED = "partially_failed"  # some items executed, some dead or discarded
     DEAD_LETTERED = "dead_lettered"
     DISCARDED = "discarded"
+    REVOKED = "revoked"  # what was not executed was revoked, and perhaps some of it had expired
+    EXPIRED = "expired"  # what was not executed had expired
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +51,15 @@ class JobRecords:
 
     keys: Sequence[str]
     accepted_at: datetime
+    revoked_at: datetime | None = None
     unpublished_messages: int = 0
     executed_keys: Sequence[str] = ()
     executed_attempts: int = 0
     first_executed_at: datetime | None = None
     last_executed_at: datetime | None = None
+    revoked_keys: Sequence[str] = ()
+    expired_keys: Sequence[str] = ()
+    last_dropped_at: datetime | None = None
     failed_attempts: int = 0
     last_attempt: int = 0
     last_failure: Failure | None = None
@@ -67,6 +75,8 @@ class JobStatus:
     executed: int
     dead_lettered: int
     discarded: int
+    revoked: int
+    expired: int
     waiting: int
     attempts: int
     failed_attempts: int
@@ -79,20 +89,30 @@ def derive(records: JobRecords) -> JobStatus:
     """Work it out. What is executed is executed, whatever else is said of it: a dead letter may have been replayed."""
     everything = set(records.keys)
     executed = everything & set(records.executed_keys)
-    dead = _items_in(records, "dead") - executed
-    discarded = _items_in(records, "discarded") - executed - dead
-    waiting = len(everything) - len(executed) - len(dead) - len(discarded)
+    # The broker itself drops what expires in a queue, into the dead letters; that is no failure of the item.
+    expired_letters = _items_in(records, "dead", expired=True)
+    left = everything - executed
+    dead = left & _items_in(records, "dead")
+    left -= dead
+    discarded = left & _items_in(records, "discarded")
+    left -= discarded
+    revoked = left & set(records.revoked_keys)
+    left -= revoked
+    expired = left & (expired_letters | set(records.expired_keys))
+    waiting = len(left - expired)
+    ended = Counter(executed=len(executed), dead=len(dead), discarded=len(discarded), revoked=len(revoked))
     letters = [letter.failure for letter in records.dead_letters]
     errors = [*letters, *([records.last_failure] if records.last_failure else [])]
     ends = [letter.failure.at for letter in records.dead_letters if letter.state != "replayed"]
-    if records.last_executed_at is not None:
-        ends.append(records.last_executed_at)
+    ends += [at for at in (records.last_executed_at, records.last_dropped_at) if at is not None]
     return JobStatus(
-        state=_state(records, executed=len(executed), dead=len(dead), discarded=len(discarded), waiting=waiting),
+        state=_waiting_state(records, ended) if waiting else _final_state(ended, items=len(everything)),
         items=len(everything),
         executed=len(executed),
         dead_lettered=len(dead),
         discarded=len(discarded),
+        revoked=len(revoked),
+        expired=len(expired),
         waiting=waiting,
         attempts=max(
             records.executed_attempts,
@@ -107,55 +127,31 @@ def derive(records: JobRecords) -> JobStatus:
     )
 
 
-def _items_in(records: JobRecords, state: str) -> set[str]:
+def _items_in(records: JobRecords, state: str, *, expired: bool = False) -> set[str]:
     everything = set(records.keys)
     found: set[str] = set()
     for letter in records.dead_letters:
-        if letter.state == state:
+        if letter.state == state and (state == "discarded" or (letter.failure.reason == "expired") is expired):
             # A message that nobody could read names no items; a job of one item has only one to lose.
             found |= everything if not letter.keys and len(everything) == 1 else set(letter.keys)
     return found & everything
 
 
-def _state(records: JobRecords, *, executed: int, dead: int, discarded: int, waiting: int) -> JobState:
-    if waiting:
-        if records.last_failure is not None or records.dead_letters:
-            return JobState.RETRYING
-        if executed or dead or discarded:
-            return JobState.RUNNING
-        return JobState.ACCEPTED if records.unpublished_messages else JobState.QUEUED
-    if not dead and not discarded:
+def _waiting_state(records: JobRecords, ended: Counter[str]) -> JobState:
+    if records.revoked_at is not None:
+        return JobState.REVOKING
+    if records.last_failure is not None or records.dead_letters:
+        return JobState.RETRYING
+    if ended.total() or records.expired_keys:
+        return JobState.RUNNING
+    return JobState.ACCEPTED if records.unpublished_messages else JobState.QUEUED
+
+
+def _final_state(ended: Counter[str], *, items: int) -> JobState:
+    if ended["executed"] == items:
         return JobState.SUCCEEDED
-    if executed:
-        return JobState.PARTIALLY_FAILED
-    return JobState.DEAD_LETTERED if dead else JobState.DISCARDED
-
-
-# The first messages of a job are made a moment after its id, so the range of ids finds them by the primary key; the
-# outbox has no index on job_id, because no other question needs one.
-JOB = """
-    SELECT j.task_name, j.queue, j.keys, j.accepted_at, done.*, failed.*, last.*,
-        (SELECT count(*) FROM outbox_pending p JOIN outbox o USING (message_id)
-         WHERE p.message_id >= j.job_id AND p.message_id < cast(%(messages_before)s AS uuid) AND o.job_id = j.job_id
-        ) AS unpublished_messages
-    FROM jobs j
-    CROSS JOIN LATERAL (
-        SELECT coalesce(array_agg(k.key), '{}') AS executed_keys, coalesce(max(attempts), 0) AS executed_attempts,
-               min(executed_at) AS first_executed_at, max(executed_at) AS last_executed_at
-        FROM unnest(j.keys) AS k(key) JOIN inbox i ON i.dedupe_key = dedupe_key(j.task_name, j.api_key_id, k.key)
-    ) done
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS failed_attempts, coalesce(max(attempt), 0) AS last_attempt
-        FROM task_failures WHERE job_id = j.job_id
-    ) failed
-    LEFT JOIN LATERAL (
-        SELECT reason, exception_type, exception_message, failed_at
-        FROM task_failures WHERE job_id = j.job_id ORDER BY failed_at DESC LIMIT 1
-    ) last ON true
-    WHERE j.job_id = %(job_id)s AND j.api_key_id = %(api_key_id)s
-"""
-
-DEAD_LETTERS_OF_JOB = """
-    SELECT state, keys, attempts, reason, exception_type, exception_message, died_at
-    FROM dead_letters WHERE job_id = %(job_id)s ORDER BY died_at DESC LIMIT 1000
-"""
+    if ended["dead"] or ended["discarded"]:
+        if ended["executed"]:
+            return JobState.PARTIALLY_FAILED
+        return JobState.DEAD_LETTERED if ended["dead"] else JobState.DISCARDED
+    return JobState.REVOKED if ended["revoked"] else JobState.EXPIRED

@@ -46,6 +46,8 @@ class ClaimedMessage:
     queue: str
     properties: dict[str, Any]
     body: bytes
+    #: Whether its job was revoked: then it must not be sent.
+    revoked: bool = False
 
 
 #: The rest of any statement whose WITH defines `message` (the gateway's accepts the job in the same one).
@@ -112,7 +114,9 @@ _LEASE = text("""
 _IDS = bindparam("ids", type_=ARRAY(PG_UUID(as_uuid=True)))
 # A statement of its own: PostgreSQL needs longer to plan it than to find that nothing waits.
 _BODIES = text("""
-    SELECT message_id, task_id, job_id, task_name, queue, properties, body FROM outbox WHERE message_id = ANY (:ids)
+    SELECT message_id, task_id, job_id, task_name, queue, properties, body,
+           EXISTS (SELECT FROM job_revocations r WHERE r.job_id = o.job_id) AS revoked
+    FROM outbox o WHERE message_id = ANY (:ids)
 """).bindparams(_IDS)
 
 
@@ -134,7 +138,7 @@ _RELEASE = text("UPDATE outbox_pending SET available_at = now() WHERE message_id
 
 
 def mark_confirmed(connection: Connection, message_ids: Sequence[UUID]) -> None:
-    """The broker has these: nothing is left to do for them."""
+    """The broker has these, or must not get them: nothing is left to do for them."""
     connection.execute(_CONFIRMED, {"ids": list(message_ids)})
 
 

@@ -46,6 +46,7 @@ class PartitionedTable:
 
 TABLES = (
     PartitionedTable(name="jobs", key="job_id"),
+    PartitionedTable(name="dropped_items", key="job_id"),
     PartitionedTable(name="outbox", key="message_id"),
     PartitionedTable(name="task_failures", key="failure_id"),
     PartitionedTable(name="events", key="stored_at", by_id=False),

@@ -52,6 +52,7 @@ def run(
     moment = now or datetime.now(UTC)
     keep_days = {
         "jobs": settings.retention_jobs_days,
+        "dropped_items": settings.retention_jobs_days,
         "outbox": settings.retention_outbox_days,
         "task_failures": settings.retention_jobs_days,
         "events": settings.retention_events_days,
@@ -75,6 +76,12 @@ def run(
         before = moment - timedelta(days=settings.retention_inbox_days)
         return StepReport(step="inbox", rows_deleted=_delete(database, "inbox", "executed_at < :before", before))
 
+    def revocations() -> StepReport:
+        before = moment - timedelta(days=settings.retention_jobs_days)
+        return StepReport(
+            step="job_revocations", rows_deleted=_delete(database, "job_revocations", "revoked_at < :before", before)
+        )
+
     def keys() -> StepReport:
         deleted = _delete(database, "idempotency_keys", "expires_at < :before", moment)
         return StepReport(step="idempotency_keys", rows_deleted=deleted)
@@ -84,6 +91,7 @@ def run(
         "drop_partitions": drop,
         "default_partitions": defaults,
         "inbox": inbox,
+        "job_revocations": revocations,
         "idempotency_keys": keys,
     }
     return [_run(database, name, step) for name, step in steps.items()]

@@ -80,6 +80,23 @@ inbox = Table(
     Column("result", Text),  # JSON, where a link, a chain or a chord gets it
 )
 
+#: Jobs that their owner has revoked; and the items that were dropped, for that or because they expired
+#: (`dropped_items.py`).
+job_revocations = Table(
+    "job_revocations",
+    metadata,
+    Column("job_id", Uuid, primary_key=True),
+    _at("revoked_at"),
+)
+dropped_items = Table(
+    "dropped_items",
+    metadata,
+    Column("job_id", Uuid, primary_key=True),
+    Column("dedupe_key", Uuid, primary_key=True),
+    Column("outcome", Text, nullable=False),  # revoked or expired
+    _at("dropped_at"),
+)
+
 #: The effect. No unique key on purpose: a duplicated effect must be visible here, not impossible by construction.
 events = Table(
     "events",

@@ -20,6 +20,9 @@ _started: dict[str, float] = {}
 #: Celery's states of an ended run, in the words of the metrics.
 _OUTCOME_OF_STATE = {"SUCCESS": "succeeded", "FAILURE": "failed", "RETRY": "retried", "IGNORED": "parked"}
 
+#: Nothing that anybody has to look at.
+_AS_ASKED = frozenset({"succeeded", "revoked", "expired"})
+
 
 def _on_start(task_id: str, task: Any, **_: Any) -> None:
     request, queue = task.request, load().worker_queue
@@ -37,7 +40,11 @@ def _on_start(task_id: str, task: Any, **_: Any) -> None:
 
 
 def _on_revoked(request: Any, sender: Any, *, expired: bool = False, **_: Any) -> None:
-    """A canary that was too old to start did wait: left out, the slowest would never be seen."""
+    """Celery itself dropped a message, which belongs to no job.
+
+    A canary that was too old to start did wait: left out, the slowest would never be seen.
+    """
+    count_outcome(sender.name, "expired" if expired else "revoked")
     published_at = getattr(request, contract.MESSAGE_PUBLISHED_AT, None)
     if expired and sender.name == contract.TASK_CANARY and published_at is not None:
         _observe_delay(sender.name, load().worker_queue, published_at)
@@ -50,11 +57,11 @@ def _observe_delay(task_name: str, queue: str, published_at: Any) -> None:
 
 def _on_end(task_id: str, task: Any, state: str | None = None, **_: Any) -> None:
     seconds = time.monotonic() - _started.pop(task_id, time.monotonic())
-    outcome = _OUTCOME_OF_STATE.get(state or "", "rejected")
+    outcome = str(getattr(task.request, "dropped_as", None) or _OUTCOME_OF_STATE.get(state or "", "rejected"))
     RUN_SECONDS.labels(load().worker_queue, task.name).observe(seconds)
     count_outcome(task.name, outcome)
     # Two lines a task cost 20 to 33 % of the throughput (research/load-and-chaos.md): one, and for success at DEBUG.
-    write = log.debug if outcome == "succeeded" else log.warning
+    write = log.debug if outcome in _AS_ASKED else log.warning
     write(f"task_{outcome}", duration_ms=round(seconds * 1000, 1))
     structlog.contextvars.clear_contextvars()
     context.clear()

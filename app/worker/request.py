@@ -1,4 +1,7 @@
-"""What the parent process does when a child dies or overruns: it leaves a record, and a time limit is final."""
+"""What the parent process does when a child dies or overruns: it leaves a record, and a time limit is final.
+
+What Celery would drop goes to a child all the same if it belongs to a job: the child records how its items ended.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,11 @@ from functools import partial
 from typing import Any
 
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+from celery.worker import state
 from celery.worker.request import Request
 
+from app import contract
+from app.kinds.base import DROP_AS
 from app.kinds.evidence import failure_of
 from app.kinds.metrics import count_outcome
 from app.storage.failures import TaskFailure
@@ -20,6 +26,25 @@ class MillraceRequest(Request):
     _overran = False
     _failure: TaskFailure | None = None
     _rejecting = False
+
+    def revoked(self) -> bool:
+        """Whether it is dropped here and now: it expired, or `celery control revoke` named it, and it has no job."""
+        return super().revoked() and DROP_AS not in self.request_dict
+
+    def _announce_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:
+        """Celery acknowledges here. A message of a job comes again if its child was killed, and then goes to another.
+
+        Celery keeps the ids of what expired, too: the operator may replay it, and it must not be dropped then.
+        """
+        if self.request_dict.get(contract.MESSAGE_JOB_ID) is None:
+            super()._announce_revoked(reason, terminated, signum, expired)  # type: ignore[misc]  # not in the stubs
+        elif terminated:
+            self.reject(requeue=True)
+            self._already_revoked = True
+        else:
+            self.request_dict[DROP_AS] = reason
+            if expired:
+                state.revoked.discard(self.id)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
         """A hard time limit rejects to the dead letters at once.

@@ -15,7 +15,9 @@ EXAMPLES = 40
 OPERATIONS = [
     ("POST", "/v1/events"),
     ("POST", "/v1/tasks/ingest_user_event"),
+    ("GET", "/v1/jobs"),
     ("GET", "/v1/jobs/{job_id}"),
+    ("POST", "/v1/jobs/{job_id}/revoke"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import create_model
 
+from app.errors import DeclarationError
+from app.gateway import openapi
 from app.gateway.application import create
 from app.gateway.parts import assemble
+from app.kinds.items import ItemForm
 from app.settings import Settings
+from app.tasks.user_events import ingest_user_event
 
 
 @pytest.fixture
@@ -49,4 +55,15 @@ def test_what_needs_a_key_says_so(document: dict[str, Any]) -> None:
     """Everything but the two probes."""
     secured = {path for path, item in document["paths"].items() for verb in item.values() if verb.get("security")}
 
-    assert secured == {"/v1/events", "/v1/tasks/ingest_user_event", "/v1/jobs/{job_id}", "/metrics"}
+    submitting = {"/v1/events", "/v1/tasks/ingest_user_event"}
+    assert secured == submitting | {"/v1/jobs", "/v1/jobs/{job_id}", "/v1/jobs/{job_id}/revoke", "/metrics"}
+
+
+def test_no_model_takes_the_name_of_an_answer() -> None:
+    """Not even one inside an item: one of the two would be described as the other."""
+    inside = create_model("Counts", many=(int, ...))
+    item = create_model("Report", counts=(inside, ...))
+    declaration = replace(ingest_user_event.declaration, forms={"item": ItemForm(item)})
+
+    with pytest.raises(DeclarationError, match="Counts"):
+        openapi.schemas({"report": declaration})

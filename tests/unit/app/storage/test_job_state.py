@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -18,9 +19,10 @@ def failure(after_seconds: int = 1) -> Failure:
     return Failure(reason="failed", exception_type="ValueError", message="no", at=at)
 
 
-def letter(state: str, *keys: str, after_seconds: int = 5) -> DeadLetterOfJob:
+def letter(state: str, *keys: str, after_seconds: int = 5, reason: str = "failed") -> DeadLetterOfJob:
     """A dead letter that carries these items."""
-    return DeadLetterOfJob(state=state, keys=keys, attempts=6, failure=failure(after_seconds))
+    died = replace(failure(after_seconds), reason=reason)
+    return DeadLetterOfJob(state=state, keys=keys, attempts=6, failure=died)
 
 
 def one(**records: object) -> JobRecords:
@@ -56,6 +58,26 @@ TABLE: list[tuple[JobRecords, JobState]] = [
     (many(executed_keys=[A, B], dead_letters=[letter("discarded", C)]), JobState.PARTIALLY_FAILED),
     (many(dead_letters=[letter("dead", A), letter("discarded", B, C)]), JobState.DEAD_LETTERED),
     (many(dead_letters=[letter("discarded", A, B, C)]), JobState.DISCARDED),
+    (one(revoked_at=NOW, unpublished_messages=1), JobState.REVOKING),
+    (one(revoked_at=NOW, last_failure=failure()), JobState.REVOKING),
+    (many(revoked_at=NOW, executed_keys=[A], revoked_keys=[B]), JobState.REVOKING),
+    (one(revoked_at=NOW, revoked_keys=[A]), JobState.REVOKED),
+    (one(revoked_at=NOW, executed_keys=[A]), JobState.SUCCEEDED),
+    (one(revoked_at=NOW, dead_letters=[letter("dead", A)]), JobState.DEAD_LETTERED),
+    (many(revoked_at=NOW, executed_keys=[A], revoked_keys=[B, C]), JobState.REVOKED),
+    (many(revoked_at=NOW, expired_keys=[A], revoked_keys=[B, C]), JobState.REVOKED),
+    (many(revoked_at=NOW, dead_letters=[letter("dead", A)], revoked_keys=[B, C]), JobState.DEAD_LETTERED),
+    (
+        many(revoked_at=NOW, executed_keys=[A], dead_letters=[letter("dead", B)], revoked_keys=[C]),
+        JobState.PARTIALLY_FAILED,
+    ),
+    (many(expired_keys=[A]), JobState.RUNNING),
+    (one(expired_keys=[A]), JobState.EXPIRED),
+    (many(executed_keys=[A], expired_keys=[B, C]), JobState.EXPIRED),
+    (one(dead_letters=[letter("dead", A, reason="expired")]), JobState.EXPIRED),
+    (one(dead_letters=[letter("dead", reason="expired")]), JobState.EXPIRED),
+    (one(dead_letters=[letter("discarded", A, reason="expired")]), JobState.DISCARDED),
+    (one(dead_letters=[letter("replayed", A, reason="expired")], executed_keys=[A]), JobState.SUCCEEDED),
 ]
 
 
@@ -65,7 +87,8 @@ def test_states(records: JobRecords, state: JobState) -> None:
     status = derive(records)
 
     assert status.state == state
-    assert status.executed + status.dead_lettered + status.discarded + status.waiting == status.items
+    ended = status.executed + status.dead_lettered + status.discarded + status.revoked + status.expired
+    assert ended + status.waiting == status.items
 
 
 def test_a_job_is_finished_with_its_last_item() -> None:
@@ -76,6 +99,8 @@ def test_a_job_is_finished_with_its_last_item() -> None:
     assert derive(many(executed_keys=[A, B, C], **executed)).finished_at == NOW + timedelta(seconds=2)
     dead = derive(many(executed_keys=[A, B], dead_letters=[letter("dead", C, after_seconds=9)], **executed))
     assert dead.finished_at == NOW + timedelta(seconds=9)
+    dropped = derive(many(executed_keys=[A], revoked_keys=[B, C], last_dropped_at=NOW + timedelta(seconds=7)))
+    assert dropped.finished_at == NOW + timedelta(seconds=7)
 
 
 def test_the_newest_error_is_told() -> None:

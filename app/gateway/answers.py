@@ -1,0 +1,105 @@
+"""What the gateway answers, as models: the OpenAPI document's schemas are made of them (`openapi.py`).
+
+The routes write the answers themselves, for speed; the suite `schemathesis` holds each answer to its model.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, WithJsonSchema
+
+from app import contract
+from app.gateway.job_query import LIMIT_MAX
+from app.gateway.problems import ERRORS_MAX
+from app.storage.job_state import JobState
+
+
+class Answer(BaseModel):
+    """Every member is named here."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class Accepted(Answer):
+    """A request that was committed."""
+
+    job_id: UUID
+    status_url: str
+    accepted: Annotated[int, Field(ge=1, le=contract.REQUEST_MAX_ITEMS)]
+
+
+class Counts(Answer):
+    """How the items of a job ended. Each is counted once; `docs/jobs.md` says what the words mean."""
+
+    items: NonNegativeInt
+    executed: NonNegativeInt
+    dead_lettered: NonNegativeInt
+    discarded: NonNegativeInt
+    revoked: NonNegativeInt
+    expired: NonNegativeInt
+    waiting: NonNegativeInt
+
+
+class LastError(Answer):
+    """What went wrong last."""
+
+    reason: str
+    exception_type: str | None
+    message: str | None
+    at: datetime
+
+
+class Job(Answer):
+    """What became of a request."""
+
+    job_id: UUID
+    task: str
+    queue: Annotated[str, WithJsonSchema({"enum": list(contract.queue_names())})]
+    state: JobState
+    counts: Counts
+    attempts: NonNegativeInt
+    failed_attempts: NonNegativeInt
+    accepted_at: datetime
+    revoked_at: datetime | None
+    first_executed_at: datetime | None
+    finished_at: datetime | None
+    last_error: LastError | None
+
+
+class Jobs(Answer):
+    """A page of jobs, newest first."""
+
+    jobs: Annotated[list[Job], Field(max_length=LIMIT_MAX)]
+    next: str | None
+    """The `cursor` of the next page; null: there is none."""
+
+
+class Status(Answer):
+    """It is well."""
+
+    status: Literal["ok"]
+
+
+class ProblemItem(Answer):
+    """What is wrong with which value."""
+
+    pointer: str
+    """A JSON pointer into the body, or the name of a header or parameter."""
+    detail: str
+
+
+class Problem(Answer):
+    """RFC 9457. A member that says nothing is left out."""
+
+    type: str
+    title: str
+    status: Annotated[int, Field(ge=400, le=599)]
+    detail: str = ""
+    instance: str = ""
+    errors: Annotated[list[ProblemItem], Field(max_length=ERRORS_MAX)] = []
+
+
+ANSWERS = (Accepted, Job, Jobs, Status, Problem)

@@ -1,0 +1,9 @@
+"""A planted bug: a key enters the inbox whether its job was revoked or not, so that revoked work is done."""
+
+from __future__ import annotations
+
+from app.__main__ import main
+from app.storage import inbox
+
+inbox.enter = inbox.remember  # type: ignore[assignment]
+main()

@@ -1,0 +1,87 @@
+"""What the worker's parent does with a message that Celery would drop."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from celery.worker import state
+from kombu.message import Message
+
+from app import contract
+from app.brokers.celery_app import celery_app
+from app.kinds.base import DROP_AS
+from app.worker.request import MillraceRequest
+
+PAST = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
+
+
+@pytest.fixture(autouse=True)
+def _forgetful() -> Iterator[None]:
+    """What Celery remembers of one test is none of another's."""
+    state.revoked.clear()
+    yield
+    state.revoked.clear()
+
+
+class Delivery:
+    """A message, and what was said to the broker about it."""
+
+    def __init__(self, **headers: Any) -> None:
+        self.answers: list[str] = []
+        body = json.dumps([[], {}, {}]).encode()
+        task_id = str(uuid4())
+        known = {"task": contract.TASK_CANARY, "id": task_id, "root_id": task_id, "argsrepr": "", "kwargsrepr": ""}
+        message = Message(
+            body, content_type="application/json", content_encoding="utf-8", headers=known | headers,
+            delivery_info={}, properties={},
+        )  # fmt: skip
+        self.request = MillraceRequest(
+            message, app=celery_app, task=celery_app.tasks[contract.TASK_CANARY], hostname="w@h",
+            on_ack=lambda *_: self.answers.append("acknowledged"),
+            on_reject=lambda _log, _errors, requeue: self.answers.append(f"rejected, requeue={requeue}"),
+        )  # fmt: skip
+
+
+def test_what_expired_goes_to_the_child_if_it_has_a_job() -> None:
+    """It records that; Celery acknowledged it, and its job was queued for ever (A17). A replay is not dropped."""
+    delivery = Delivery(**{"expires": PAST, contract.MESSAGE_JOB_ID: str(uuid4())})
+
+    assert not delivery.request.revoked()
+    assert delivery.request.request_dict[DROP_AS] == "expired"
+    assert delivery.answers == []
+    assert delivery.request.id not in state.revoked
+
+
+def test_what_celery_revoked_goes_to_the_child_if_it_has_a_job() -> None:
+    """`celery control revoke` says so as well as the gateway does."""
+    delivery = Delivery(**{contract.MESSAGE_JOB_ID: str(uuid4())})
+    state.revoked.add(delivery.request.id)
+
+    assert not delivery.request.revoked()
+    assert delivery.request.request_dict[DROP_AS] == "revoked"
+    assert delivery.answers == []
+
+
+def test_what_was_terminated_comes_again_if_it_has_a_job() -> None:
+    """Its child was killed in the middle: the next one finds out what to record."""
+    delivery = Delivery(**{contract.MESSAGE_JOB_ID: str(uuid4())})
+
+    delivery.request._announce_revoked("terminated", terminated=True, signum="SIGTERM", expired=False)
+
+    assert delivery.answers == ["rejected, requeue=True"]
+
+
+@pytest.mark.parametrize("headers", [{"expires": PAST}, {}])
+def test_what_has_no_job_is_celerys(headers: dict[str, Any]) -> None:
+    """Acknowledged at once, as ever."""
+    delivery = Delivery(**headers)
+    if not headers:
+        state.revoked.add(delivery.request.id)
+
+    assert delivery.request.revoked()
+    assert delivery.answers == ["acknowledged"]
