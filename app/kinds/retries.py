@@ -29,7 +29,7 @@ def retry_delay_seconds(retries: int, *, base_seconds: float, jitter: Callable[[
 
 
 def wait_out(body: Callable[[], T], *, patience_seconds: float) -> T:
-    """Run `body`; while PostgreSQL is away, wait and run it again. It spends no attempt of the task.
+    """Run `body`; while PostgreSQL or Redis is away, wait and run it again. It spends no attempt of the task.
 
     Raises:
         DependencyAwayError: still away after `patience_seconds`.

@@ -75,6 +75,10 @@ def run(
         before = moment - timedelta(days=settings.retention_inbox_days)
         return StepReport(step="inbox", rows_deleted=_delete(database, "inbox", "executed_at < :before", before))
 
+    def results() -> StepReport:
+        before = moment - timedelta(days=settings.retention_results_days)
+        return StepReport(step="results", rows_deleted=_delete(database, "results", "stored_at < :before", before))
+
     def keys() -> StepReport:
         deleted = _delete(database, "idempotency_keys", "expires_at < :before", moment)
         return StepReport(step="idempotency_keys", rows_deleted=deleted)
@@ -84,6 +88,7 @@ def run(
         "drop_partitions": drop,
         "default_partitions": defaults,
         "inbox": inbox,
+        "results": results,
         "idempotency_keys": keys,
     }
     return [_run(database, name, step) for name, step in steps.items()]

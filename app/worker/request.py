@@ -10,6 +10,7 @@ from celery.worker.request import Request
 
 from app.kinds.evidence import failure_of
 from app.kinds.metrics import count_outcome
+from app.results.reporting import ReportParked
 from app.storage.failures import TaskFailure
 from app.worker.recorder import recorder
 
@@ -42,6 +43,9 @@ class MillraceRequest(Request):
         it is recorded and then rejected.
         """
         error = getattr(exc_info.exception, "exc", exc_info.exception)
+        if isinstance(error, ReportParked):
+            self.acknowledge()
+            return None
         if isinstance(error, TimeLimitExceeded):
             self._overran = True
             return None
