@@ -54,7 +54,7 @@ def wait_out(body: Callable[[], T], *, patience_seconds: float) -> T:
         return waiting(attempt)
     except Exception as error:
         if is_away(error):
-            raise DependencyAwayError(str(error).splitlines()[0]) from error
+            raise DependencyAwayError((str(error) or repr(error)).splitlines()[0]) from error
         raise
 
 

@@ -69,6 +69,18 @@ def test_access_lists_begin_with_nobody(acl: type) -> None:
     assert all(" reset on #" in line for line in users)
 
 
+def test_a_worker_reaches_results_and_nothing_else() -> None:
+    """No key of the limiter's, no channel but a result's, no command that needs no key."""
+    rule = RULES[Role.WORKER].split()
+
+    assert [word for word in rule if word[0] in "~&"] == [
+        "~celery-task-meta-*",
+        "~celery-taskset-meta-*",
+        "&celery-task-meta-*",
+    ]
+    assert not {"+keys", "+scan", "+flushall", "+config", "+eval", "+@all", "+@write"}.intersection(rule)
+
+
 def test_only_who_has_a_password_has_a_user() -> None:
     """A single Redis knows neither replica nor sentinel."""
     acl = users_acl({Role.GATEWAY: "g", Role.PROBE: "p"})
