@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import structlog
 from celery import states
 from celery._state import get_current_task
 from celery.exceptions import Reject
-
-log = structlog.get_logger(__name__)
 
 
 class ReportParked(Reject):
@@ -60,7 +57,7 @@ def _report(request: Any, report: Callable[[], None]) -> None:
     """Report the outcome of a run: in a child of the pool with the patience of the task that runs there.
 
     The parent reports what befell a child (a time limit, a revoke). Its loop may not wait, and an exception there would
-    end the worker: it tries once.
+    end the worker.
     """
     task: Any = get_current_task()
     if request is None:
@@ -68,7 +65,12 @@ def _report(request: Any, report: Callable[[], None]) -> None:
     elif task is not None and task.request.id == request.id:
         task.report(report)
     else:
-        try:
-            report()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the worker goes on
-            log.warning("outcome_not_reported", task_id=request.id, reason=repr(error))
+        in_parent(report)
+
+
+def _now(report: Callable[[], None]) -> None:
+    report()
+
+
+#: Where a process reports that runs no task; a worker's main process has a thread for it (`app.worker.reports`).
+in_parent: Callable[[Callable[[], None]], None] = _now

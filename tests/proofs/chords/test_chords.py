@@ -14,7 +14,6 @@ from tests.harness.stack import Stack
 from tests.harness.waiting import eventually
 
 THOUSAND = range(1000)
-HUNDREDS = range(300)
 TEN = range(10)
 _LEADER = f"/api/queues/{contract.VHOST}/{quote('interactive')}"
 
@@ -55,15 +54,17 @@ def test_a_thousand_while_worker_and_leader_are_killed(cluster: Stack) -> None:
 
 def test_redis_is_killed_in_the_middle(cluster: Stack) -> None:
     """Members whose part finds no Redis wait and park themselves; each has run once when the chord ends."""
-    chords.worker(cluster, MILLRACE_DEPENDENCY_WAIT_SECONDS="1")
+    cluster.remove("worker-interactive")
+    chords.send(cluster, "restart", THOUSAND, how="commit")
+    chords.worker(cluster, wait=False, MILLRACE_DEPENDENCY_WAIT_SECONDS="1")
     worker = cluster.machines["worker-interactive"]
-    chords.send(cluster, "restart", HUNDREDS)
     _under_way(cluster, "restart", 30)
     cluster.machines["redis"].kill()
+    assert len(chords.parts(cluster, "restart")) < len(THOUSAND), "it was over before: this has shown nothing"
     eventually(lambda: "task_parked" in worker.logs(), what="a member parked itself")
     assert chords.ends(cluster, "restart") == []
     cluster.machines["redis"].start_again()
-    _ended(cluster, "restart", HUNDREDS, "plain")
+    _ended(cluster, "restart", THOUSAND, "plain")
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from app.brokers.celery_app import celery_app
 from app.errors import ChordWaitsError
 from app.kinds import base
 from app.kinds.base import MillraceTask
+from app.results import reporting
 from app.results.reporting import PatientReports, ReportParked
 from app.settings import load
 
@@ -123,8 +124,12 @@ def test_what_is_no_json_is_the_tasks_own_failure(request_of_run: Context) -> No
         _done(Backend(EncodeError()), request_of_run)()
 
 
-def test_the_parent_never_waits_and_never_raises() -> None:
-    """Its loop would stop, or its worker end."""
-    backend = Backend(redis.ConnectionError())
+def test_the_parent_reports_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its loop must not wait, and an exception would end its worker."""
+    given: list[Callable[[], None]] = []
+    monkeypatch.setattr(reporting, "in_parent", given.append)
+    backend = Backend()
     _done(backend, Context(MEMBER))()
-    assert backend.asked == ["part SUCCESS"]
+    assert backend.asked == []
+    given[0]()
+    assert backend.asked == ["part SUCCESS", "result SUCCESS"]

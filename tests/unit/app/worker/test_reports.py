@@ -1,0 +1,54 @@
+"""What a worker's main process reports, its thread hands over."""
+
+from __future__ import annotations
+
+from redis import exceptions as redis
+
+from app.results import reporting
+from app.worker.reports import Reports
+from tests.harness.waiting import eventually
+
+
+def test_a_report_is_handed_over_when_the_backend_is_back() -> None:
+    """Later ones wait for it; one that is refused stops nobody."""
+    answers = [redis.ConnectionError("away"), redis.ConnectionError("away"), None]
+    seen: list[str] = []
+
+    def away_at_first() -> None:
+        if (error := answers.pop(0)) is not None:
+            raise error
+        seen.append("first")
+
+    def refused() -> None:
+        raise redis.NoPermissionError("no right")
+
+    reports = Reports()
+    reports.put(away_at_first)
+    reports.put(refused)
+    reports.put(lambda: seen.append("last"))
+    eventually(lambda: seen == ["first", "last"], within=30, what="both were reported", every=0.02)
+    reports.close()
+
+
+def test_more_than_may_wait_are_dropped() -> None:
+    """While the backend is away the loop does not wait, and memory does not grow."""
+
+    def away() -> None:
+        raise redis.TimeoutError("frozen")
+
+    reports = Reports()
+    reports.put(away)
+    for _ in range(2000):
+        reports.put(away)
+    assert reports._waiting.qsize() == 1000  # noqa: SLF001
+
+
+def test_a_worker_takes_what_it_would_report() -> None:
+    """Once connected."""
+    before = reporting.in_parent
+    reports = Reports()
+    try:
+        reports.connect()
+        assert reporting.in_parent == reports.put
+    finally:
+        reporting.in_parent = before
