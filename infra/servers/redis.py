@@ -25,6 +25,10 @@ _BACKEND = (
 )
 #: No keys, no channels, no commands: what is allowed comes after.
 _NOTHING = "resetkeys resetchannels -@all"
+#: The default user is off: nobody can be it, and who has not logged in is refused. But Redis reads its append-only file
+#: as this user, and drops each transaction and each script's effects that it may not execute: a chord's parts were gone
+#: after a restart (8.x; "ACLs rules changed between the moment the transaction was accumulated and the EXEC call").
+_DEFAULT = f"off resetpass {_NOTHING} allkeys +@write +select"
 
 RULES: dict[Role, str] = {
     Role.GATEWAY: f"resetkeys resetchannels {_LIMITS} -@all {_LIMITER}",
@@ -40,7 +44,7 @@ RULES: dict[Role, str] = {
 
 def users_acl(passwords: Mapping[Role, str], rules: Mapping[Role, str] = RULES) -> str:
     """The ACL file of those who have a password. The default user, whom a client without a name would be, is off."""
-    lines = [f"user default off resetpass {_NOTHING}"]
+    lines = [f"user default {_DEFAULT}"]
     lines += [
         f"user {role} reset on {hashes.redis(passwords[role])} {rule}"
         for role, rule in rules.items()

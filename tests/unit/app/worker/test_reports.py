@@ -40,7 +40,7 @@ def test_more_than_may_wait_are_dropped() -> None:
     reports.put(away)
     for _ in range(2000):
         reports.put(away)
-    assert reports._waiting.qsize() == 1000  # noqa: SLF001
+    assert reports._waiting.qsize() in {999, 1000}, "the thread may have taken one"
 
 
 def test_a_worker_takes_what_it_would_report() -> None:
