@@ -38,7 +38,7 @@ class BatchResultError(MillraceError):
 
 
 class ChordHeaderError(MillraceError):
-    """A chord's header takes tasks, chains and chords; make one group of a group in it."""
+    """A chord's header takes tasks, chords, and chains that do not end in a group."""
 
 
 class ChordWaitsError(MillraceError):

@@ -14,6 +14,7 @@ A body that was published and whose worker died before it could say so is publis
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -21,7 +22,7 @@ import structlog
 from celery.backends.redis import RedisBackend, SentinelBackend
 from celery.canvas import maybe_signature
 from celery.exceptions import ChordError
-from celery.result import GroupResult
+from celery.result import GroupResult, ResultSet
 from celery.utils.functional import _regen  # type: ignore[attr-defined]  # not in the stubs
 from kombu.exceptions import OperationalError
 
@@ -57,18 +58,27 @@ class _Count(NamedTuple):
 class ChordEnds(PatientReports):
     """What both ways to Redis have in common."""
 
-    def on_task_call(self, producer: Any, task_id: str) -> dict[str, Any]:
-        """Celery subscribes to the result here, before it publishes; `get` does so as well, when somebody asks.
+    # Celery subscribes to a result before it publishes the task, and for each member of a group that is made or sent;
+    # so publishing would wait for Redis (finding 8). Here that happens when somebody asks.
 
-        So publishing never waits for Redis (finding 8).
-        """
+    def on_task_call(self, producer: Any, task_id: str) -> dict[str, Any]:
+        """Celery's, before a publish."""
         return {}
+
+    def add_pending_result(self, result: Any, weak: bool = False, start_drainer: bool = True) -> Any:
+        """Celery's, whenever something could be done once a result is there."""
+        return result
+
+    def _wait_for_pending(self, result: Any, **options: Any) -> Any:
+        for one in _each(result):
+            super().add_pending_result(one)  # type: ignore[misc]
+        return super()._wait_for_pending(result, **options)  # type: ignore[misc]
 
     def apply_chord(self: Any, header_result_args: Any, body: Any, **options: Any) -> None:
         """Celery's, before the first message of a header leaves.
 
         Raises:
-            ChordHeaderError: the header has a group in it. Celery needs the results of its tasks, which are not kept.
+            ChordHeaderError: a chain in it ends in a group. Celery needs the results of its tasks, which are not kept.
             redis.RedisError: Redis is away. Celery notices it before the last message, when the others have left.
         """
         results = header_result_args[1]
@@ -128,6 +138,15 @@ class ChordEnds(PatientReports):
             self.chord_error_from_stack(body, error)
         except Exception as error:  # noqa: BLE001 - no queue takes it, or it does not take the list of results
             self.chord_error_from_stack(body, ChordError(f"Callback error: {error!r}"))
+
+
+def _each(result: Any) -> Iterator[Any]:
+    """The results of single tasks in a result that may be a group's."""
+    if isinstance(result, ResultSet):
+        for part in result.results or ():
+            yield from _each(part)
+    else:
+        yield result
 
 
 class RedisResults(ChordEnds, RedisBackend):  # type: ignore[misc]  # to mypy Any
