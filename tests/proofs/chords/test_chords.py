@@ -97,6 +97,20 @@ def test_a_member_fails(cluster: Stack) -> None:
     assert cluster.query(dead) == [("failed", "PoisonError")]
 
 
+def test_a_member_that_nobody_could_report(cluster: Stack) -> None:
+    """Members whose task no worker knew are in the dead letters; replayed, they complete their chord."""
+    cluster.ensure("worker-interactive")
+    chords.send(cluster, "replayed", TEN)
+    unknown = "SELECT 1 FROM dead_letters WHERE reason = 'unknown_task' AND state = 'dead'"
+    eventually(lambda: len(cluster.query(unknown)) == len(TEN), what="all are dead")
+    chords.worker(cluster)
+    cluster.operate("dead-letters", "replay", "--reason", "unknown_task", "--include-chords")
+    eventually(lambda: chords.ends(cluster, "replayed"), what="the chord ends")
+    drain(cluster)
+    assert chords.ends(cluster, "replayed") == [("plain", len(TEN), sum(TEN))]
+    assert chords.parts(cluster, "replayed") == list(TEN)
+
+
 def test_inside_a_transaction(cluster: Stack) -> None:
     """A chord leaves with the commit; of a transaction that rolls back nothing leaves."""
     chords.worker(cluster)
