@@ -28,7 +28,7 @@ _NOTHING = "resetkeys resetchannels -@all"
 #: The default user is off: nobody can be it, and who has not logged in is refused. But Redis reads its append-only file
 #: as this user, and drops each transaction and each script's effects that it may not execute: a chord's parts were gone
 #: after a restart (8.x; "ACLs rules changed between the moment the transaction was accumulated and the EXEC call").
-_DEFAULT = f"off resetpass {_NOTHING} allkeys +@write +select"
+_READS_THE_FILE = "allkeys +@write +select"
 
 RULES: dict[Role, str] = {
     Role.GATEWAY: f"resetkeys resetchannels {_LIMITS} -@all {_LIMITER}",
@@ -42,9 +42,14 @@ RULES: dict[Role, str] = {
 }
 
 
-def users_acl(passwords: Mapping[Role, str], rules: Mapping[Role, str] = RULES) -> str:
-    """The ACL file of those who have a password. The default user, whom a client without a name would be, is off."""
-    lines = [f"user default {_DEFAULT}"]
+def users_acl(passwords: Mapping[Role, str]) -> str:
+    """Redis' ACL file of those who have a password."""
+    return acl_file(passwords, RULES, default=f"{_NOTHING} {_READS_THE_FILE}")
+
+
+def acl_file(passwords: Mapping[Role, str], rules: Mapping[Role, str], *, default: str = _NOTHING) -> str:
+    """An ACL file of those who have a password. The default user, whom a client without a name would be, is off."""
+    lines = [f"user default off resetpass {default}"]
     lines += [
         f"user {role} reset on {hashes.redis(passwords[role])} {rule}"
         for role, rule in rules.items()
