@@ -1,7 +1,7 @@
 """Results that last: a row of the table `results` for each task that asks for it.
 
-Not Celery's database backend: it pickles what it stores, so that whoever can write a row runs code where it is read;
-it makes its tables itself; and it has a second pool of connections.
+Not Celery's database backend: it unpickles a row that is no JSON, so that whoever can write one runs code where it is
+read; it makes its tables itself; and it has a second pool of connections.
 """
 
 from __future__ import annotations

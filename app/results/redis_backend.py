@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-import structlog
 from celery.backends.redis import RedisBackend, SentinelBackend
 from celery.canvas import maybe_signature
 from celery.exceptions import ChordError
@@ -29,8 +28,6 @@ from kombu.exceptions import OperationalError
 from app.errors import ChordHeaderError, ChordWaitsError
 from app.failpoints import Failpoint, failpoint
 from app.results.reporting import PatientReports
-
-log = structlog.get_logger(__name__)
 
 #: Longer than a publish may take with its retries (socket time-outs of 10 s). After a crash the chord waits as long.
 CLAIM_SECONDS = 30
