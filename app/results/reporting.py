@@ -8,6 +8,9 @@ from typing import Any
 from celery import states
 from celery._state import get_current_task
 from celery.exceptions import Reject
+from kombu.exceptions import OperationalError
+
+from app.errors import ChordWaitsError
 
 
 class ReportParked(Reject):
@@ -41,6 +44,16 @@ class PatientReports:
         """Celery's: the failure, the chord's part, the rest of the chain, the errbacks."""
         mark = super().mark_as_failure  # type: ignore[misc]
         _report(request, lambda: mark(task_id, exc, *args, request=request, **options))
+
+    def fail_from_current_stack(self, task_id: str, exc: Any = None) -> Any:
+        """Celery's, which a chord calls also when its errback could not be sent: then it shall be sent later.
+
+        Raises:
+            ChordWaitsError: the broker is away.
+        """
+        if isinstance(exc, OperationalError):
+            raise ChordWaitsError(f"({exc})") from exc
+        return super().fail_from_current_stack(task_id, exc=exc)  # type: ignore[misc]
 
     def mark_as_retry(self, task_id: str, exc: Any, *args: Any, request: Any = None, **options: Any) -> None:
         """Celery's."""

@@ -25,7 +25,8 @@ from chord_tasks import tasks
 
 how, name, body, queue, *numbers = sys.argv[1:]
 made = chord(
-    [tasks.part.s(chord=name, number=int(number)).set(queue=queue) for number in numbers],
+    [tasks.overruns.s() if number == "overruns" else tasks.part.s(chord=name, number=int(number)).set(queue=queue)
+     for number in numbers],
     getattr(tasks, body).s(chord=name).on_error(tasks.failed.s(chord=name)),
 )
 if how == "outside":
@@ -57,10 +58,10 @@ def worker(stack: Stack, name: str = "worker-interactive", *, wait: bool = True,
 
 
 def send(
-    stack: Stack, name: str, numbers: range | list[int], *, how: str = "outside", body: str = "end",
+    stack: Stack, name: str, numbers: range | list[Any], *, how: str = "outside", body: str = "end",
     queue: str = "interactive",
 ) -> None:  # fmt: skip
-    """Send a chord of a member for each number: outside of a transaction, inside one (`commit`), or `rollback`."""
+    """Send a chord of a member for each number (or "overruns"): `outside` a transaction, `commit` or `rollback` in one."""
     _run(stack, _SEND, how, name, body, queue, *map(str, numbers))
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
+
 from celery import shared_task
 from sqlalchemy import text
 
@@ -19,6 +22,14 @@ def part(chord: str, number: int, tx: Transaction) -> int:
         raise PoisonError("a member that can never run")
     tx.execute(_PART, {"chord": chord, "number": number})
     return number
+
+
+@at_least_once(soft_time_limit=1, time_limit=2)
+def overruns() -> None:
+    """A member that only the hard limit ends, and the worker's main process reports."""
+    while True:
+        with suppress(Exception):
+            time.sleep(60)
 
 
 @once()

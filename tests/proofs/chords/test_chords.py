@@ -97,6 +97,18 @@ def test_a_member_fails(cluster: Stack) -> None:
     assert cluster.query(dead) == [("failed", "PoisonError")]
 
 
+def test_a_member_overruns(cluster: Stack) -> None:
+    """A member that the hard time limit ends is reported by the worker's main process: the errback runs."""
+    chords.worker(cluster)
+    chords.send(cluster, "overrun", [1, "overruns"])
+    eventually(lambda: chords.ends(cluster, "overrun"), what="the errback ran")
+    drain(cluster)
+    [(what, _, _)] = chords.ends(cluster, "overrun")
+    assert "TimeLimitExceeded" in what
+    dead = "SELECT reason FROM dead_letters WHERE task_name = 'overruns'"
+    assert cluster.query(dead) == [("time_limit",)]
+
+
 def test_a_member_that_nobody_could_report(cluster: Stack) -> None:
     """Members whose task no worker knew are in the dead letters; replayed, they complete their chord."""
     cluster.ensure("worker-interactive")

@@ -124,6 +124,12 @@ def test_what_is_no_json_is_the_tasks_own_failure(request_of_run: Context) -> No
         _done(Backend(EncodeError()), request_of_run)()
 
 
+def test_an_errback_that_could_not_be_sent_is_sent_later() -> None:
+    """Celery takes the broker's absence for the body's failure, and goes on."""
+    with pytest.raises(ChordWaitsError):
+        Backend().fail_from_current_stack("body", exc=OperationalError("no broker"))
+
+
 def test_the_parent_reports_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its loop must not wait, and an exception would end its worker."""
     given: list[Callable[[], None]] = []
