@@ -61,7 +61,7 @@ def send(
     stack: Stack, name: str, numbers: range | list[Any], *, how: str = "outside", body: str = "end",
     queue: str = "interactive",
 ) -> None:  # fmt: skip
-    """Send a chord of a member for each number (or "overruns"): `outside` a transaction, `commit` or `rollback` in one."""
+    """Send a chord of a member for each number: `outside` a transaction, in one (`commit`), or `rollback`."""
     _run(stack, _SEND, how, name, body, queue, *map(str, numbers))
 
 
