@@ -18,7 +18,7 @@ class SettingsError(MillraceError):
 
 
 class DependencyAwayError(MillraceError):
-    """PostgreSQL cannot be reached; nothing was changed, try again when it is back."""
+    """PostgreSQL or Redis cannot be reached; nothing was changed, try again when it is back."""
 
 
 class NotReadyError(MillraceError):
@@ -39,6 +39,14 @@ class DeclarationError(MillraceError):
 
 class BatchResultError(MillraceError):
     """A task in batches hands no result on: a batch may be executed in parts; link to a task that it sends itself."""
+
+
+class ChordHeaderError(MillraceError):
+    """A chord's header takes tasks, chords, and chains that do not end in a group."""
+
+
+class ChordWaitsError(MillraceError):
+    """The body of a chord cannot be sent now; the part that completes it is reported again."""
 
 
 class TaskPackageError(MillraceError):

@@ -21,6 +21,8 @@ class Failpoint(StrEnum):
     WORKER_MIDDLE_OF_BATCH = "worker-middle-of-batch"
     WORKER_AFTER_COMMIT = "worker-after-commit"
     WORKER_AFTER_RETRY_PUBLISH = "worker-after-retry-publish"
+    WORKER_AFTER_CHORD_CLAIM = "worker-after-chord-claim"
+    WORKER_AFTER_CHORD_BODY = "worker-after-chord-body"
     GATEWAY_BEFORE_COMMIT = "gateway-before-commit"
     GATEWAY_AFTER_COMMIT = "gateway-after-commit"
     ARCHIVER_BEFORE_COMMIT = "archiver-before-commit"

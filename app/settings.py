@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     rabbitmq_heartbeat_seconds: int = Field(10, ge=2, description="a half-open connection is noticed in two of these")
     rabbitmq_socket_timeout_seconds: int = Field(10, ge=1, description="bounds each read and write; finding 1")
 
-    # --- Redis (rate limits; everything that uses it can do without)
+    # --- Redis (rate limits, which can do without; results and chords, which wait for it)
     redis_host: str = "redis"
     redis_port: int = contract.PORT_REDIS
     redis_user: str = "gateway"
@@ -81,6 +81,7 @@ class Settings(BaseSettings):
         (), description="hosts, with commas between: these know who is the primary, and redis_host is not asked"
     )
     redis_timeout_seconds: float = Field(0.05, gt=0, description="the limiter fails open, locally, within this time")
+    results_redis_hours: int = Field(24, ge=1, description="how long Redis keeps a result")
 
     # --- Gateway
     gateway_host: str = "0.0.0.0"  # noqa: S104 - inside a container; the network policy decides who reaches it
@@ -157,6 +158,7 @@ class Settings(BaseSettings):
     retention_outbox_days: int = Field(7, ge=1)
     retention_jobs_days: int = Field(30, ge=1)
     retention_events_days: int = Field(90, ge=1)
+    retention_results_days: int = Field(30, ge=1, description="of results that are kept in PostgreSQL")
     retention_inbox_days: int = Field(30, ge=1, description="longer than any message or dead letter can live")
 
     @model_validator(mode="after")

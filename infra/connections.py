@@ -116,8 +116,9 @@ def _of_application(stack: Stack) -> Iterator[Connection]:
         yield Connection(source, pgbouncer, (contract.PORT_POSTGRESQL,), "jobs, outbox, effects")
     for source in (Pods(naming.RELAY), *workers, Pods(naming.ARCHIVER), Pods(naming.BEAT), Pods(naming.FLOWER)):
         yield Connection(source, rabbitmq, (contract.PORT_AMQPS,), "tasks, dead letters, events")
-    for source in (Pods(naming.GATEWAY), *workers):
-        yield Connection(source, redis, redis_ports, "rate limits, results of chords")
+    yield Connection(Pods(naming.GATEWAY), redis, redis_ports, "rate limits")
+    for source in workers:
+        yield Connection(source, redis, redis_ports, "results, parts of chords")
     yield Connection(Pods(naming.MIGRATE), postgresql, (contract.PORT_POSTGRESQL,), "a migration needs one session")
     yield Connection(Pods(naming.RETENTION), postgresql, (contract.PORT_POSTGRESQL,), "partitions, as the owner")
     yield Connection(

@@ -16,6 +16,7 @@ from kombu.pidbox import Mailbox
 from kombu.utils.uuid import uuid
 
 from app import contract
+from app.brokers.result_options import result_options
 from app.brokers.transactional import TransactionalPublishing
 from app.settings import Settings, load
 
@@ -135,9 +136,6 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         "task_acks_on_timeout": False,  # and so is a hard time limit, after the delivery limit
         "task_time_limit": settings.task_time_limit_seconds,
         "task_soft_time_limit": settings.task_soft_time_limit_seconds,
-        "task_ignore_result": True,  # storing costs half the throughput; a lost backend, a success (finding 8)
-        "task_track_started": False,  # state is derived from our own tables
-        "result_chord_retry_interval": 1,
         # --- Worker
         "worker_concurrency": settings.worker_concurrency,
         "worker_prefetch_multiplier": settings.worker_prefetch_multiplier,
@@ -153,6 +151,7 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         "worker_hijack_root_logger": False,
         "enable_utc": True,
         "worker_consumer": "app.worker.consumer:MillraceConsumer",
+        **result_options(settings),
     }
 
 

@@ -90,6 +90,12 @@ class TransactionalTask(Task):  # type: ignore[type-arg]  # only the stubs' Task
 class TransactionalPublishing:
     """The part of the Celery app that diverts `send_task` while `captured()` is active."""
 
+    def producer_or_acquire(self, producer: Any = None) -> Any:
+        """Celery's. A group takes a producer for all its messages, from a broker that may be away."""
+        if _captured.get() is not None and producer is None:
+            return nullcontext()
+        return super().producer_or_acquire(producer)  # type: ignore[misc]
+
     def send_task(self, name: str, *args: Any, **options: Any) -> Any:
         """Publish, or capture."""
         messages = _captured.get()

@@ -1,10 +1,11 @@
-"""The base of every task: failures are recorded before the message dies, an outage of PostgreSQL spends no attempt."""
+"""The base of every task: failures are recorded before the message dies, an outage of a server spends no attempt."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable
+from traceback import format_exc
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -12,7 +13,8 @@ import structlog
 import tenacity
 from celery import Task
 from celery.canvas import Signature
-from celery.exceptions import Ignore, Reject, Retry, TaskPredicate
+from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded, TaskPredicate
+from kombu.exceptions import EncodeError, OperationalError
 from sqlalchemy.exc import DBAPIError
 
 from app import contract
@@ -23,6 +25,7 @@ from app.failpoints import Failpoint, failpoint
 from app.kinds.evidence import failure_of
 from app.kinds.retries import RELEASE_AGAIN_SECONDS, retry_delay_seconds, wait_out, waits_for_release
 from app.kinds.schedules import Schedule
+from app.results.reporting import ReportParked
 from app.settings import load
 from app.storage import dropped_items, failures
 from app.storage.dropped_items import Outcome
@@ -41,8 +44,8 @@ DROP_AS = "millrace_drop_as"
 class MillraceTask(TransactionalTask):
     """The base of every task, of a plain `@app.task` and `@shared_task` too.
 
-    A failure is tried again with growing delays, then dead-lettered with its reason; while PostgreSQL is away nothing
-    fails. To do without: `max_retries=0`, `dont_autoretry_for=(…)`, `acks_late=False`, as Celery calls them.
+    A failure is tried again with growing delays, then dead-lettered with its reason; while PostgreSQL or Redis is away
+    nothing fails. To do without: `max_retries=0`, `dont_autoretry_for=(…)`, `acks_late=False`, as Celery calls them.
     """
 
     Request = "app.worker.request:MillraceRequest"
@@ -156,7 +159,7 @@ class MillraceTask(TransactionalTask):
         return bool((self.request.delivery_info or {}).get("redelivered"))
 
     def patiently(self, body: Callable[[], T]) -> T:
-        """Run `body`, waiting in place while PostgreSQL is away; if that takes long, park the message and stop here.
+        """Run `body`, waiting in place while a server is away; if that takes long, park the message and stop here.
 
         Raises:
             Ignore: parked; the message is acknowledged and its copy comes back after the delay, at the same attempt.
@@ -194,6 +197,29 @@ class MillraceTask(TransactionalTask):
         except Exception as error:
             raise Reject(error, requeue=True) from error
         return Ignore(reason)
+
+    def report(self, hand_over: Callable[[], None]) -> None:
+        """Hand the outcome of this run to the result backend, with the patience that the run itself has.
+
+        Celery takes a success that cannot be stored for a failure (research/celery.md, finding 8): it would be
+        dead-lettered, and the chord that it belongs to never end.
+
+        Raises:
+            ReportParked: parked, as `patiently` parks. A task `once` then hands on what its first run returned.
+            Reject: the broker or the time left did not allow even that, and the message goes back to its queue; or the
+                backend refuses the outcome, and it goes to the dead letters.
+        """
+        try:
+            self.patiently(hand_over)
+        except Ignore as parked:
+            raise ReportParked(str(parked.__cause__)) from parked
+        except (EncodeError, Reject):
+            raise
+        except (OperationalError, SoftTimeLimitExceeded) as error:
+            raise Reject(repr(error), requeue=True) from error
+        except Exception as error:
+            self._record(error, reason="failed", traceback=format_exc())
+            raise Reject(repr(error), requeue=False) from error
 
     def signature_from_request(
         self, request: Any = None, args: Any = None, kwargs: Any = None, queue: str | None = None, **options: Any

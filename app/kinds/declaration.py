@@ -15,9 +15,13 @@ from app.kinds.batches import BatchTask
 from app.kinds.declared import AtLeastOnceTask, Declaration, DeclaredTask, Kind, OnceTask
 from app.kinds.items import ItemForm
 from app.kinds.transaction import Transaction
+from app.results.postgresql_backend import PostgreSQLResults
 
 #: Where the gateway serves a task declared with `http=True`.
 TASKS_PATH = "/v1/tasks/"
+
+#: Where a result may be kept, and its backend, where it is not the app's own.
+_RESULTS: Mapping[str, type[PostgreSQLResults] | None] = {"redis": None, "postgresql": PostgreSQLResults}
 
 Function = Callable[..., Any]
 Decorator = Callable[[Function], DeclaredTask]
@@ -47,6 +51,8 @@ def once(**options: Any) -> Decorator:
         http: serve it at POST /v1/tasks/<name>. One parameter is then a pydantic model.
         path: serve it there as well.
         key: the member of that model that tells one item from another. Left out, every item is a new one.
+        result: where what it returns can be read under the task's id: "redis" for a day, "postgresql" for 30. Left out,
+            nowhere; links, chains and chords get it all the same.
         schema: statements that make what the task needs in PostgreSQL, in the schema `tasks`; `migrate` runs them each
             time, so they say IF NOT EXISTS.
         schedule: when beat sends it: a `Cron` or an `Every`. The function then has no parameter to fill, or one
@@ -86,6 +92,7 @@ def _declare(
     path: str | None = None,
     key: str | None = None,
     schema: str = "",
+    result: str | None = None,
     **celery_options: Any,
 ) -> DeclaredTask:
     name = name or function.__name__
@@ -93,6 +100,7 @@ def _declare(
     try:
         hints = get_type_hints(function)
         _check_parameters(function, celery_options)
+        kept = _kept(kind, result)
         transaction = _transaction(kind, function, hints)
         forms = _forms(kind, hints, key)
         _check_name(name, where)
@@ -110,7 +118,7 @@ def _declare(
         kind=kind, signature=signature.replace(parameters=shown), transaction=transaction, forms=forms, queue=queue,
         list_queue=list_queue or queue, paths=paths, schema=schema, where=where,
     )  # fmt: skip
-    options = {"base": _BASES[kind], "name": name, "declaration": declaration, **celery_options}
+    options = {"base": _BASES[kind], "name": name, "declaration": declaration, **kept, **celery_options}
     made: DeclaredTask = celery_app.task(**options)(_without(function, declaration.signature))
     return made
 
@@ -134,6 +142,20 @@ def _check_parameters(function: Function, options: Mapping[str, Any]) -> None:
             raise DeclarationError(f"the parameter {parameter.name} cannot be given by its name")
     if refused := options.keys() & {"bind", "base"}:
         raise DeclarationError(f"{refused.pop()}= is the kind's own; `celery.current_task` is the running task")
+    if refused := options.keys() & {"ignore_result", "backend"}:
+        raise DeclarationError(f"{refused.pop()}=: say result={' or '.join(map(repr, _RESULTS))}, or nothing")
+
+
+def _kept(kind: Kind, result: str | None) -> dict[str, Any]:
+    """Celery's options for a result."""
+    if result is None:
+        return {"ignore_result": True}
+    if kind is Kind.ONCE_IN_BATCHES:
+        raise DeclarationError("result=: a batch may be executed in parts, so there is no result of it")
+    if result not in _RESULTS:
+        raise DeclarationError(f"result={result!r}: must be one of {', '.join(_RESULTS)}")
+    backend = _RESULTS[result]
+    return {"ignore_result": False} | ({"backend": backend(app=celery_app)} if backend else {})
 
 
 def _check_paths(paths: tuple[str, ...], forms: Mapping[str, ItemForm], where: str) -> None:

@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Any, ClassVar
 from uuid import UUID
 
+from celery.app.task import get_actual_ignore_result  # type: ignore[attr-defined]  # not in the stubs
 from celery.canvas import Signature
 from kombu.utils.json import dumps, loads
 from pydantic import BaseModel
@@ -204,7 +205,8 @@ class OnceTask(DeclaredTask):
     def _result_goes_on(self) -> bool:
         """Whether somebody gets the result: if this message comes again, it must be the same."""
         request = self.request
-        return bool(request.callbacks or request.chain or request.chord or not self.ignore_result)
+        kept = not get_actual_ignore_result(self, request)
+        return bool(request.callbacks or request.chain or request.chord or kept)
 
 
 def poison(error: DBAPIError) -> PoisonError:

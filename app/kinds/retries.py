@@ -35,7 +35,7 @@ def retry_delay_seconds(retries: int, *, base_seconds: float, jitter: Callable[[
 
 
 def wait_out(body: Callable[[], T], *, patience_seconds: float) -> T:
-    """Run `body`; while PostgreSQL is away, wait and run it again. It spends no attempt of the task.
+    """Run `body`; while PostgreSQL or Redis is away, wait and run it again. It spends no attempt of the task.
 
     Raises:
         DependencyAwayError: still away after `patience_seconds`.
@@ -60,7 +60,7 @@ def wait_out(body: Callable[[], T], *, patience_seconds: float) -> T:
         return waiting(attempt)
     except Exception as error:
         if is_away(error):
-            raise DependencyAwayError(str(error).splitlines()[0]) from error
+            raise DependencyAwayError((str(error) or repr(error)).splitlines()[0]) from error
         raise
 
 

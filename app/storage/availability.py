@@ -1,4 +1,4 @@
-"""What an error of PostgreSQL means to whoever met it, told by its SQLSTATE.
+"""What an error of PostgreSQL or Redis means to whoever met it; PostgreSQL's are told by their SQLSTATE.
 
 A task that waits for a server that is away spends no attempt. A task that was refused, or that waited too long for a
 lock, spends one.
@@ -9,7 +9,10 @@ from __future__ import annotations
 from enum import StrEnum
 
 import psycopg
+from redis import exceptions as redis
 from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeoutError
+
+from app.errors import ChordWaitsError
 
 
 class Trouble(StrEnum):
@@ -36,11 +39,27 @@ _TROUBLES: tuple[tuple[str, Trouble, str], ...] = (
     ("57014", Trouble.CONTENDED, "statement time-out: the query is too slow, or waits for a lock, as it may each time"),
 )
 
+#: Of Redis: no connection (also one that is refused for its password, and a server that loads its file), no answer, a
+#: primary that has become a replica or lost its own, no room.
+_REDIS_AWAY = (
+    redis.ConnectionError,
+    redis.TimeoutError,
+    redis.ReadOnlyError,
+    redis.MasterDownError,
+    redis.OutOfMemoryError,
+)
+#: Said by a primary that was cut off from its replicas; redis-py has no class for it.
+_NO_REPLICAS = "NOREPLICAS"
+
 
 def trouble(error: BaseException) -> Trouble:
-    """What an error means; an error of something else than PostgreSQL is refused."""
+    """What an error means; an error of something else than PostgreSQL and Redis is refused."""
     if isinstance(error, PoolTimeoutError):
         return Trouble.AWAY  # all connections of this process are in use
+    if isinstance(error, (*_REDIS_AWAY, ChordWaitsError)):
+        return Trouble.AWAY
+    if isinstance(error, redis.ResponseError):
+        return Trouble.AWAY if str(error).startswith(_NO_REPLICAS) else Trouble.REFUSED
     cause = error.orig if isinstance(error, DBAPIError) else error
     if not isinstance(cause, psycopg.Error):
         return Trouble.REFUSED
@@ -52,7 +71,7 @@ def trouble(error: BaseException) -> Trouble:
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether PostgreSQL cannot be had at all: waiting for it spends no attempt."""
+    """Whether the server cannot be had at all: waiting for it spends no attempt."""
     return trouble(error) is Trouble.AWAY
 
 

@@ -82,6 +82,10 @@ def run(
             step="job_revocations", rows_deleted=_delete(database, "job_revocations", "revoked_at < :before", before)
         )
 
+    def results() -> StepReport:
+        before = moment - timedelta(days=settings.retention_results_days)
+        return StepReport(step="results", rows_deleted=_delete(database, "results", "stored_at < :before", before))
+
     def keys() -> StepReport:
         deleted = _delete(database, "idempotency_keys", "expires_at < :before", moment)
         return StepReport(step="idempotency_keys", rows_deleted=deleted)
@@ -92,6 +96,7 @@ def run(
         "default_partitions": defaults,
         "inbox": inbox,
         "job_revocations": revocations,
+        "results": results,
         "idempotency_keys": keys,
     }
     return [_run(database, name, step) for name, step in steps.items()]

@@ -97,6 +97,16 @@ dropped_items = Table(
     _at("dropped_at"),
 )
 
+#: What tasks returned that asked for it to last (`app.results.postgresql_backend`).
+results = Table(
+    "results",
+    metadata,
+    Column("task_id", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("meta", Text, nullable=False),  # JSON, as Celery writes it
+    _at("stored_at"),
+)
+
 #: The effect. No unique key on purpose: a duplicated effect must be visible here, not impossible by construction.
 events = Table(
     "events",

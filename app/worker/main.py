@@ -19,6 +19,7 @@ from app.storage.engine import engine
 from app.telemetry import heartbeat, logging, metrics
 from app.worker import observation
 from app.worker.recorder import recorder
+from app.worker.reports import reports
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +32,7 @@ def run() -> None:
     _refuse_undeclared_queues()
     _connect_signals(settings)
     observation.connect()
+    reports.connect()
     heartbeat.write(settings.heartbeat_file, "starting")
     initialise([name for name in celery_app.tasks if not name.startswith("celery.")])
     metrics.serve(settings)
@@ -69,6 +71,7 @@ def _connect_signals(settings: Settings) -> None:
 
     def write_records(**_: Any) -> None:
         recorder.close()
+        reports.close()
 
     # Once connected, Celery configures no logging of its own.
     signals.setup_logging.connect(configure_logging, weak=False)

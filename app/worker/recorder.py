@@ -35,12 +35,12 @@ Action = Callable[[], None]
 #: A child is forked just when one was lost, that is, when there is something to record. Resolving a name, a TLS
 #: handshake and an import hold locks of the process, which nobody would ever open in the child. So a fork waits for a
 #: connection that is being made, at most for its time-out.
-_no_fork = threading.Lock()
-os.register_at_fork(before=_no_fork.acquire, after_in_parent=_no_fork.release, after_in_child=_no_fork.release)
+no_fork = threading.Lock()
+os.register_at_fork(before=no_fork.acquire, after_in_parent=no_fork.release, after_in_child=no_fork.release)
 
 
 def _connect(dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
-    with _no_fork:
+    with no_fork:
         return dialect.connect(*arguments, **options)
 
 
@@ -89,7 +89,7 @@ class Recorder:
         return True
 
     def _run(self) -> None:
-        with _no_fork:
+        with no_fork:
             event.listen(engine(), "do_connect", _connect)
         while (waiting := self._waiting.get()) is not None:
             failure, written = waiting

@@ -16,6 +16,7 @@ from app import contract
 from app.kinds.base import DROP_AS
 from app.kinds.evidence import failure_of
 from app.kinds.metrics import count_outcome
+from app.results.reporting import ReportParked
 from app.storage.failures import TaskFailure
 from app.worker.recorder import recorder
 
@@ -67,6 +68,9 @@ class MillraceRequest(Request):
         it is recorded and then rejected.
         """
         error = getattr(exc_info.exception, "exc", exc_info.exception)
+        if isinstance(error, ReportParked):
+            self.acknowledge()
+            return None
         if isinstance(error, TimeLimitExceeded):
             self._overran = True
             return None

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from app import contract
 from app.contract import Role
-from infra.servers.redis import users_acl
+from infra.servers.redis import acl_file
 from infra.servers.redis_conf import tls
 
 #: A primary that says nothing for so long is down. Shorter, and a busy machine makes one primary after the other.
@@ -31,7 +31,7 @@ RULES: dict[Role, str] = {
 
 def sentinel_acl(passwords: Mapping[Role, str]) -> str:
     """The sentinels' ACL file; a role has the same password as on Redis."""
-    return users_acl(passwords, RULES)
+    return acl_file(passwords, RULES)
 
 
 def node_names(replicas: int, headless_service: str, namespace: str) -> tuple[str, ...]:

@@ -43,6 +43,21 @@ async def main():
 
 asyncio.run(main())
 """
+#: A worker's result backend: a result, and a chord of two parts whose body nobody takes.
+_RESULTS = """
+import sys
+from celery.app.task import Context
+from app.brokers.celery_app import celery_app
+
+name, backend = sys.argv[1], celery_app.backend
+backend.store_result(name, 7, "SUCCESS")
+backend.set_chord_size(name, 3)
+for number in (1, 2, 2):
+    part = Context(id=f"{name}-{number}", group=name, group_index=number, chord={})
+    backend.on_chord_part_return(part, "SUCCESS", number)
+parts = backend.client.zcount
+print(backend.get_result(name), parts(backend.get_key_for_group(name, ".j"), "-inf", "+inf"))
+"""
 
 
 class Redis:
@@ -58,7 +73,9 @@ class Redis:
             str(self._server_secrets(folder / "server", authority)): "/run/secrets/millrace",
             str(self._config(folder / "config")): "/etc/millrace",
         }
-        self.gateway_secrets = self._gateway_secrets(folder / "gateway", authority)
+        self._secrets = {
+            role: self._client_secrets(folder / role, authority, role) for role in (Role.GATEWAY, Role.WORKER)
+        }
         files.write(self.ca_file, authority.certificate)
         self.network = self._client.networks.create(f"redis-{random.token_hex(4)}", labels=cleanup.labels())
         self.ports = {
@@ -97,22 +114,34 @@ class Redis:
         files.write(path / "nodes", sentinel.nodes_file(_NODES), files.PUBLIC_FILE)
         return path
 
-    def _gateway_secrets(self, path: Path, authority: certificates.Pair) -> Path:
+    def _client_secrets(self, path: Path, authority: certificates.Pair, role: Role) -> Path:
         files.folder(path)
         files.write(path / "ca.crt", authority.certificate)
-        files.write(path / "redis_password", self.passwords[Role.GATEWAY])
+        files.write(path / "redis_password", self.passwords[role])
         return path
 
     def start_limiter(self) -> None:
         """A gateway's limiter that knows nothing but the sentinels."""
-        self.limiter = self._client.containers.run(
+        self.limiter = self._run(Role.GATEWAY, _LIMITER, detach=True)
+
+    def keep_results(self, name: str) -> str:
+        """A worker stores a result and counts parts of a chord, one of them twice; returns the result and the count."""
+        output: bytes = self._run(Role.WORKER, _RESULTS, name, remove=True)
+        return output.decode().splitlines()[-1]
+
+    def _run(self, role: Role, script: str, *words: str, **options: Any) -> Any:
+        return self._client.containers.run(
             images.reference("APP"),
-            entrypoint=["python", "-c", _LIMITER],
+            entrypoint=["python", "-c", script, *words],
             network=self.network.name,
-            environment={"MILLRACE_REDIS_SENTINELS": ",".join(_NODES), "MILLRACE_REDIS_HOST": "nowhere.invalid"},
-            volumes=[f"{self.gateway_secrets}:/run/secrets/millrace:ro"],
+            environment={
+                "MILLRACE_REDIS_SENTINELS": ",".join(_NODES),
+                "MILLRACE_REDIS_HOST": "nowhere.invalid",
+                "MILLRACE_REDIS_USER": str(role),
+            },
+            volumes=[f"{self._secrets[role]}:/run/secrets/millrace:ro"],
             labels=cleanup.labels(),
-            detach=True,
+            **options,
         )
 
     def counted_by(self) -> str:

@@ -143,6 +143,12 @@ PROOFS = (
         "tasks in an image built on ours: what Celery's users write, outside a transaction and inside one; schedules",
         guards=("app/kinds/", "app/brokers/", "app/beat/", "docs/tasks.md"),
     ),
+    _on_servers(
+        "chords",
+        200,
+        "a chord ends once: a thousand members while worker and leader are killed, Redis restarted; results",
+        guards=("app/results/", "app/kinds/", "app/brokers/", "infra/servers/redis.py", "tests/harness/chord"),
+    ),
     _on_servers("loads", 105, "a load finds its rate in a trial, and ends when it is told to", guards=("loadtests/",)),
     _on_servers("beat", 130, "canaries through outages of broker and workers", guards=("app/beat/", "app/worker/")),
     _on_servers("schemathesis", 40, "the gateway against its own OpenAPI document", guards=("app/gateway/",)),

@@ -26,6 +26,11 @@ SEEN: dict[str, list[str]] = {
     "pydantic": ["Order 7"],
     "a task once in a chain": ["a bill", "billed"],
     "safe default": ["tried"] * 6,
+    "chord": ["[2, 3]"],
+    "a chord of tasks once": ["['a bill', 3]", "billed"],
+    "result": ["[2]"],
+    "a result that lasts": ["['a receipt']", "bought"],
+    "a group with results": ["[2, 3]"],
 }
 
 

@@ -70,6 +70,17 @@ def test_killed_primary(sentinels: Redis) -> None:
     assert sentinels.ask(old, "GET", "millrace:after") == "failover"
 
 
+def test_results_follow_the_primary(sentinels: Redis) -> None:
+    """A worker's results and the parts of chords go to whoever is the primary; a part that comes twice counts once."""
+    assert sentinels.keep_results("before") == "7 2"
+    old = sentinels.primary()
+    old.containers["redis"].kill("SIGKILL")
+    new = sentinels.primary(followers=1)
+    assert sentinels.keep_results("after") == "7 2"
+    assert sentinels.ask(new, "EXISTS", "celery-task-meta-before") == 1
+    old.containers["redis"].start()
+
+
 def test_hand_over_before_a_stop(sentinels: Redis) -> None:
     """What runs before a pod stops makes another one primary first, and does nothing on a replica."""
     old = sentinels.primary()

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from celery import chain, current_app, group, shared_task
+from celery import chain, chord, current_app, group, shared_task
+from celery.result import allow_join_result
 from pydantic import BaseModel
 from sqlalchemy import text
 
@@ -129,6 +130,31 @@ def billed(order_id: str, tx: Transaction) -> str:
     return "a bill"
 
 
+@shared_task(name="acme.kept", ignore_result=False)
+def kept(value: int) -> int:
+    """A plain task whose result is asked for."""
+    return value + 1
+
+
+@once(result="postgresql")
+def receipt(order_id: str, tx: Transaction) -> str:
+    """A task whose result lasts."""
+    tx.execute("INSERT INTO tasks.seen VALUES (:mark, 'bought')", {"mark": order_id})
+    return "a receipt"
+
+
+@shared_task(name="acme.polled")
+def polled(mark: str, task: str, ids: list[str]) -> None:
+    """Wait for results, as a client does."""
+    with allow_join_result():
+        _see(mark, str([current_app.tasks[task].AsyncResult(sent).get(timeout=30) for sent in ids]))
+
+
+def _in_group(mark: str) -> None:
+    sent = group(kept.s(1), kept.s(2)).apply_async()
+    polled.delay(mark, kept.name, [result.id for result in sent.results])
+
+
 def _soon(seconds: float) -> datetime:
     return datetime.now(UTC) + timedelta(seconds=seconds)
 
@@ -152,4 +178,9 @@ FEATURES: dict[str, Callable[[str], Any]] = {
     "pydantic": lambda mark: typed.delay(mark, {"amount": 7}),
     "a task once in a chain": lambda mark: chain(billed.s(mark), tell.s(mark)).delay(),
     "safe default": always_fails.delay,
+    "chord": lambda mark: chord([number.s(1), number.s(2)], tell.s(mark)).delay(),
+    "a chord of tasks once": lambda mark: chord([billed.s(mark), number.s(2)], tell.s(mark)).delay(),
+    "result": lambda mark: polled.delay(mark, kept.name, [kept.delay(1).id]),
+    "a result that lasts": lambda mark: polled.delay(mark, receipt.name, [receipt.delay(mark).id]),
+    "a group with results": _in_group,
 }  # fmt: skip

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, SecretStr, StringConstraints
 from app import contract
 from app.errors import DeclarationError, MillraceError, QueueNotDeclaredError, TaskPackageError
 from app.kinds import JsonObject, JsonText, Transaction, at_least_once, once, once_in_batches, registry
+from app.results.postgresql_backend import PostgreSQLResults
 from app.settings import load
 
 ORDER = UUID("8a316501-e7df-5a55-bdfa-64d1c8570655")
@@ -119,6 +120,9 @@ REFUSED: list[tuple[Callable[..., Any], Callable[..., Any], dict[str, Any], str]
     (once, single, {"name": contract.TASK_CANARY}, "another task is called 'canary' already"),
     (once, positional, {}, "the parameter invoice cannot be given by its name"),
     (once, single, {"bind": True}, "bind= is the kind's own"),
+    (once, single, {"result": "mongodb"}, "result='mongodb': must be one of redis, postgresql"),
+    (once, single, {"ignore_result": False}, "ignore_result=: say result='redis' or 'postgresql', or nothing"),
+    (once_in_batches, many, {"result": "redis"}, "a batch may be executed in parts, so there is no result of it"),
     (at_least_once, plain, {"key": "order_id"}, "a task that may run twice remembers no keys"),
     (once, single, {"path": "v1/orders"}, "path='v1/orders': must begin with /v1/"),
     (once, single, {"path": "/v1/events"}, "/v1/events is served by app.tasks.user_events:ingest_user_event already"),
@@ -139,6 +143,17 @@ def test_what_cannot_work_is_refused(
 
     assert f"test_declaration:{function.__name__}: " in str(raised.value)
     assert why in str(raised.value)
+
+
+def test_a_result_is_kept_where_asked() -> None:
+    """Nowhere, if nothing is said; in the app's backend, which is Redis; or in PostgreSQL."""
+    kept = {result: once(name=f"kept_{result}", result=result)(single) for result in (None, "redis", "postgresql")}
+
+    assert {result: task.ignore_result for result, task in kept.items()} == {
+        None: True, "redis": False, "postgresql": False,
+    }  # fmt: skip
+    assert kept["redis"].backend is kept[None].backend
+    assert isinstance(kept["postgresql"].backend, PostgreSQLResults)
 
 
 @pytest.mark.parametrize("option", ["queue", "list_queue"])

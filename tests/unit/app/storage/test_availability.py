@@ -1,12 +1,14 @@
-"""Which errors of PostgreSQL are waited out, which cost an attempt, and which end a loop."""
+"""Which errors of PostgreSQL and Redis are waited out, which cost an attempt, and which end a loop."""
 
 from __future__ import annotations
 
 import psycopg
 import pytest
 from psycopg import errors
+from redis import exceptions as redis
 from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeoutError
 
+from app.errors import ChordWaitsError
 from app.storage.availability import Trouble, is_away, may_pass, trouble
 
 AWAY: list[Exception] = [
@@ -25,6 +27,14 @@ AWAY: list[Exception] = [
     errors.InvalidPassword(),
     errors.InvalidCatalogName(),
     errors.IoError(),
+    redis.ConnectionError("connection refused"),
+    redis.AuthenticationError("WRONGPASS"),
+    redis.BusyLoadingError(),
+    redis.TimeoutError(),
+    redis.ReadOnlyError(),
+    redis.OutOfMemoryError(),
+    redis.ResponseError("NOREPLICAS Not enough good replicas to write."),
+    ChordWaitsError(),
 ]
 CONTENDED: list[Exception] = [
     errors.QueryCanceled("canceling statement due to statement timeout"),
@@ -33,6 +43,8 @@ CONTENDED: list[Exception] = [
     errors.SerializationFailure(),
 ]
 REFUSED: list[Exception] = [
+    redis.NoPermissionError(),
+    redis.ResponseError("WRONGTYPE"),
     errors.ProgramLimitExceeded(),
     errors.StatementTooComplex(),
     errors.OutOfMemory(),

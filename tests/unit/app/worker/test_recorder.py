@@ -215,11 +215,11 @@ def test_what_the_consumer_rejects_is_recorded_first(events: list[Any], database
 
 def test_no_child_is_forked_while_a_connection_is_made() -> None:
     """A10: the child would inherit the locks of a thread that it does not have; afterwards both go on."""
-    dialect = SimpleNamespace(connect=lambda *_, **__: module._no_fork.locked())
+    dialect = SimpleNamespace(connect=lambda *_, **__: module.no_fork.locked())
     assert module._connect(dialect, None, (), {})
 
     child = os.fork()
     if child == 0:
-        os._exit(int(module._no_fork.locked()))
+        os._exit(int(module.no_fork.locked()))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert not module._no_fork.locked()
+    assert not module.no_fork.locked()

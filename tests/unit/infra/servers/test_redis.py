@@ -59,14 +59,29 @@ def test_numbers_without_a_majority_are_refused(replicas: int) -> None:
         sentinel.sentinel_conf(sentinel.node_names(replicas, "redis-nodes", "millrace-data"))
 
 
-@pytest.mark.parametrize("acl", [users_acl, sentinel.sentinel_acl])
-def test_access_lists_begin_with_nobody(acl: type) -> None:
-    """The default user is off, no password stands there in plain, every user begins with no rights."""
+@pytest.mark.parametrize(("acl", "reads"), [(users_acl, " allkeys +@write +select"), (sentinel.sentinel_acl, "")])
+def test_access_lists_begin_with_nobody(acl: type, reads: str) -> None:
+    """The default user is off, no password stands there in plain, every user begins with no rights.
+
+    Redis reads its append-only file as the default user: it may write, although nobody can be it.
+    """
     first, *users = acl(PASSWORDS).splitlines()
 
-    assert first == "user default off resetpass resetkeys resetchannels -@all"
+    assert first == "user default off resetpass resetkeys resetchannels -@all" + reads
     assert not [word for word in PASSWORDS.values() if word in "".join(users)]
     assert all(" reset on #" in line for line in users)
+
+
+def test_a_worker_reaches_results_and_nothing_else() -> None:
+    """No key of the limiter's, no channel but a result's, no command that needs no key."""
+    rule = RULES[Role.WORKER].split()
+
+    assert [word for word in rule if word[0] in "~&"] == [
+        "~celery-task-meta-*",
+        "~celery-taskset-meta-*",
+        "&celery-task-meta-*",
+    ]
+    assert not {"+keys", "+scan", "+flushall", "+config", "+eval", "+@all", "+@write"}.intersection(rule)
 
 
 def test_only_who_has_a_password_has_a_user() -> None:

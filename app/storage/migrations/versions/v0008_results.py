@@ -1,0 +1,29 @@
+"""A table for the results that last."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+# `meta` is JSON as Celery writes it, in text: jsonb refuses a NUL in a string.
+_RESULTS = """
+CREATE TABLE results (
+    task_id text PRIMARY KEY, state text NOT NULL, meta text NOT NULL, stored_at timestamptz NOT NULL DEFAULT now()
+);
+GRANT SELECT, INSERT, UPDATE, DELETE ON results TO worker;
+GRANT SELECT ON results TO gateway, operator, auditor;
+"""
+
+
+def upgrade() -> None:
+    """Create it."""
+    op.execute(_RESULTS)
+
+
+def downgrade() -> None:
+    """The results go with it."""
+    op.execute("DROP TABLE results")

@@ -1,0 +1,141 @@
+"""What becomes of an outcome that cannot be reported, in a child of the pool and in its parent."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from celery._state import _task_stack
+from celery.app.task import Context
+from celery.exceptions import Reject, SoftTimeLimitExceeded
+from kombu.exceptions import EncodeError, OperationalError
+from redis import exceptions as redis
+
+from app.brokers.celery_app import celery_app
+from app.errors import ChordWaitsError
+from app.kinds import base
+from app.kinds.base import MillraceTask
+from app.results import reporting
+from app.results.reporting import PatientReports, ReportParked
+from app.settings import load
+
+MEMBER: dict[str, Any] = {"id": "member-7", "group": "chord-1", "group_index": 0, "chord": {"task": "body"}}
+
+
+class Backend(PatientReports):
+    """What a backend is asked, in order; it answers with an error."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.asked: list[str] = []
+        self._error = error
+
+    def on_chord_part_return(self, _request: Any, state: str, _result: Any) -> None:
+        """A part."""
+        self.asked.append(f"part {state}")
+        if self._error is not None:
+            raise self._error
+
+    def store_result(self, _task_id: str, _result: Any, state: str, **_: Any) -> None:
+        """A result."""
+        self.asked.append(f"result {state}")
+
+
+def _nothing() -> None:
+    pass
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The failures that were recorded; nothing waits in place."""
+    failures: list[Any] = []
+    monkeypatch.setattr(base, "record_quietly", failures.extend)
+    monkeypatch.setattr(base, "load", lambda: load().model_copy(update={"dependency_wait_seconds": 0.0}))
+    return failures
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The options of what is sent instead."""
+    messages: list[dict[str, Any]] = []
+    monkeypatch.setattr(
+        celery_app, "send_task", lambda _name, _args=None, _kwargs=None, **options: messages.append(options)
+    )
+    return messages
+
+
+@pytest.fixture
+def request_of_run() -> Iterator[Context]:
+    """The request of a member that runs in this process."""
+    made = celery_app.task(base=MillraceTask, name="tests.member", shared=False)(_nothing)
+    made.push_request(
+        **MEMBER, args=[], kwargs={}, retries=1, called_directly=False, is_eager=False, hostname="w@h", headers={}
+    )
+    _task_stack.push(made)
+    yield made.request
+    _task_stack.pop()
+    made.pop_request()
+    celery_app.tasks.pop("tests.member")
+
+
+def _done(backend: Backend, request: Any) -> Callable[[], None]:
+    return lambda: backend.mark_as_done("member-7", 1, request, store_result=True)
+
+
+def test_the_part_comes_before_the_result(request_of_run: Context) -> None:
+    """A parent that finds a stored success acknowledges the message of a lost child."""
+    backend = Backend()
+    _done(backend, request_of_run)()
+    assert backend.asked == ["part SUCCESS", "result SUCCESS"]
+
+
+@pytest.mark.usefixtures("recorded")
+@pytest.mark.parametrize("error", [redis.ConnectionError(), redis.TimeoutError(), ChordWaitsError()])
+def test_what_passes_is_parked(sent: list[dict[str, Any]], request_of_run: Context, error: Exception) -> None:
+    """The message comes back at the same attempt, still a member of its chord, and this one is acknowledged."""
+    with pytest.raises(ReportParked) as parked:
+        _done(Backend(error), request_of_run)()
+    [copy] = sent
+    assert (copy["retries"], copy["group_id"], copy["chord"]) == (1, "chord-1", {"task": "body"})
+    assert isinstance(pickle.loads(pickle.dumps(parked.value)), ReportParked), "the parent gets it from the child"  # noqa: S301
+
+
+@pytest.mark.parametrize("error", [OperationalError(), SoftTimeLimitExceeded()])
+def test_what_leaves_no_time_goes_back(recorded: list[Any], request_of_run: Context, error: Exception) -> None:
+    """To its queue, and is no failure."""
+    with pytest.raises(Reject) as rejected:
+        _done(Backend(error), request_of_run)()
+    assert rejected.value.requeue
+    assert recorded == []
+
+
+def test_what_is_refused_dies_with_its_reason(recorded: list[Any], request_of_run: Context) -> None:
+    """A success that cannot be reported is never one that was; its dead letter says why."""
+    with pytest.raises(Reject) as rejected:
+        _done(Backend(redis.NoPermissionError("no right to this key")), request_of_run)()
+    assert not rejected.value.requeue
+    assert [failure.exception_message for failure in recorded] == ["no right to this key"]
+
+
+def test_what_is_no_json_is_the_tasks_own_failure(request_of_run: Context) -> None:
+    """Celery knows what to do with it."""
+    with pytest.raises(EncodeError):
+        _done(Backend(EncodeError()), request_of_run)()
+
+
+def test_an_errback_that_could_not_be_sent_is_sent_later() -> None:
+    """Celery takes the broker's absence for the body's failure, and goes on."""
+    with pytest.raises(ChordWaitsError):
+        Backend().fail_from_current_stack("body", exc=OperationalError("no broker"))
+
+
+def test_the_parent_reports_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its loop must not wait, and an exception would end its worker."""
+    given: list[Callable[[], None]] = []
+    monkeypatch.setattr(reporting, "in_parent", given.append)
+    backend = Backend()
+    _done(backend, Context(MEMBER))()
+    assert backend.asked == []
+    given[0]()
+    assert backend.asked == ["part SUCCESS", "result SUCCESS"]
