@@ -41,6 +41,8 @@ class Queue:
     #: innocents in a rolling restart (research/celery.md 1.2).
     delivery_limit: int = 20
     max_length_bytes: int = 1024 * 1024 * 1024
+    #: Services that are not ours and may publish to it.
+    producers: tuple[str, ...] = ()
     #: As `infra.settings.workloads.Pool` reads it, which validates it.
     pool: Mapping[str, Any] = field(default_factory=dict)
 
@@ -87,11 +89,11 @@ def _queue(path: Path, name: str, entries: Any) -> Queue:
         raise QueuesFileError(f"{where} {unknown[0]}: nobody reads this entry; known are {', '.join(sorted(known))}")
     kinds: dict[str, tuple[type, ...]] = {
         "purpose": (str,), "starts_within_seconds": (int, float), "delivery_limit": (int,), "max_length_bytes": (int,),
-        "pool": (dict,),
+        "producers": (list,), "pool": (dict,),
     }  # fmt: skip
     for entry, value in entries.items():
         wrong = not isinstance(value, kinds[entry]) or isinstance(value, bool)
-        if wrong or (not isinstance(value, str | dict) and value <= 0) or (entry == "purpose" and not value.strip()):
+        if wrong or (isinstance(value, int | float) and value <= 0) or (entry == "purpose" and not value.strip()):
             raise QueuesFileError(f"{where} {entry}: {value!r} is not a {_KIND_IN_WORDS[kinds[entry][-1]]}")
     objective = entries.get("starts_within_seconds")
     if objective is not None and objective not in START_DELAY_EDGES_SECONDS:
@@ -99,10 +101,15 @@ def _queue(path: Path, name: str, entries: Any) -> Queue:
         raise QueuesFileError(f"{where} starts_within_seconds: {objective!r} is not one of {edges}")
     if "purpose" not in entries:
         raise QueuesFileError(f"{where} purpose: is missing; say what the queue is for")
-    return Queue(name=name, **entries)
+    for producer in (named := entries.get("producers", [])):
+        if not isinstance(producer, str) or not _QUEUE_NAME.fullmatch(producer):
+            raise QueuesFileError(f"{where} producers: {producer!r} is not a name of the form that queues have")
+    return Queue(name=name, **(entries | {"producers": tuple(named)}))
 
 
-_KIND_IN_WORDS = {str: "text", int: "whole number above 0", float: "number above 0", dict: "table"}
+_KIND_IN_WORDS = {
+    str: "text", int: "whole number above 0", float: "number above 0", dict: "table", list: "list of names",
+}  # fmt: skip
 
 #: One vhost an environment: the names of Celery's delay ladder are fixed within a vhost.
 VHOST = "millrace"
@@ -156,6 +163,11 @@ class Role(StrEnum):
     REPLICA = "replica"  # Redis: follows the primary
     SENTINEL = "sentinel"  # Redis: watches, and makes another one primary
     PROBE = "probe"  # Redis: asks whether it is well
+
+
+def producer_user(name: str) -> str:
+    """RabbitMQ's user of a producer that `queues.toml` names."""
+    return f"producer-{name}"
 
 
 POSTGRESQL_DATABASE = "millrace"

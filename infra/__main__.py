@@ -25,7 +25,7 @@ stack = load.from_pulumi()
 namespaces = Namespaces(stack)
 policies = NetworkPolicies(stack, after=[namespaces])
 certificates = Certificates(stack, after=[namespaces])
-passwords = Passwords(stack, after=[namespaces])
+passwords = Passwords(stack, stack.outsiders, after=[namespaces])
 queues = Queues(stack, after=[namespaces])
 ground = [policies, certificates, passwords, queues]
 

@@ -139,6 +139,9 @@ def _of_broker(stack: Stack) -> Iterator[Connection]:
     if any(isinstance(pool.scaling, KedaQueue) for pool in stack.workloads.pools):
         keda = Neighbour("KEDA", stack.cluster.keda_namespace or "", tuple(sorted(stack.cluster.keda_labels.items())))
         yield Connection(keda, rabbitmq, (contract.PORT_RABBITMQ_MANAGEMENT,), "lengths of queues")
+    for name, producer in stack.producers.items():
+        service = Neighbour(contract.producer_user(name), producer.namespace, tuple(sorted(producer.labels.items())))
+        yield Connection(service, rabbitmq, (contract.PORT_AMQPS,), "publishes to its queues")
 
 
 def _of_data(stack: Stack) -> Iterator[Connection]:

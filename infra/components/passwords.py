@@ -13,6 +13,7 @@ from app.contract import Role
 from infra import naming
 from infra.components.component import Component
 from infra.components.files import content_hash
+from infra.servers.rabbitmq.outsiders import Outsider
 from infra.settings.stack import Stack
 
 #: 43 letters and digits are 256 bits; no signs, because a password travels in URLs and in configuration files.
@@ -57,43 +58,53 @@ APPLICATION = (
 class Passwords(Component):
     """The values, as secret outputs; and for each role of the application a Secret of one file a server."""
 
-    def __init__(self, stack: Stack, *, after: Sequence[pulumi.Resource]) -> None:
-        """Generate them all."""
+    def __init__(self, stack: Stack, outsiders: Sequence[Outsider], *, after: Sequence[pulumi.Resource]) -> None:
+        """Generate them all, those of programs that are not ours included."""
         super().__init__("passwords", stack, after=after)
+        self._outsiders = tuple(outsiders)
+        self._servers: dict[str, tuple[str, ...]] = {
+            **{str(role): servers for role, servers in SERVERS.items()},
+            **{outsider.user: ("rabbitmq",) for outsider in outsiders},
+        }
         self._values = {
-            naming.password(role, server): self._generate(naming.password(role, server))
-            for role, servers in SERVERS.items()
+            naming.password(user, server): self._generate(naming.password(user, server))
+            for user, servers in self._servers.items()
             for server in servers
         }
-        for role in APPLICATION:
-            self._secret(role)
+        for user in (*APPLICATION, *(outsider.user for outsider in outsiders)):
+            self._secret(user)
         self.register_outputs({})
 
-    def of(self, role: Role, server: str) -> pulumi.Output[str]:
-        """The password of a role on a server."""
-        return self._values[naming.password(role, server)]
+    def of(self, user: str, server: str) -> pulumi.Output[str]:
+        """The password of a role, or of an outsider, on a server."""
+        return self._values[naming.password(user, server)]
 
-    def hash_of(self, role: Role) -> pulumi.Output[str]:
-        """Another text whenever a password of the role is another; says nothing of any."""
-        return content_hash({server: self.of(role, server) for server in SERVERS[role]})
+    def hash_of(self, user: str) -> pulumi.Output[str]:
+        """Another text whenever a password of the user is another; says nothing of any."""
+        return content_hash({server: self.of(user, server) for server in self._servers[user]})
 
     def all_of(self, server: str) -> pulumi.Output[Mapping[Role, str]]:
         """Every role's password on a server: what its list of users is made from."""
         values = {str(role): self.of(role, server) for role, servers in SERVERS.items() if server in servers}
         return pulumi.Output.all(**values).apply(lambda found: {Role(role): value for role, value in found.items()})
 
+    def of_outsiders(self) -> pulumi.Output[Mapping[Outsider, str]]:
+        """The password of each program that is not ours, on RabbitMQ."""
+        values = [self.of(outsider.user, "rabbitmq") for outsider in self._outsiders]
+        return pulumi.Output.all(*values).apply(lambda found: dict(zip(self._outsiders, found, strict=True)))
+
     def generate(self, name: str) -> pulumi.Output[str]:
         """One more secret value that belongs to no role, such as a cluster's cookie."""
         return self._generate(name)
 
-    def _secret(self, role: Role) -> None:
-        name = naming.passwords_secret(role)
+    def _secret(self, user: str) -> None:
+        name = naming.passwords_secret(user)
         core.Secret(
             name,
             metadata=meta.ObjectMetaArgs(
-                name=name, namespace=naming.NAMESPACE_APP, labels=naming.labels(role, self.stack.environment)
+                name=name, namespace=naming.NAMESPACE_APP, labels=naming.labels(user, self.stack.environment)
             ),
-            string_data={f"{server}_password": self.of(role, server) for server in SERVERS[role]},
+            string_data={f"{server}_password": self.of(user, server) for server in self._servers[user]},
             opts=self.child(),
         )
 

@@ -57,8 +57,12 @@ class RabbitMQ(Component):
             **config(self.cluster),
             definitions.VHOST_FILE: definitions.vhost_file(stack.queues, self.cluster.consumer_timeout_seconds),
         }
-        users_of = passwords.all_of("rabbitmq")
-        users = {definitions.USERS_FILE: users_of.apply(lambda found: definitions.users_file(found, stack.queues))}
+        everyone = pulumi.Output.all(passwords.all_of("rabbitmq"), passwords.of_outsiders())
+        users = {
+            definitions.USERS_FILE: everyone.apply(
+                lambda known: definitions.users_file(known[0], stack.queues, known[1])
+            )
+        }
         config_map = files.config_map(self, naming.RABBITMQ, settings)
         secret = files.secret(
             self, naming.RABBITMQ, "rabbitmq-secrets", {**users, "erlang_cookie": passwords.generate("erlang-cookie")}
