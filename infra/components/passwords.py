@@ -61,7 +61,6 @@ class Passwords(Component):
     def __init__(self, stack: Stack, outsiders: Sequence[Outsider], *, after: Sequence[pulumi.Resource]) -> None:
         """Generate them all, those of programs that are not ours included."""
         super().__init__("passwords", stack, after=after)
-        self._outsiders = tuple(outsiders)
         self._servers: dict[str, tuple[str, ...]] = {
             **{str(role): servers for role, servers in SERVERS.items()},
             **{outsider.user: ("rabbitmq",) for outsider in outsiders},
@@ -88,10 +87,9 @@ class Passwords(Component):
         values = {str(role): self.of(role, server) for role, servers in SERVERS.items() if server in servers}
         return pulumi.Output.all(**values).apply(lambda found: {Role(role): value for role, value in found.items()})
 
-    def of_outsiders(self) -> pulumi.Output[Mapping[Outsider, str]]:
-        """The password of each program that is not ours, on RabbitMQ."""
-        values = [self.of(outsider.user, "rabbitmq") for outsider in self._outsiders]
-        return pulumi.Output.all(*values).apply(lambda found: dict(zip(self._outsiders, found, strict=True)))
+    def of_outsiders(self, outsiders: Sequence[Outsider]) -> pulumi.Output[Sequence[str]]:
+        """The passwords of these on RabbitMQ, in their order."""
+        return pulumi.Output.all(*(self.of(outsider.user, "rabbitmq") for outsider in outsiders))
 
     def generate(self, name: str) -> pulumi.Output[str]:
         """One more secret value that belongs to no role, such as a cluster's cookie."""

@@ -143,6 +143,12 @@ PROOFS = (
         "tasks in an image built on ours: what Celery's users write, outside a transaction and inside one",
         guards=("app/kinds/", "app/brokers/", "docs/tasks.md"),
     ),
+    _on_servers(
+        "producers",
+        60,
+        "docs/producers.md as it stands: plain Celery of another service sends our tasks, and can do nothing else",
+        guards=("app/brokers/", "infra/servers/rabbitmq/", "docs/producers.md"),
+    ),
     _on_servers("loads", 105, "a load finds its rate in a trial, and ends when it is told to", guards=("loadtests/",)),
     _on_servers("beat", 130, "canaries through outages of broker and workers", guards=("app/beat/", "app/worker/")),
     _on_servers("schemathesis", 40, "the gateway against its own OpenAPI document", guards=("app/gateway/",)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -138,17 +139,19 @@ def test_the_page_as_it_stands(stack: Stack, shell: Callable[[str], str], python
 
 def test_what_cannot_be_routed_raises(stack: Stack, python: Callable[[str], str]) -> None:
     """A queue that is not the producer's, and its own when it is not there."""
-    attempt = "try: {}\nexcept Exception as error: print(type(error).__name__, error.code)"
+    attempt = "try: {}\nexcept Exception as error: print(type(error).__name__, error)"
     elsewhere = (
         f'billing.app.send_task("send_invoice", [{_invoice(str(uuid4()))}], exchange="tasks", routing_key="bulk")'
     )
     own = f'billing.send("send_invoice", {_invoice(str(uuid4()))})'
-    assert python(attempt.format(elsewhere)) == "AccessRefused 403"
+    refused = python(attempt.format(elsewhere))
+    assert "AccessRefused" in refused, refused
+    assert "write access to topic" in refused, refused
     with channel(stack) as opened:
         opened.queue_unbind("interactive", "tasks", routing_key="interactive")
         opened.queue_unbind("interactive", "tasks", routing_key="#.interactive")
     try:
-        assert python(attempt.format(own)) == "ChannelError 312"
+        assert "NO_ROUTE" in python(attempt.format(own))
     finally:
         stack.run("topology")
 
@@ -165,7 +168,7 @@ REFUSED: dict[str, Callable[[Any], object]] = {
     "publish to its own queue past the exchange": lambda it: _say(it, "", "interactive"),
     "publish a dead letter": lambda it: _say(it, "tasks.dead", "interactive.dead"),
     "delay to another queue": lambda it: _say(it, "celery_delayed_27", f"{ONE_SECOND}.bulk"),
-    "delay to another queue by a longer key": lambda it: _say(it, "celery_delayed_27", f"{ONE_SECOND}.interactive.bulk"),
+    "delay to a longer key": lambda it: _say(it, "celery_delayed_27", f"{ONE_SECOND}.interactive.bulk"),
     "delay by a step of the ladder": lambda it: _say(it, "celery_delayed_0", f"{ONE_SECOND}.interactive"),
     "delay out of the ladder": lambda it: _say(it, "celery_delayed_delivery", "interactive"),
     "publish a copy": lambda it: _say(it, "tasks", "interactive", application_headers={"CC": ["bulk"]}),
@@ -200,7 +203,8 @@ def test_a_producer_reads_nothing_over_http(stack: Stack) -> None:
     for user in (BILLING, REPORTS):
         asked = httpx.get(
             f"https://localhost:{stack.port(stack.nodes[0], contract.PORT_RABBITMQ_MANAGEMENT)}/api/queues",
-            auth=(user, stack.password(user, "rabbitmq")), verify=str(stack.ca_file), trust_env=False,
+            auth=(user, stack.password(user, "rabbitmq")), trust_env=False,
+            verify=ssl.create_default_context(cafile=str(stack.ca_file)),
         )  # fmt: skip
         assert asked.status_code == httpx.codes.UNAUTHORIZED
     with pytest.raises(AMQPError), channel(stack, REPORTS, password=stack.password(BILLING, "rabbitmq")):
