@@ -46,6 +46,11 @@ class Queue:
     #: As `infra.settings.workloads.Pool` reads it, which validates it.
     pool: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def foreign(self) -> bool:
+        """Whether an application works on it that is not ours (docs/foreign-apps.md): none of our tasks runs there."""
+        return "application" in self.pool
+
 
 def read_queues(path: Path) -> tuple[Queue, ...]:
     """The queues of a file, in their order of service.
@@ -59,7 +64,12 @@ def read_queues(path: Path) -> tuple[Queue, ...]:
         raise QueuesFileError(f"{path}: {error}") from error
     if not document:
         raise QueuesFileError(f"{path}: declares no queue")
-    return tuple(_queue(path, name, entries) for name, entries in document.items())
+    found = tuple(_queue(path, name, entries) for name, entries in document.items())
+    if found[0].foreign:
+        raise QueuesFileError(
+            f"{path}: [{found[0].name}]: tasks of ours that name no queue go to the first: declare another before"
+        )
+    return found
 
 
 def queues_file() -> Path:
@@ -101,10 +111,19 @@ def _queue(path: Path, name: str, entries: Any) -> Queue:
         raise QueuesFileError(f"{where} starts_within_seconds: {objective!r} is not one of {edges}")
     if "purpose" not in entries:
         raise QueuesFileError(f"{where} purpose: is missing; say what the queue is for")
-    for producer in (named := entries.get("producers", [])):
-        if not isinstance(producer, str) or not _QUEUE_NAME.fullmatch(producer):
-            raise QueuesFileError(f"{where} producers: {producer!r} is not a name of the form that queues have")
-    return Queue(name=name, **(entries | {"producers": tuple(named)}))
+    queue = Queue(name=name, **(entries | {"producers": _producers(where, entries.get("producers", []))}))
+    if queue.foreign and objective is not None:
+        raise QueuesFileError(
+            f"{where} starts_within_seconds: canaries are tasks of ours, which its application has not"
+        )
+    return queue
+
+
+def _producers(where: str, names: list[Any]) -> tuple[str, ...]:
+    for name in names:
+        if not isinstance(name, str) or not _QUEUE_NAME.fullmatch(name):
+            raise QueuesFileError(f"{where} producers: {name!r} is not a name of the form that queues have")
+    return tuple(names)
 
 
 _KIND_IN_WORDS = {
@@ -202,6 +221,12 @@ PORT_SENTINEL = 26379
 PORT_POSTGRESQL = 5432
 PORT_FLOWER = 5555
 PORT_PROMETHEUS = 9090
+
+
+def broker_url(user: str, password: str, host: str) -> str:
+    """What plain Celery calls `broker_url`; passwords of ours need no escaping."""
+    return f"amqps://{user}:{password}@{host}:{PORT_AMQPS}/{VHOST}"
+
 
 # --- Headers ----------------------------------------------------------------------------------------------------------
 

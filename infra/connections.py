@@ -109,13 +109,16 @@ def _into(stack: Stack) -> Iterator[Connection]:
 def _of_application(stack: Stack) -> Iterator[Connection]:
     pgbouncer, postgresql = Pods(naming.PGBOUNCER), Pods(naming.POSTGRESQL)
     rabbitmq, redis = Pods(naming.RABBITMQ), Pods(naming.REDIS)
-    workers = [Pods(naming.worker(pool.name)) for pool in stack.workloads.pools]
+    workers = [Pods(naming.worker(pool.name)) for pool in stack.workloads.own_pools]
+    foreign = [Pods(naming.worker(pool.name)) for pool in stack.workloads.pools if pool.application is not None]
     operator = Pods(naming.OPERATOR)
     redis_ports = _redis_ports(stack)
     for source in (Pods(naming.GATEWAY), Pods(naming.RELAY), *workers, Pods(naming.ARCHIVER)):
         yield Connection(source, pgbouncer, (contract.PORT_POSTGRESQL,), "jobs, outbox, effects")
     for source in (Pods(naming.RELAY), *workers, Pods(naming.ARCHIVER), Pods(naming.BEAT), Pods(naming.FLOWER)):
         yield Connection(source, rabbitmq, (contract.PORT_AMQPS,), "tasks, dead letters, events")
+    for source in foreign:
+        yield Connection(source, rabbitmq, (contract.PORT_AMQPS,), "its tasks, and nothing else of ours")
     for source in (Pods(naming.GATEWAY), *workers):
         yield Connection(source, redis, redis_ports, "rate limits, results of chords")
     yield Connection(Pods(naming.MIGRATE), postgresql, (contract.PORT_POSTGRESQL,), "a migration needs one session")
@@ -170,7 +173,7 @@ def _watched(stack: Stack) -> Iterator[Connection]:
         "Prometheus", stack.cluster.monitoring_namespace, tuple(sorted(stack.cluster.monitoring_labels.items()))
     )
     yield Connection(prometheus, Pods(naming.GATEWAY), (contract.PORT_GATEWAY,), "metrics")
-    workers = [naming.worker(pool.name) for pool in stack.workloads.pools]
+    workers = [naming.worker(pool.name) for pool in stack.workloads.own_pools]
     for component in (naming.RELAY, *workers, naming.ARCHIVER, naming.BEAT):
         yield Connection(prometheus, Pods(component), (contract.PORT_METRICS,), "metrics")
     yield Connection(prometheus, Pods(naming.RABBITMQ), (contract.PORT_RABBITMQ_METRICS,), "metrics")

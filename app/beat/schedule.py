@@ -13,6 +13,7 @@ _NEVER = datetime(2000, 1, 1, tzinfo=UTC)
 
 def canaries(seconds: float) -> dict[str, dict[str, Any]]:
     """One canary a queue, each void as soon as the next one is due: a worker acknowledges and drops what is too old."""
+    ours = (queue.name for queue in contract.queues() if not queue.foreign)
     return {
         f"canary-{queue}": {
             "task": contract.TASK_CANARY,
@@ -20,5 +21,5 @@ def canaries(seconds: float) -> dict[str, dict[str, Any]]:
             "last_run_at": _NEVER,
             "options": {"queue": queue, "expires": seconds},
         }
-        for queue in contract.queue_names()
+        for queue in ours
     }

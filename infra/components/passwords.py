@@ -9,6 +9,7 @@ import pulumi_random
 from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 
+from app import contract
 from app.contract import Role
 from infra import naming
 from infra.components.component import Component
@@ -70,8 +71,10 @@ class Passwords(Component):
             for user, servers in self._servers.items()
             for server in servers
         }
-        for user in (*APPLICATION, *(outsider.user for outsider in outsiders)):
-            self._secret(user)
+        for role in APPLICATION:
+            self._secret(role)
+        for outsider in outsiders:
+            self._secret(outsider.user, broker_url=self._broker_url(outsider.user))
         self.register_outputs({})
 
     def of(self, user: str, server: str) -> pulumi.Output[str]:
@@ -95,16 +98,20 @@ class Passwords(Component):
         """One more secret value that belongs to no role, such as a cluster's cookie."""
         return self._generate(name)
 
-    def _secret(self, user: str) -> None:
+    def _secret(self, user: str, **more: pulumi.Output[str]) -> None:
         name = naming.passwords_secret(user)
         core.Secret(
             name,
             metadata=meta.ObjectMetaArgs(
                 name=name, namespace=naming.NAMESPACE_APP, labels=naming.labels(user, self.stack.environment)
             ),
-            string_data={f"{server}_password": self.of(user, server) for server in self._servers[user]},
+            string_data={f"{server}_password": self.of(user, server) for server in self._servers[user]} | more,
             opts=self.child(),
         )
+
+    def _broker_url(self, user: str) -> pulumi.Output[str]:
+        host = naming.service_host(naming.RABBITMQ)
+        return self.of(user, "rabbitmq").apply(lambda password: contract.broker_url(user, password, host))
 
     def _generate(self, name: str) -> pulumi.Output[str]:
         # Kept also in staging: a password that is generated anew locks everybody out of a volume that was kept.

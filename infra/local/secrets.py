@@ -10,10 +10,11 @@ from app import contract
 from app.contract import Role
 from infra.local import certificates, files, folders
 from infra.local.certificates import Pair
+from infra.local.compose_files import outsiders_of
 from infra.local.state import State
 from infra.servers import postgresql, prometheus, redis
 from infra.servers.rabbitmq import definitions
-from infra.servers.rabbitmq.outsiders import Outsider, producers
+from infra.servers.rabbitmq.outsiders import Outsider
 
 
 def write_secrets(state: State) -> None:
@@ -21,7 +22,7 @@ def write_secrets(state: State) -> None:
     files.folder(state.root, files.PUBLIC_FOLDER)
     files.folder(state.secrets)
     authority = _authority(files.folder(state.secrets / "ca"))
-    outsiders = producers(contract.queues())
+    outsiders = outsiders_of(contract.queues())
     for folder in (*folders.ALL, *folders.of_outsiders(outsiders)):
         path = files.folder(state.secrets / folder.name)
         files.write(path / "ca.crt", authority.certificate)
@@ -96,6 +97,9 @@ def _rabbitmq(state: State, outsiders: Sequence[Outsider]) -> None:
     """The nodes share the cookie and the definitions; each folder holds both, because a container mounts one folder."""
     queues = contract.queues()
     known = {outsider: _once(state.secrets / outsider.user / "rabbitmq_password") for outsider in outsiders}
+    for outsider, password in known.items():
+        url = contract.broker_url(outsider.user, password, "rabbitmq")
+        files.write(state.secrets / outsider.user / "broker_url", url)
     imported = {
         definitions.VHOST_FILE: definitions.vhost_file(queues),
         definitions.USERS_FILE: definitions.users_file(passwords(state, "rabbitmq"), queues, known),

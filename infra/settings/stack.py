@@ -8,8 +8,8 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from app.contract import Queue
+from infra.servers.rabbitmq.outsiders import Outsider, foreign_pools, producers
 from infra.settings import limits, shutdown
-from infra.servers.rabbitmq.outsiders import Outsider, producers
 from infra.settings.backends import (
     BrokerChoice,
     CloudNativePG,
@@ -21,7 +21,7 @@ from infra.settings.backends import (
     VolumeStore,
 )
 from infra.settings.explain import JOINED
-from infra.settings.pools import completed
+from infra.settings.pools import completed, misplaced
 from infra.settings.queues import DEFAULT, QueuesFile, QueuesPath
 from infra.settings.scaling import KedaQueue
 from infra.settings.shutdown import Timings
@@ -112,7 +112,7 @@ class Stack(Model):
     @property
     def outsiders(self) -> tuple[Outsider, ...]:
         """Programs that are not ours and log in to RabbitMQ."""
-        return producers(self.queues)
+        return (*producers(self.queues), *foreign_pools(self.workloads.pools))
 
     @model_validator(mode="before")
     @classmethod
@@ -131,14 +131,9 @@ class Stack(Model):
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
-        problems = [
-            *self._workers(),
-            *self._producers(),
-            *self._choices(),
-            *self._of_prod(),
-            *shutdown.broken(self),
-            *limits.broken(self),
-        ]
+        problems = [*self._workers(), *self._producers(), *self._choices(), *self._of_prod()]
+        problems += [f"workloads.pools.{line}" for line in misplaced(self.queues, self.workloads.pools)]
+        problems += [*shutdown.broken(self), *limits.broken(self)]
         if problems:
             raise ValueError(JOINED.join(problems))
         return self
@@ -160,8 +155,8 @@ class Stack(Model):
     def _producers(self) -> list[str]:
         declared = sorted({name for queue in self.queues for name in queue.producers})
         return [
-            f"producers.{name}: no queue names it; named are {', '.join(declared) or 'none'}: add it to the producers of "
-            "a queue, or take it out here"
+            f"producers.{name}: no queue names it; named are {', '.join(declared) or 'none'}: add it to the producers "
+            "of a queue, or take it out here"
             for name in self.producers
             if name not in declared
         ]

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 from app import contract
 from app.contract import Queue
+from infra import naming
+from infra.settings.workloads import Pool
 
 #: Connections of one such user over all nodes: a leak of theirs stops nobody else.
-MAX_CONNECTIONS = 100
+PRODUCER_MAX_CONNECTIONS = 100
+POOL_MAX_CONNECTIONS = 300
 #: Celery's delay ladder reads the delay as 28 binary digits; what follows them is the routing key that comes out.
 _DELAY = r"([01]\.){28}"
 
@@ -22,6 +25,13 @@ class Outsider:
     user: str
     #: Queues that it may publish to.
     publishes: tuple[str, ...]
+    #: The queue that it works on; a producer has none.
+    reads: str | None = None
+
+    @property
+    def max_connections(self) -> int:
+        """Over all nodes."""
+        return PRODUCER_MAX_CONNECTIONS if self.reads is None else POOL_MAX_CONNECTIONS
 
 
 def producers(queues: Sequence[Queue]) -> tuple[Outsider, ...]:
@@ -34,6 +44,27 @@ def producers(queues: Sequence[Queue]) -> tuple[Outsider, ...]:
         )
         for name in names
     )
+
+
+def foreign_pools(pools: Sequence[Pool]) -> tuple[Outsider, ...]:
+    """The pools whose application is not ours; each publishes to its own queue, for retries, and to those it names."""
+    return tuple(
+        Outsider(
+            user=naming.worker(pool.name),
+            publishes=tuple(dict.fromkeys((pool.queue, *pool.application.publishes))),
+            reads=pool.queue,
+        )
+        for pool in pools
+        if pool.application is not None
+    )
+
+
+def control_names(outsider: Outsider) -> str:
+    """Celery's exchanges and queues of remote control, where `control_exchange` is the user's name.
+
+    Not Celery's default name: whoever may publish there shuts our workers down.
+    """
+    return rf"(.*\.)?{re.escape(outsider.user)}\.pidbox"
 
 
 def routing_keys(outsider: Outsider) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 from app import contract
 from app.contract import Queue, Role
 from infra.servers import hashes
-from infra.servers.rabbitmq.outsiders import MAX_CONNECTIONS as OUTSIDERS_MAX_CONNECTIONS, Outsider, routing_keys
+from infra.servers.rabbitmq.outsiders import Outsider, control_names, routing_keys
 
 NOTHING = "^$"
 
@@ -41,6 +41,7 @@ _EVENTS = (r"celeryev", r"celeryev\..*")
 def permissions(queues: Sequence[Queue]) -> dict[Role, Permissions]:
     """Of every user, in a vhost with these queues."""
     work = [re.escape(queue.name) for queue in queues]
+    ours = [re.escape(queue.name) for queue in queues if not queue.foreign]
     dead = [re.escape(contract.dead_letter_queue(queue.name)) for queue in queues]
     return {
         # Declares and binds: binding writes to the queue and reads from the exchange.
@@ -57,7 +58,7 @@ def permissions(queues: Sequence[Queue]) -> dict[Role, Permissions]:
         Role.WORKER: Permissions(
             configure=_one_of(*_CONTROL, *_EVENTS),
             write=_one_of(_TASKS, re.escape(contract.DELAY_LADDER_EXCHANGE), *_CONTROL, *_EVENTS),
-            read=_one_of(*work, *_CONTROL, *_EVENTS),
+            read=_one_of(*ours, *_CONTROL, *_EVENTS),
         ),
         Role.ARCHIVER: Permissions(read=_one_of(*dead)),
         # Watches events, asks workers what they do. `--read-only` keeps its buttons away; this keeps its hands off
@@ -79,7 +80,15 @@ def permissions(queues: Sequence[Queue]) -> dict[Role, Permissions]:
 
 def outsider_permissions(outsider: Outsider) -> Permissions:
     """Of a program that is not ours; `outsiders.routing_keys` narrows what it publishes."""
-    return Permissions(write=_one_of(_TASKS, re.escape(contract.DELAY_LADDER_EXCHANGE)))
+    publish = (_TASKS, re.escape(contract.DELAY_LADDER_EXCHANGE))
+    if outsider.reads is None:
+        return Permissions(write=_one_of(*publish))
+    control = control_names(outsider)
+    return Permissions(
+        configure=_one_of(control),
+        write=_one_of(*publish, control),
+        read=_one_of(re.escape(outsider.reads), control),
+    )
 
 
 #: What the management API and the metrics show to whom.
@@ -130,7 +139,7 @@ def user_definitions(
     return {
         "users": [
             *(_user(role, passwords[role], MAX_CONNECTIONS[role], TAGS.get(role)) for role in roles),
-            *(_user(one.user, password, OUTSIDERS_MAX_CONNECTIONS) for one, password in outsiders.items()),
+            *(_user(one.user, password, one.max_connections) for one, password in outsiders.items()),
         ],
         "permissions": [
             *(_permission(role, allowed) for role, allowed in roles.items()),

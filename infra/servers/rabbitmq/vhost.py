@@ -58,10 +58,8 @@ def dead_letter_queue_policy(queue: Queue) -> dict[str, Any]:
 
 def _exchange(name: str) -> dict[str, Any]:
     """As `topology` declares it again."""
-    return {
-        "vhost": contract.VHOST, "name": name, "type": "topic", "durable": True, "auto_delete": False, "internal": False,
-        "arguments": {},
-    }  # fmt: skip
+    kind = {"type": "topic", "durable": True, "auto_delete": False, "internal": False, "arguments": {}}
+    return {"vhost": contract.VHOST, "name": name, **kind}
 
 
 def vhost_definitions(

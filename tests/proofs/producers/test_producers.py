@@ -140,9 +140,8 @@ def test_the_page_as_it_stands(stack: Stack, shell: Callable[[str], str], python
 def test_what_cannot_be_routed_raises(stack: Stack, python: Callable[[str], str]) -> None:
     """A queue that is not the producer's, and its own when it is not there."""
     attempt = "try: {}\nexcept Exception as error: print(type(error).__name__, error)"
-    elsewhere = (
-        f'billing.app.send_task("send_invoice", [{_invoice(str(uuid4()))}], exchange="tasks", routing_key="bulk")'
-    )
+    bulk = 'billing.Queue("bulk", billing.tasks, routing_key="bulk", no_declare=True)'
+    elsewhere = f'billing.app.send_task("send_invoice", [{_invoice(str(uuid4()))}], queue={bulk})'
     own = f'billing.send("send_invoice", {_invoice(str(uuid4()))})'
     refused = python(attempt.format(elsewhere))
     assert "AccessRefused" in refused, refused
