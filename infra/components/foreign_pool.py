@@ -9,7 +9,7 @@ from pulumi_kubernetes.apps import v1 as apps
 from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 
-from infra import naming
+from infra import naming, worker
 from infra.components.component import Component
 from infra.components.deployment import disruption_budget, rolling, service_account
 from infra.components.scalers import fixed_replicas, pool_scaler
@@ -72,7 +72,7 @@ def _container(component: str, pool: Pool, application: Application) -> Containe
         name=component,
         image=application.image,
         arguments=application.command,
-        environment=application.environment,
+        environment=worker.environment(pool) | application.environment,
         resources=pool.resources,
         volumes=[scratch(), secrets(authority, own)],
         # Not a liveness probe: while the broker is away there is no connection, and a restart would help nobody.

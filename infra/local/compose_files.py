@@ -59,20 +59,20 @@ def _service(template: Mapping[str, Any], pool: Pool) -> dict[str, Any]:
     own: dict[str, Any] = copy.deepcopy(dict(template))
     sizes = {"mem_limit": pool.resources.memory_bytes, "stop_grace_period": f"{pool.grace_period_seconds}s"}
     if pool.application is not None:
-        return own | _foreign(pool.name, pool.application, own) | sizes
+        return own | _foreign(pool, pool.application, own) | sizes
     return own | {"environment": own["environment"] | worker.environment(pool)} | sizes
 
 
-def _foreign(name: str, application: Application, template: Mapping[str, Any]) -> dict[str, Any]:
+def _foreign(pool: Pool, application: Application, template: Mapping[str, Any]) -> dict[str, Any]:
     """In place of what is ours: neither our settings nor our secrets, only its own way to the broker."""
-    secrets = f"${{MILLRACE_STATE_DIR:-./.millrace}}/secrets/{naming.worker(name)}:/run/secrets/millrace:ro"
+    secrets = f"${{MILLRACE_STATE_DIR:-./.millrace}}/secrets/{naming.worker(pool.name)}:/run/secrets/millrace:ro"
     return {
         "image": application.image,
         "command": list(application.command),
         # Who may read its secrets: the image's own user could not.
         "user": f"{container_uid()}:{container_uid()}",
         "tmpfs": ["/tmp"],  # noqa: S108 - in the container
-        "environment": dict(application.environment),
+        "environment": worker.environment(pool) | application.environment,
         "volumes": [secrets],
         "healthcheck": template["healthcheck"] | {"test": ["CMD", *application.probe]},
         "depends_on": {"topology": template["depends_on"]["topology"]},

@@ -235,11 +235,9 @@ class Stack(WaysIn):
         if name == "gateway":
             with self.http() as client:
                 return client.get("/readyz").status_code == httpx.codes.OK
-        if name in self._foreign:
-            health = self.machines[name].service.health
-            return bool(self.machines[name].docker.exec_run(list(health)).exit_code == 0)
         if name in PROCESSES or name.startswith(("worker", "beat")):
-            return self.machines[name].consuming()
+            machine = self.machines[name]
+            return machine.healthy() if name in self._foreign else machine.consuming()
         return True
 
     @property

@@ -50,6 +50,14 @@ def test_the_order_of_the_file_is_the_order_of_service(tmp_path: Path) -> None:
         ('[a]\npurpose = "x"\npool = 3', r"\[a\] pool: 3 is not a table"),
         ('[a]\npurpose = "x"\nproducers = "b"', r"\[a\] producers: 'b' is not a list of names"),
         ('[a]\npurpose = "x"\nproducers = ["B"]', r"\[a\] producers: 'B' is not a name of the form"),
+        (
+            '[a]\npurpose = "x"\n[a.pool.application]\nimage = "b:1"',
+            r"\[a\]: tasks of ours that name no queue go",
+        ),
+        (
+            '[z]\npurpose="x"\n[a]\npurpose = "x"\nstarts_within_seconds = 1\n[a.pool.application]\nimage = "b:1"',
+            r"\[a\] starts_within_seconds: canaries are tasks of ours",
+        ),
         ('[a]\npurpose = "x"\nproducers = [3]', r"\[a\] producers: 3 is not a name of the form"),
     ],
 )

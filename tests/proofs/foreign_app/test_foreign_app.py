@@ -1,4 +1,4 @@
-"""docs/foreign-apps.md: what holds for an application that imports nothing of ours, unchanged and with four settings."""
+"""docs/foreign-apps.md: what holds for an application that imports nothing of ours, unchanged and with late acks."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_unchanged_it_loses_what_a_killed_worker_had(stack: Stack, unchanged: Ma
 def test_with_four_settings_what_fails_is_a_dead_letter(
     stack: Stack, late: Machine, task: str, reason: str, runs: int
 ) -> None:
-    """With the reason that the broker knows, after as many runs as the delivery limit allows; replayed, it runs once."""
+    """With the broker's reason, after as many runs as the delivery limit allows; replayed, it runs once."""
     mark = _send(stack, task)
     [(letter, queue, why)] = eventually(lambda: _letters(stack, mark), what=f"{task} is a dead letter")
     assert (queue, why, _said(late, f"tried {mark}")) == ("legacy", reason, runs)
@@ -197,9 +197,9 @@ def test_its_user_may_publish_where_its_pool_says(stack: Stack) -> None:
     stack.broker.purge()
 
 
-def test_it_has_no_secret_but_its_own(stack: Stack, unchanged: Machine) -> None:
-    """Its folder holds the way to the broker; its environment nothing of ours."""
+def test_it_has_no_secret_but_its_own(unchanged: Machine) -> None:
+    """Its folder holds the way to the broker; its environment names no server and no user of ours."""
     assert sorted(unchanged.execute("ls", "/run/secrets/millrace").split()) == [
         "broker_url", "ca.crt", "rabbitmq_password",
     ]  # fmt: skip
-    assert "MILLRACE" not in unchanged.execute("env")
+    assert "_USER" not in unchanged.execute("env")

@@ -33,7 +33,9 @@ def test_each_has_a_password_of_its_own(named: Rendered) -> None:
     """In a Secret that its owner copies."""
     for name in ("billing", "reports"):
         secret = named.registration(named.one("Secret", f"producer-{name}-passwords"))
-        assert secret.inputs["stringData"].value == {"rabbitmq_password": f"marked-producer-{name}-rabbitmq"}
+        said = secret.inputs["stringData"].value
+        assert said["rabbitmq_password"] == f"marked-producer-{name}-rabbitmq"
+        assert said["broker_url"].startswith(f"amqps://producer-{name}:marked-producer-{name}-rabbitmq@rabbitmq.")
 
 
 def test_only_declared_pods_reach_the_broker(named: Rendered) -> None:
