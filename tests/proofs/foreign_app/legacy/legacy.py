@@ -16,8 +16,9 @@ MENDED = Path("/tmp/mended")  # noqa: S108 - in its own container
 
 
 def _unless_mended(mark: str) -> bool:
-    print(f"{'done' if MENDED.exists() else 'tried'} {mark}", flush=True)  # noqa: T201 - its standard output is the test's window
-    return not MENDED.exists()
+    mended = MENDED.exists() or "LEGACY_MENDED" in os.environ
+    print(f"{'done' if mended else 'tried'} {mark}", flush=True)  # noqa: T201 - the test's window
+    return not mended
 
 
 @app.task(name="legacy.fails")

@@ -129,3 +129,12 @@ def test_a_failure_costs_one_canary_and_no_more(sent: list[dict[str, Any]], monk
     assert len(sent) == len(queue_names()) - 1
     assert len(scheduler._heap or ()) == len(queue_names())
     assert scheduler.tick() > 0
+
+
+def test_an_application_that_is_not_ours_gets_no_canary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not know the task."""
+    legacy = contract.Queue(name="legacy", purpose="a test", pool={"application": {"image": "legacy:1"}})
+    known = (*contract.queues(), legacy)
+    monkeypatch.setattr(contract, "queues", lambda: known)
+
+    assert [entry["options"]["queue"] for entry in canaries(SECONDS).values()] == [queue.name for queue in known[:-1]]
