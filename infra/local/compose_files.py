@@ -59,6 +59,7 @@ def _service(template: Mapping[str, Any], pool: Pool) -> dict[str, Any]:
     own: dict[str, Any] = copy.deepcopy(dict(template))
     sizes = {"mem_limit": pool.resources.memory_bytes, "stop_grace_period": f"{pool.grace_period_seconds}s"}
     if pool.application is not None:
+        own.pop("command")  # ours; an empty one would take the image's own away
         return own | _foreign(pool, pool.application, own) | sizes
     return own | {"environment": own["environment"] | worker.environment(pool)} | sizes
 
@@ -68,7 +69,7 @@ def _foreign(pool: Pool, application: Application, template: Mapping[str, Any]) 
     secrets = f"${{MILLRACE_STATE_DIR:-./.millrace}}/secrets/{naming.worker(pool.name)}:/run/secrets/millrace:ro"
     return {
         "image": application.image,
-        "command": list(application.command),
+        **({"command": list(application.command)} if application.command else {}),
         # Who may read its secrets: the image's own user could not.
         "user": f"{container_uid()}:{container_uid()}",
         "tmpfs": ["/tmp"],  # noqa: S108 - in the container

@@ -205,6 +205,13 @@ def test_an_application_that_is_not_ours_gets_nothing_of_ours(declare: Callable[
     assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
 
 
+def test_an_image_keeps_its_own_command_where_none_is_declared() -> None:
+    """An empty list would take it away."""
+    pool = {"application": {"image": "legacy:1"}}
+
+    assert "command" not in _workers(INVOICES, Queue(name="legacy", purpose="a test", pool=pool))["worker-legacy"]
+
+
 def test_programs_that_are_not_ours_have_a_folder_each(tmp_path: Path, declare: Callable[[str], Path]) -> None:
     """With the broker's URL and the CA; a second start changes no password; Prometheus does not ask them."""
     declare(FOREIGN)
