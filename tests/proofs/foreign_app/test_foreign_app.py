@@ -69,11 +69,11 @@ def late(stack: Stack) -> Machine:
     return _worker(stack, "late")
 
 
-def _send(stack: Stack, task: str) -> str:
+def _send(stack: Stack, task: str, body: bytes | None = None) -> str:
     """As a producer; returns the mark that the application prints."""
     mark = uuid4().hex
     message = amqp.Message(
-        task_body(mark), application_headers={"task": f"legacy.{task}", "id": str(uuid4()), "lang": "py"},
+        body or task_body(mark), application_headers={"task": f"legacy.{task}", "id": str(uuid4()), "lang": "py"},
         content_type="application/json", content_encoding="utf-8", correlation_id=mark, delivery_mode=2,
     )  # fmt: skip
     with channel(stack, BILLING) as opened:
@@ -112,6 +112,17 @@ def test_unchanged_it_loses_what_fails(stack: Stack, unchanged: Machine) -> None
     drain(stack)
     assert [_letters(stack, mark) for mark in marks.values()] == [[], [], []]
     assert [_said(unchanged, f"tried {mark}") for mark in marks.values()] == [1, 1, 1]
+
+
+def test_what_it_cannot_understand(stack: Stack, unchanged: Machine) -> None:
+    """A task that it does not know is a dead letter; a body that is no JSON is lost, whatever the settings."""
+    mark = _send(stack, "unknown")
+    _send(stack, "works", b"\xff\xfe")
+    [(_, queue, reason)] = eventually(lambda: _letters(stack, mark), what="the unknown task is a dead letter")
+    assert (queue, reason) == ("legacy", "rejected")
+    _wait_said(unchanged, "decode message body")
+    drain(stack)
+    assert stack.query("SELECT * FROM dead_letters WHERE body = %s", b"\xff\xfe") == []
 
 
 def test_unchanged_it_loses_what_a_killed_worker_had(stack: Stack, unchanged: Machine) -> None:

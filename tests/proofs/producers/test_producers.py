@@ -137,6 +137,22 @@ def test_the_page_as_it_stands(stack: Stack, shell: Callable[[str], str], python
     assert _billed(stack, order) == 1
 
 
+def test_groups_and_expiry(stack: Stack, python: Callable[[str], str]) -> None:
+    """A group is single tasks; what expires before a worker takes it is a dead letter."""
+    orders = [str(uuid4()) for _ in range(2)]
+    steps = ", ".join(f'billing.app.signature("send_invoice", ({_invoice(order)},))' for order in orders)
+    python(f'import celery; celery.group({steps}, app=billing.app).apply_async(queue="interactive")')
+    for order in orders:
+        _wait_billed(stack, order)
+    stack.remove("worker-interactive")
+    try:
+        python(f'billing.send("send_invoice", {_invoice(str(uuid4()))}, expires=1)')
+        expired = "SELECT * FROM dead_letters WHERE task_name = 'send_invoice' AND reason = 'expired'"
+        eventually(lambda: stack.query(expired), what="the expired one is a dead letter")
+    finally:
+        stack.ensure(*PROCESSES)
+
+
 def test_what_cannot_be_routed_raises(stack: Stack, python: Callable[[str], str]) -> None:
     """A queue that is not the producer's, and its own when it is not there."""
     attempt = "try: {}\nexcept Exception as error: print(type(error).__name__, error)"
@@ -235,7 +251,7 @@ def test_a_chain_is_a_dead_letter_and_stays_one(stack: Stack) -> None:
     """A worker would send it with its own rights, to a queue that is not the producer's; so would a replay."""
     step = '[{"task": "canary", "args": [], "kwargs": {}, "options": {"queue": "bulk"}, "subtask_type": null}]'
     _publish(stack, "send_invoice", str(uuid4()), embed=step)
-    dead = "SELECT dead_letter_id::text, reason, exception_message FROM dead_letters WHERE task_name = 'send_invoice'"
+    dead = "SELECT dead_letter_id::text, reason, exception_message FROM dead_letters WHERE reason <> 'expired'"
     [(letter, reason, message)] = eventually(lambda: stack.query(dead), what="the chain is a dead letter")
     assert (reason, "`chain`" in message) == ("undecodable", True)
     with pytest.raises(AssertionError, match="only our own processes"):
