@@ -41,8 +41,15 @@ class Queue:
     #: innocents in a rolling restart (research/celery.md 1.2).
     delivery_limit: int = 20
     max_length_bytes: int = 1024 * 1024 * 1024
+    #: Services that are not ours and may publish to it.
+    producers: tuple[str, ...] = ()
     #: As `infra.settings.workloads.Pool` reads it, which validates it.
     pool: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def foreign(self) -> bool:
+        """Whether an application works on it that is not ours (docs/foreign-apps.md): none of our tasks runs there."""
+        return "application" in self.pool
 
 
 def read_queues(path: Path) -> tuple[Queue, ...]:
@@ -57,7 +64,12 @@ def read_queues(path: Path) -> tuple[Queue, ...]:
         raise QueuesFileError(f"{path}: {error}") from error
     if not document:
         raise QueuesFileError(f"{path}: declares no queue")
-    return tuple(_queue(path, name, entries) for name, entries in document.items())
+    found = tuple(_queue(path, name, entries) for name, entries in document.items())
+    if found[0].foreign:
+        raise QueuesFileError(
+            f"{path}: [{found[0].name}]: tasks of ours that name no queue go to the first: declare another before"
+        )
+    return found
 
 
 def queues_file() -> Path:
@@ -87,11 +99,11 @@ def _queue(path: Path, name: str, entries: Any) -> Queue:
         raise QueuesFileError(f"{where} {unknown[0]}: nobody reads this entry; known are {', '.join(sorted(known))}")
     kinds: dict[str, tuple[type, ...]] = {
         "purpose": (str,), "starts_within_seconds": (int, float), "delivery_limit": (int,), "max_length_bytes": (int,),
-        "pool": (dict,),
+        "producers": (list,), "pool": (dict,),
     }  # fmt: skip
     for entry, value in entries.items():
         wrong = not isinstance(value, kinds[entry]) or isinstance(value, bool)
-        if wrong or (not isinstance(value, str | dict) and value <= 0) or (entry == "purpose" and not value.strip()):
+        if wrong or (isinstance(value, int | float) and value <= 0) or (entry == "purpose" and not value.strip()):
             raise QueuesFileError(f"{where} {entry}: {value!r} is not a {_KIND_IN_WORDS[kinds[entry][-1]]}")
     objective = entries.get("starts_within_seconds")
     if objective is not None and objective not in START_DELAY_EDGES_SECONDS:
@@ -99,10 +111,24 @@ def _queue(path: Path, name: str, entries: Any) -> Queue:
         raise QueuesFileError(f"{where} starts_within_seconds: {objective!r} is not one of {edges}")
     if "purpose" not in entries:
         raise QueuesFileError(f"{where} purpose: is missing; say what the queue is for")
-    return Queue(name=name, **entries)
+    queue = Queue(name=name, **(entries | {"producers": _producers(where, entries.get("producers", []))}))
+    if queue.foreign and objective is not None:
+        raise QueuesFileError(
+            f"{where} starts_within_seconds: canaries are tasks of ours, which its application has not"
+        )
+    return queue
 
 
-_KIND_IN_WORDS = {str: "text", int: "whole number above 0", float: "number above 0", dict: "table"}
+def _producers(where: str, names: list[Any]) -> tuple[str, ...]:
+    for name in names:
+        if not isinstance(name, str) or not _QUEUE_NAME.fullmatch(name):
+            raise QueuesFileError(f"{where} producers: {name!r} is not a name of the form that queues have")
+    return tuple(names)
+
+
+_KIND_IN_WORDS = {
+    str: "text", int: "whole number above 0", float: "number above 0", dict: "table", list: "list of names",
+}  # fmt: skip
 
 #: One vhost an environment: the names of Celery's delay ladder are fixed within a vhost.
 VHOST = "millrace"
@@ -162,6 +188,11 @@ class Role(StrEnum):
     PROBE = "probe"  # Redis: asks whether it is well
 
 
+def producer_user(name: str) -> str:
+    """RabbitMQ's user of a producer that `queues.toml` names."""
+    return f"producer-{name}"
+
+
 POSTGRESQL_DATABASE = "millrace"
 POSTGRESQL_ROLES = (
     Role.OWNER,
@@ -195,6 +226,12 @@ PORT_SENTINEL = 26379
 PORT_POSTGRESQL = 5432
 PORT_FLOWER = 5555
 PORT_PROMETHEUS = 9090
+
+
+def broker_url(user: str, password: str, host: str) -> str:
+    """What plain Celery calls `broker_url`; passwords of ours need no escaping."""
+    return f"amqps://{user}:{password}@{host}:{PORT_AMQPS}/{VHOST}"
+
 
 # --- Headers ----------------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from infra.components.archiver import Archiver
 from infra.components.beat import Beat
 from infra.components.certificates import Certificates
 from infra.components.flower import Flower
+from infra.components.foreign_pool import ForeignPool
 from infra.components.gateway import Gateway
 from infra.components.jobs import OneShot, Operator, Retention
 from infra.components.monitoring import Monitoring
@@ -25,7 +26,7 @@ stack = load.from_pulumi()
 namespaces = Namespaces(stack)
 policies = NetworkPolicies(stack, after=[namespaces])
 certificates = Certificates(stack, after=[namespaces])
-passwords = Passwords(stack, after=[namespaces])
+passwords = Passwords(stack, stack.outsiders, after=[namespaces])
 queues = Queues(stack, after=[namespaces])
 ground = [policies, certificates, passwords, queues]
 
@@ -42,7 +43,10 @@ Relay(stack, servers, certificates, after=[migrated, declared])
 
 # Out: workers execute, what cannot be executed is kept.
 for pool in stack.workloads.pools:
-    WorkerPool(stack, pool, servers, certificates, after=[migrated, declared])
+    if pool.application is None:
+        WorkerPool(stack, pool, servers, certificates, after=[migrated, declared])
+    else:
+        ForeignPool(stack, pool, pool.application, servers, after=[declared])
 Archiver(stack, servers, certificates, after=[migrated, declared])
 
 # Around: the clock, the nightly cleaning, and what people look at, are woken by and operate with.

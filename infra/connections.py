@@ -109,13 +109,16 @@ def _into(stack: Stack) -> Iterator[Connection]:
 def _of_application(stack: Stack) -> Iterator[Connection]:
     pgbouncer, postgresql = Pods(naming.PGBOUNCER), Pods(naming.POSTGRESQL)
     rabbitmq, redis = Pods(naming.RABBITMQ), Pods(naming.REDIS)
-    workers = [Pods(naming.worker(pool.name)) for pool in stack.workloads.pools]
+    workers = [Pods(naming.worker(pool.name)) for pool in stack.workloads.own_pools]
+    foreign = [Pods(naming.worker(pool.name)) for pool in stack.workloads.pools if pool.application is not None]
     operator = Pods(naming.OPERATOR)
     redis_ports = _redis_ports(stack)
     for source in (Pods(naming.GATEWAY), Pods(naming.RELAY), *workers, Pods(naming.ARCHIVER), Pods(naming.BEAT)):
         yield Connection(source, pgbouncer, (contract.PORT_POSTGRESQL,), "jobs, outbox, effects")
     for source in (Pods(naming.RELAY), *workers, Pods(naming.ARCHIVER), Pods(naming.BEAT), Pods(naming.FLOWER)):
         yield Connection(source, rabbitmq, (contract.PORT_AMQPS,), "tasks, dead letters, events")
+    for source in foreign:
+        yield Connection(source, rabbitmq, (contract.PORT_AMQPS,), "its tasks, and nothing else of ours")
     yield Connection(Pods(naming.GATEWAY), redis, redis_ports, "rate limits")
     for source in workers:
         yield Connection(source, redis, redis_ports, "results, parts of chords")
@@ -140,6 +143,9 @@ def _of_broker(stack: Stack) -> Iterator[Connection]:
     if any(isinstance(pool.scaling, KedaQueue) for pool in stack.workloads.pools):
         keda = Neighbour("KEDA", stack.cluster.keda_namespace or "", tuple(sorted(stack.cluster.keda_labels.items())))
         yield Connection(keda, rabbitmq, (contract.PORT_RABBITMQ_MANAGEMENT,), "lengths of queues")
+    for name, producer in stack.producers.items():
+        service = Neighbour(contract.producer_user(name), producer.namespace, tuple(sorted(producer.labels.items())))
+        yield Connection(service, rabbitmq, (contract.PORT_AMQPS,), "publishes to its queues")
 
 
 def _of_data(stack: Stack) -> Iterator[Connection]:
@@ -168,7 +174,7 @@ def _watched(stack: Stack) -> Iterator[Connection]:
         "Prometheus", stack.cluster.monitoring_namespace, tuple(sorted(stack.cluster.monitoring_labels.items()))
     )
     yield Connection(prometheus, Pods(naming.GATEWAY), (contract.PORT_GATEWAY,), "metrics")
-    workers = [naming.worker(pool.name) for pool in stack.workloads.pools]
+    workers = [naming.worker(pool.name) for pool in stack.workloads.own_pools]
     for component in (naming.RELAY, *workers, naming.ARCHIVER, naming.BEAT):
         yield Connection(prometheus, Pods(component), (contract.PORT_METRICS,), "metrics")
     yield Connection(prometheus, Pods(naming.RABBITMQ), (contract.PORT_RABBITMQ_METRICS,), "metrics")

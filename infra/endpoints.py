@@ -8,8 +8,6 @@ from typing import Any
 
 import pulumi
 
-from app.contract import Role
-
 
 @dataclass(frozen=True)
 class Server:
@@ -32,6 +30,6 @@ class Backends:
     #: Past the pool, for what needs a session of its own: migrations, retention, the operator.
     database_direct: Server
     #: Changes whenever a password of the role does: its pods read them once, when they start.
-    passwords_hash: Callable[[Role], pulumi.Output[str]]
+    passwords_hash: Callable[[str], pulumi.Output[str]]
     #: KEDA's trigger for a queue and a threshold in messages a pod.
     queue_trigger: Callable[[str, int], dict[str, Any]]

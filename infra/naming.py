@@ -92,6 +92,6 @@ def passwords_secret(component: str) -> str:
     return f"{component}-passwords"
 
 
-def password(role: contract.Role, server: str) -> str:
+def password(user: str, server: str) -> str:
     """The logical name of a generated password: `worker-rabbitmq`."""
-    return f"{role}-{server}"
+    return f"{user}-{server}"

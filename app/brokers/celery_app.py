@@ -17,6 +17,7 @@ from kombu.utils.uuid import uuid
 
 from app import contract
 from app.brokers.result_options import result_options
+from app.brokers.senders import USER_ID
 from app.brokers.transactional import TransactionalPublishing
 from app.settings import Settings, load
 
@@ -62,6 +63,8 @@ class MillraceCelery(TransactionalPublishing, Celery):
         # Celery would put the beginning of the arguments into a header, for logs and monitors: somebody's payload.
         options.setdefault("argsrepr", "(hidden)")
         options.setdefault("kwargsrepr", "(hidden)")
+        # RabbitMQ lets nobody else say it, so workers believe what we say of keys and jobs (`app/brokers/senders.py`).
+        options.setdefault(USER_ID, load().rabbitmq_user)
         # Less than a second raises on quorum queues (finding 5); whole seconds are what the delay ladder knows.
         if (delay := _delay_seconds(options.pop("countdown", None), options.pop("eta", None))) > 0:
             options["countdown"] = math.ceil(delay)

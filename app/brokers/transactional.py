@@ -21,15 +21,17 @@ from kombu import serialization
 from sqlalchemy.engine import Connection
 
 from app import contract
+from app.brokers.senders import USER_ID
 from app.errors import QueueNotDeclaredError
 from app.storage import outbox
 from app.storage.identifiers import new_id, task_uuid, uuid_or_none
 from app.storage.outbox import OutboxMessage
 
-#: What Celery hands to `publish` beside the AMQP properties: it steers the publish, or stands in the headers already.
+#: What Celery hands to `publish` beside the AMQP properties: it steers the publish, or stands in the headers already;
+#: and who sends, which is the relay in the end.
 _NOT_ON_THE_WIRE = (
     *("retry", "retry_policy", "declare", "compression", "mandatory", "timeout", "confirm_timeout"),
-    *("argsrepr", "kwargsrepr"),
+    *("argsrepr", "kwargsrepr", USER_ID),
 )
 
 _captured: ContextVar[list[OutboxMessage] | None] = ContextVar("captured_messages", default=None)

@@ -7,6 +7,7 @@ from typing import Any
 
 from app import contract
 from app.brokers import wire
+from app.brokers.senders import believed
 from app.deadletters.letters import ArrivedMessage
 from app.settings import Settings
 
@@ -98,11 +99,15 @@ class DeadLetterConsumer:
 
     def _receiver(self, queue: str) -> Any:
         def receive(message: Any) -> None:
+            properties = dict(message.properties)
+            # Shown and replayed from here on; a replay is published by a relay, who is believed.
+            if headers := properties.get("application_headers"):
+                properties["application_headers"] = believed(headers, properties)
             arrived = ArrivedMessage(
                 dead_letter_queue=queue,
                 exchange=str(message.delivery_info.get("exchange") or ""),
                 routing_key=str(message.delivery_info.get("routing_key") or ""),
-                properties=dict(message.properties),
+                properties=properties,
                 body=message.body.encode() if isinstance(message.body, str) else bytes(message.body),
             )
             self._arrived.append(Delivery(message.delivery_info["delivery_tag"], arrived))

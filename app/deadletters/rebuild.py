@@ -9,7 +9,8 @@ from typing import Any
 
 from app import contract
 from app.brokers import wire
-from app.brokers.message_body import UnreadableBodyError, read_call, read_edited
+from app.brokers.message_body import Call, UnreadableBodyError, read_call, read_edited
+from app.brokers.senders import USER_ID, overreach
 from app.deadletters.archive_queries import StoredLetter
 from app.errors import ReplayRefusedError, UnwritableMessageError
 from app.storage.identifiers import new_id, task_uuid
@@ -88,6 +89,8 @@ def rebuild(
         raise ReplayRefusedError(
             "it belongs to a chord, which may have counted it; --include-chords replays it all the same"
         )
+    if said := _overreach(body, letter.properties):
+        raise ReplayRefusedError(f"{said}; it came from {letter.properties.get(USER_ID) or 'nobody that says who'}")
     _check_publishable(body, properties)
     return OutboxMessage(
         task_id=task_uuid(headers["id"]) or letter.task_id or new_id(),
@@ -117,14 +120,24 @@ def _edited(body: bytes) -> bytes:
     return body
 
 
-def _in_chord(body: bytes, properties: Mapping[str, Any]) -> bool:
+def _call(body: bytes, properties: Mapping[str, Any]) -> Call | None:
     try:
-        call = read_call(
+        return read_call(
             body, content_type=properties.get("content_type"), content_encoding=properties.get("content_encoding")
         )
     except UnreadableBodyError:
-        return False
-    return call.in_chord
+        return None
+
+
+def _in_chord(body: bytes, properties: Mapping[str, Any]) -> bool:
+    call = _call(body, properties)
+    return call is not None and call.in_chord
+
+
+def _overreach(body: bytes, properties: Mapping[str, Any]) -> str | None:
+    """What its sender may not ask for, and the relay that publishes a replay may."""
+    call = _call(body, properties)
+    return overreach(properties.get("application_headers") or {}, call.embed if call else {}, properties)
 
 
 def _check_publishable(body: bytes, properties: Mapping[str, Any]) -> None:

@@ -112,6 +112,8 @@ def _declare(
     for named in (queue, list_queue or queue):
         if named not in contract.queue_names():
             raise QueueNotDeclaredError(f"({where} names {named!r}; declared are {', '.join(contract.queue_names())})")
+        if any(one.foreign for one in contract.queues() if one.name == named):
+            raise DeclarationError(f"({where}: an application that is not ours works on the queue {named!r})")
     signature = inspect.signature(function)
     shown = [parameter for parameter in signature.parameters.values() if parameter.name != transaction]
     declaration = Declaration(

@@ -17,6 +17,7 @@ from amqp.exceptions import AMQPError, NotFound, PreconditionFailed
 
 from app import contract
 from app.brokers import wire
+from app.brokers.senders import USER_ID
 from app.errors import UnwritableMessageError
 from app.settings import Settings
 from app.storage.outbox import ClaimedMessage
@@ -141,7 +142,9 @@ class Publisher:
     def _send(self, messages: Sequence[ClaimedMessage]) -> None:
         for message in messages:
             try:
-                content = wire.WritableMessage(message.body, message_id=str(message.message_id), **message.properties)
+                # RabbitMQ lets nobody else say that it is a relay's: workers believe its headers.
+                own = {"message_id": str(message.message_id), USER_ID: self._settings.rabbitmq_user}
+                content = wire.WritableMessage(message.body, **(message.properties | own))
             except UnwritableMessageError as error:
                 self._result.refused[message.message_id] = str(error)
                 continue

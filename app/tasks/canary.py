@@ -7,13 +7,16 @@ from app.brokers.celery_app import celery_app
 from app.kinds import Every
 from app.settings import load
 
+#: An application that is not ours does not know the task.
+_QUEUES = tuple(queue.name for queue in contract.queues() if not queue.foreign)
+
 
 # Acknowledged before it runs: it comes once or not at all, whatever becomes of its worker, and never as a dead letter.
 @celery_app.task(
     name=contract.TASK_CANARY,
     acks_late=False,
     max_retries=0,
-    schedule=Every(load().canary_seconds, queues=contract.queue_names(), perishable=True),
+    schedule=Every(load().canary_seconds, queues=_QUEUES, perishable=True),
 )
 def canary() -> None:
     """Do nothing."""

@@ -16,6 +16,7 @@ from celery.worker.consumer.gossip import Gossip
 from celery.worker.consumer.mingle import Mingle
 
 from app.brokers.message_headers import flaw_in_body, flaw_in_headers
+from app.brokers.senders import believed, overreach
 from app.kinds import releases
 from app.kinds.evidence import failure_of
 from app.kinds.metrics import count_outcome
@@ -71,6 +72,7 @@ class MillraceConsumer(Consumer):
 
         def on_task_received(message: Any) -> None:
             try:
+                message.headers = believed(message.headers or {}, message.properties)
                 flaw = flaw_of(message)
             except Exception as error:  # noqa: BLE001 - whatever a decoder raises over these bytes
                 self.on_decode_error(message, error)
@@ -126,4 +128,8 @@ def flaw_of(message: Any) -> str | None:
     body = message.payload
     if "task" not in (message.headers or {}):
         return None
-    return flaw_in_headers(message.headers) or flaw_in_body(body)
+    return (
+        flaw_in_headers(message.headers)
+        or flaw_in_body(body)
+        or overreach(message.headers, body[2] or {}, message.properties)
+    )

@@ -52,7 +52,7 @@ class Monitoring(Component):
         self.register_outputs({})
 
     def _pod_monitors(self) -> None:
-        workers = [naming.worker(pool.name) for pool in self.stack.workloads.pools]
+        workers = [naming.worker(pool.name) for pool in self.stack.workloads.own_pools]
         for component in (naming.RELAY, *workers, naming.ARCHIVER, naming.BEAT):
             client = {
                 "cert": {"secret": {"name": naming.tls_secret(PROMETHEUS), "key": "tls.crt"}},

@@ -9,10 +9,12 @@ import pulumi_random
 from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 
+from app import contract
 from app.contract import Role
 from infra import naming
 from infra.components.component import Component
 from infra.components.files import content_hash
+from infra.servers.rabbitmq.outsiders import Outsider
 from infra.settings.stack import Stack
 
 #: 43 letters and digits are 256 bits; no signs, because a password travels in URLs and in configuration files.
@@ -57,45 +59,59 @@ APPLICATION = (
 class Passwords(Component):
     """The values, as secret outputs; and for each role of the application a Secret of one file a server."""
 
-    def __init__(self, stack: Stack, *, after: Sequence[pulumi.Resource]) -> None:
-        """Generate them all."""
+    def __init__(self, stack: Stack, outsiders: Sequence[Outsider], *, after: Sequence[pulumi.Resource]) -> None:
+        """Generate them all, those of programs that are not ours included."""
         super().__init__("passwords", stack, after=after)
+        self._servers: dict[str, tuple[str, ...]] = {
+            **{str(role): servers for role, servers in SERVERS.items()},
+            **{outsider.user: ("rabbitmq",) for outsider in outsiders},
+        }
         self._values = {
-            naming.password(role, server): self._generate(naming.password(role, server))
-            for role, servers in SERVERS.items()
+            naming.password(user, server): self._generate(naming.password(user, server))
+            for user, servers in self._servers.items()
             for server in servers
         }
         for role in APPLICATION:
             self._secret(role)
+        for outsider in outsiders:
+            self._secret(outsider.user, broker_url=self._broker_url(outsider.user))
         self.register_outputs({})
 
-    def of(self, role: Role, server: str) -> pulumi.Output[str]:
-        """The password of a role on a server."""
-        return self._values[naming.password(role, server)]
+    def of(self, user: str, server: str) -> pulumi.Output[str]:
+        """The password of a role, or of an outsider, on a server."""
+        return self._values[naming.password(user, server)]
 
-    def hash_of(self, role: Role) -> pulumi.Output[str]:
-        """Another text whenever a password of the role is another; says nothing of any."""
-        return content_hash({server: self.of(role, server) for server in SERVERS[role]})
+    def hash_of(self, user: str) -> pulumi.Output[str]:
+        """Another text whenever a password of the user is another; says nothing of any."""
+        return content_hash({server: self.of(user, server) for server in self._servers[user]})
 
     def all_of(self, server: str) -> pulumi.Output[Mapping[Role, str]]:
         """Every role's password on a server: what its list of users is made from."""
         values = {str(role): self.of(role, server) for role, servers in SERVERS.items() if server in servers}
         return pulumi.Output.all(**values).apply(lambda found: {Role(role): value for role, value in found.items()})
 
+    def of_outsiders(self, outsiders: Sequence[Outsider]) -> pulumi.Output[Sequence[str]]:
+        """The passwords of these on RabbitMQ, in their order."""
+        return pulumi.Output.all(*(self.of(outsider.user, "rabbitmq") for outsider in outsiders))
+
     def generate(self, name: str) -> pulumi.Output[str]:
         """One more secret value that belongs to no role, such as a cluster's cookie."""
         return self._generate(name)
 
-    def _secret(self, role: Role) -> None:
-        name = naming.passwords_secret(role)
+    def _secret(self, user: str, **more: pulumi.Output[str]) -> None:
+        name = naming.passwords_secret(user)
         core.Secret(
             name,
             metadata=meta.ObjectMetaArgs(
-                name=name, namespace=naming.NAMESPACE_APP, labels=naming.labels(role, self.stack.environment)
+                name=name, namespace=naming.NAMESPACE_APP, labels=naming.labels(user, self.stack.environment)
             ),
-            string_data={f"{server}_password": self.of(role, server) for server in SERVERS[role]},
+            string_data={f"{server}_password": self.of(user, server) for server in self._servers[user]} | more,
             opts=self.child(),
         )
+
+    def _broker_url(self, user: str) -> pulumi.Output[str]:
+        host = naming.service_host(naming.RABBITMQ)
+        return self.of(user, "rabbitmq").apply(lambda password: contract.broker_url(user, password, host))
 
     def _generate(self, name: str) -> pulumi.Output[str]:
         # Kept also in staging: a password that is generated anew locks everybody out of a volume that was kept.

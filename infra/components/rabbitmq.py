@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -57,8 +57,8 @@ class RabbitMQ(Component):
             **config(self.cluster),
             definitions.VHOST_FILE: definitions.vhost_file(stack.queues, self.cluster.consumer_timeout_seconds),
         }
-        users_of = passwords.all_of("rabbitmq")
-        users = {definitions.USERS_FILE: users_of.apply(lambda found: definitions.users_file(found, stack.queues))}
+        everyone = pulumi.Output.all(passwords.all_of("rabbitmq"), passwords.of_outsiders(stack.outsiders))
+        users = {definitions.USERS_FILE: everyone.apply(lambda known: _users_file(stack, *known))}
         config_map = files.config_map(self, naming.RABBITMQ, settings)
         secret = files.secret(
             self, naming.RABBITMQ, "rabbitmq-secrets", {**users, "erlang_cookie": passwords.generate("erlang-cookie")}
@@ -172,6 +172,10 @@ class RabbitMQ(Component):
             },
             opts=self.child(),
         )
+
+
+def _users_file(stack: Stack, roles: Mapping[Role, str], outsiders: Sequence[str]) -> str:
+    return definitions.users_file(roles, stack.queues, dict(zip(stack.outsiders, outsiders, strict=True)))
 
 
 def cluster_of(stack: Stack) -> rabbitmq.Cluster:

@@ -10,7 +10,8 @@ from pulumi_kubernetes.autoscaling import v2 as autoscaling
 
 from infra import naming, thresholds
 from infra.components.component import Component
-from infra.settings.scaling import HpaCpu, KedaQueue
+from infra.endpoints import Backends
+from infra.settings.scaling import Fixed, HpaCpu, KedaQueue
 from infra.settings.workloads import Pool
 from infra.workloads import metadata
 
@@ -79,6 +80,23 @@ def queue_scaler(
         },
         opts=parent.child(after=[target]),
     )
+
+
+def pool_scaler(parent: Component, pool: Pool, backends: Backends, target: pulumi.Resource) -> None:
+    """What the pool says: an HPA, a ScaledObject, or nothing where the number is fixed."""
+    match pool.scaling:
+        case HpaCpu() as scaling:
+            cpu_scaler(parent, naming.worker(pool.name), scaling, pool.grace_period_seconds, target)
+        case KedaQueue() as scaling:
+            trigger = backends.queue_trigger(pool.queue, thresholds.messages_a_pod(pool, scaling))
+            queue_scaler(parent, pool, scaling, trigger, target)
+        case Fixed():
+            pass
+
+
+def fixed_replicas(pool: Pool) -> int | None:
+    """The number of pods where no scaler owns it."""
+    return pool.scaling.replicas if isinstance(pool.scaling, Fixed) else None
 
 
 def _behavior(grace_period_seconds: int) -> autoscaling.HorizontalPodAutoscalerBehaviorArgs:

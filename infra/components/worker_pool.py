@@ -7,14 +7,13 @@ from collections.abc import Sequence
 import pulumi
 
 from app.contract import Role
-from infra import naming, thresholds, worker
+from infra import naming, worker
 from infra.application import METRICS_PORT, Process, heartbeat_probes
 from infra.components.certificates import Certificates
 from infra.components.process_deployment import ProcessDeployment
-from infra.components.scalers import cpu_scaler, queue_scaler
+from infra.components.scalers import fixed_replicas, pool_scaler
 from infra.endpoints import Backends
 from infra.settings.backends import SinglePostgreSQL
-from infra.settings.scaling import Fixed, HpaCpu, KedaQueue
 from infra.settings.stack import Stack
 from infra.settings.workloads import Pool
 
@@ -54,22 +53,14 @@ class WorkerPool(ProcessDeployment):
             # The only database waits for its drained node: no worker there may have to wait for it first (ADR 0017).
             spread_hosts="DoNotSchedule" if isinstance(stack.database, SinglePostgreSQL) else "ScheduleAnyway",
         )
-        replicas = pool.scaling.replicas if isinstance(pool.scaling, Fixed) else None
         super().__init__(
             stack,
             process,
             backends,
             certificates,
-            replicas=replicas,
+            replicas=fixed_replicas(pool),
             after=after,
             max_unavailable=MAX_UNAVAILABLE,
         )
-        match pool.scaling:
-            case HpaCpu() as scaling:
-                cpu_scaler(self, component, scaling, pool.grace_period_seconds, self.deployment)
-            case KedaQueue() as scaling:
-                trigger = backends.queue_trigger(pool.queue, thresholds.messages_a_pod(pool, scaling))
-                queue_scaler(self, pool, scaling, trigger, self.deployment)
-            case Fixed():
-                pass
+        pool_scaler(self, pool, backends, self.deployment)
         self.register_outputs({})

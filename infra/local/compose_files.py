@@ -10,12 +10,13 @@ import yaml
 
 from app.contract import Queue, QueuesFileError
 from infra import naming, worker
-from infra.local.state import REPOSITORY
+from infra.local.state import REPOSITORY, container_uid
+from infra.servers.rabbitmq.outsiders import Outsider, foreign_pools, producers
 from infra.settings import limits, shutdown
 from infra.settings.explain import JOINED
-from infra.settings.pools import own_pool
+from infra.settings.pools import misplaced, own_pool
 from infra.settings.shutdown import Timings
-from infra.settings.workloads import Pool
+from infra.settings.workloads import Application, Pool
 
 COMPOSE_FILE = REPOSITORY / "compose.yaml"
 _TEMPLATE = "x-worker"
@@ -37,8 +38,16 @@ def workers_file(queues: Sequence[Queue]) -> str:
     return yaml.safe_dump({"services": _services(template, queues)}, sort_keys=False)
 
 
+def outsiders_of(queues: Sequence[Queue]) -> tuple[Outsider, ...]:
+    """Programs that are not ours and log in to the local stack's RabbitMQ."""
+    return (*producers(queues), *foreign_pools([own_pool(queue) for queue in queues]))
+
+
 def _services(template: Mapping[str, Any], queues: Sequence[Queue]) -> dict[str, Any]:
-    return {naming.worker(queue.name): _service(template, own_pool(queue)) for queue in queues}
+    pools = [own_pool(queue) for queue in queues]
+    if problems := misplaced(queues, pools):
+        raise QueuesFileError(JOINED.join(problems))
+    return {naming.worker(pool.name): _service(template, pool) for pool in pools}
 
 
 def _service(template: Mapping[str, Any], pool: Pool) -> dict[str, Any]:
@@ -48,8 +57,24 @@ def _service(template: Mapping[str, Any], pool: Pool) -> dict[str, Any]:
         raise QueuesFileError(JOINED.join(problems))
     # A copy, or YAML would write references from one service to another.
     own: dict[str, Any] = copy.deepcopy(dict(template))
-    return own | {
-        "environment": own["environment"] | worker.environment(pool),
-        "mem_limit": pool.resources.memory_bytes,
-        "stop_grace_period": f"{pool.grace_period_seconds}s",
+    sizes = {"mem_limit": pool.resources.memory_bytes, "stop_grace_period": f"{pool.grace_period_seconds}s"}
+    if pool.application is not None:
+        own.pop("command")  # ours; an empty one would take the image's own away
+        return own | _foreign(pool, pool.application, own) | sizes
+    return own | {"environment": own["environment"] | worker.environment(pool)} | sizes
+
+
+def _foreign(pool: Pool, application: Application, template: Mapping[str, Any]) -> dict[str, Any]:
+    """In place of what is ours: neither our settings nor our secrets, only its own way to the broker."""
+    secrets = f"${{MILLRACE_STATE_DIR:-./.millrace}}/secrets/{naming.worker(pool.name)}:/run/secrets/millrace:ro"
+    return {
+        "image": application.image,
+        **({"command": list(application.command)} if application.command else {}),
+        # Who may read its secrets: the image's own user could not.
+        "user": f"{container_uid()}:{container_uid()}",
+        "tmpfs": ["/tmp"],  # noqa: S108 - in the container
+        "environment": worker.environment(pool) | application.environment,
+        "volumes": [secrets],
+        "healthcheck": template["healthcheck"] | {"test": ["CMD", *application.probe]},
+        "depends_on": {"topology": template["depends_on"]["topology"]},
     }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.contract import Role
+from infra.servers.rabbitmq.outsiders import Outsider
 
 #: Host names of the three brokers.
 RABBITMQ_NODES = ("rabbitmq-1", "rabbitmq-2", "rabbitmq-3")
@@ -71,3 +73,8 @@ SERVERS: tuple[Folder, ...] = (
 CLIENT = Folder("client")
 
 ALL = (*ROLES, *SERVERS, CLIENT)
+
+
+def of_outsiders(outsiders: Sequence[Outsider]) -> tuple[Folder, ...]:
+    """One for each program that is not ours."""
+    return tuple(Folder(outsider.user, passwords=("rabbitmq",)) for outsider in outsiders)

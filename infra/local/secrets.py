@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import secrets as random
+from collections.abc import Sequence
 from pathlib import Path
 
 from app import contract
 from app.contract import Role
 from infra.local import certificates, files, folders
 from infra.local.certificates import Pair
+from infra.local.compose_files import outsiders_of
 from infra.local.state import State
 from infra.servers import postgresql, prometheus, redis
 from infra.servers.rabbitmq import definitions
+from infra.servers.rabbitmq.outsiders import Outsider
 
 
 def write_secrets(state: State) -> None:
@@ -19,7 +22,8 @@ def write_secrets(state: State) -> None:
     files.folder(state.root, files.PUBLIC_FOLDER)
     files.folder(state.secrets)
     authority = _authority(files.folder(state.secrets / "ca"))
-    for folder in folders.ALL:
+    outsiders = outsiders_of(contract.queues())
+    for folder in (*folders.ALL, *folders.of_outsiders(outsiders)):
         path = files.folder(state.secrets / folder.name)
         files.write(path / "ca.crt", authority.certificate)
         if folder.names:
@@ -28,7 +32,7 @@ def write_secrets(state: State) -> None:
             _once(path / f"{server}_password")
     _flower(state)
     _redis(state)
-    _rabbitmq(state)
+    _rabbitmq(state, outsiders)
     files.write(
         state.secrets / "postgresql" / "roles.sql",
         postgresql.roles_sql(passwords(state, "postgresql")),
@@ -89,12 +93,16 @@ def _redis(state: State) -> None:
     files.write(state.secrets / "redis" / "probe_password", words[Role.PROBE])
 
 
-def _rabbitmq(state: State) -> None:
+def _rabbitmq(state: State, outsiders: Sequence[Outsider]) -> None:
     """The nodes share the cookie and the definitions; each folder holds both, because a container mounts one folder."""
     queues = contract.queues()
+    known = {outsider: _once(state.secrets / outsider.user / "rabbitmq_password") for outsider in outsiders}
+    for outsider, password in known.items():
+        url = contract.broker_url(outsider.user, password, "rabbitmq")
+        files.write(state.secrets / outsider.user / "broker_url", url)
     imported = {
         definitions.VHOST_FILE: definitions.vhost_file(queues),
-        definitions.USERS_FILE: definitions.users_file(passwords(state, "rabbitmq"), queues),
+        definitions.USERS_FILE: definitions.users_file(passwords(state, "rabbitmq"), queues, known),
     }
     cookie = _once(state.secrets / folders.RABBITMQ_NODES[0] / "erlang_cookie")
     for node in folders.RABBITMQ_NODES:

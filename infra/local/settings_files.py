@@ -71,7 +71,8 @@ def write_settings(state: State, version: RabbitMQVersion, nodes: Sequence[str] 
 
 def hashes(state: State) -> dict[str, str]:
     """One hash a server, and one for the application, of all the files its containers mount."""
-    roles = (state.secrets / folder.name for folder in folders.ROLES if folder.name != "prometheus")
+    everyone = (*folders.ROLES, *folders.of_outsiders(compose_files.outsiders_of(contract.queues())))
+    roles = (state.secrets / folder.name for folder in everyone if folder.name != "prometheus")
     nodes = (state.secrets / node for node in folders.RABBITMQ_NODES)
     return {
         "app": _hash((state.config / "app", *roles)),

@@ -48,6 +48,7 @@ def prometheus_config(nodes: Sequence[str], queues: Sequence[Queue]) -> str:
     }
     # Each asks Prometheus for its certificate, and shows one of its own name; workers share theirs, as they do a role.
     workers = {**_CLIENT, "server_name": str(Role.WORKER)}
+    ours = [naming.worker(queue.name) for queue in queues if not queue.foreign]
     jobs = [
         _job(
             "gateway",
@@ -59,7 +60,7 @@ def prometheus_config(nodes: Sequence[str], queues: Sequence[Queue]) -> str:
             },
         ),
         _job("relay", ["relay-1", "relay-2"], contract.PORT_METRICS, tls_config=_CLIENT),
-        _job("worker", [naming.worker(queue.name) for queue in queues], contract.PORT_METRICS, tls_config=workers),
+        _job("worker", ours, contract.PORT_METRICS, tls_config=workers),
         _job("archiver", ["archiver"], contract.PORT_METRICS, tls_config=_CLIENT),
         _job("beat", ["beat"], contract.PORT_METRICS, tls_config=_CLIENT),
         _job("rabbitmq", nodes, contract.PORT_RABBITMQ_METRICS, **rabbitmq),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from app.contract import Role
 from infra.servers.pgbouncer import MAX_CLIENTS, POOLED_ROLES, pool_size
+from infra.servers.rabbitmq.outsiders import POOL_MAX_CONNECTIONS
 from infra.servers.rabbitmq.users import MAX_CONNECTIONS
 from infra.settings.scaling import most_replicas
 from infra.settings.values import amount
@@ -62,7 +63,7 @@ def _database(stack: Stack) -> Iterator[str]:
         yield f"pgbouncer.replicas {stack.pgbouncer.replicas}: {error}: fewer replicas"
     workloads = stack.workloads
     clients = (most_replicas(workloads.gateway.scaling) + workloads.relay.replicas) * POOL_CONNECTIONS
-    clients += sum((pool.concurrency + 1) * most_replicas(pool.scaling) for pool in workloads.pools)
+    clients += sum((pool.concurrency + 1) * most_replicas(pool.scaling) for pool in workloads.own_pools)
     # With one PgBouncer down, the others have all of them.
     room = max(1, stack.pgbouncer.replicas - 1) * MAX_CLIENTS
     if clients > room:
@@ -73,15 +74,22 @@ def _database(stack: Stack) -> Iterator[str]:
 
 
 def _broker(stack: Stack) -> Iterator[str]:
-    wanted = sum(
-        (pool.concurrency + PARENT_CONNECTIONS) * (most_replicas(pool.scaling) + ROLL_OUT_EXTRA)
-        for pool in stack.workloads.pools
-    )
+    for pool in stack.workloads.pools:
+        if pool.application is not None and (wanted := _broker_connections(pool)) > POOL_MAX_CONNECTIONS:
+            yield (
+                f"workloads.pools.{pool.name}: {wanted} connections of its pods at their largest number, and the "
+                f"broker's limit for its user is {POOL_MAX_CONNECTIONS}: a smaller maxReplicas or concurrency"
+            )
+    wanted = sum(map(_broker_connections, stack.workloads.own_pools))
     if wanted > MAX_CONNECTIONS[Role.WORKER]:
         yield (
             f"workloads.pools: {wanted} connections of all workers at their largest number, and the broker's limit "
             f"for their role is {MAX_CONNECTIONS[Role.WORKER]}: a smaller maxReplicas or concurrency"
         )
+
+
+def _broker_connections(pool: Pool) -> int:
+    return (pool.concurrency + PARENT_CONNECTIONS) * (most_replicas(pool.scaling) + ROLL_OUT_EXTRA)
 
 
 def _broker_in_prod(stack: Stack) -> Iterator[str]:

@@ -32,6 +32,22 @@ def own_pool(queue: Queue) -> Pool:
     return Pool.of(queue.name, settings, queue.name)
 
 
+def misplaced(queues: Sequence[Queue], pools: Sequence[Pool]) -> list[str]:
+    """What is wrong with applications that are not ours: of a queue either all pools run one, or none does."""
+    foreign = {queue.name: queue.foreign for queue in queues}
+    return [
+        f"{pool.name}: application: the file of queues says whether one works on {pool.queue}; "
+        "a stack only changes what it says"
+        for pool in pools
+        if foreign.get(pool.queue, False) != (pool.application is not None)
+    ] + [
+        f"{pool.name}: application.publishes: there is no queue {queue}; declared are {', '.join(foreign)}"
+        for pool in pools
+        for queue in (pool.application.publishes if pool.application else ())
+        if queue not in foreign
+    ]
+
+
 def completed(queues: Sequence[Queue], entries: Mapping[str, Any]) -> dict[str, Any]:
     """A whole entry for every queue and for every further pool. Nothing is validated here.
 

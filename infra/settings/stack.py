@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from app.contract import Queue
+from infra.servers.rabbitmq.outsiders import Outsider, foreign_pools, producers
 from infra.settings import limits, shutdown
 from infra.settings.backends import (
     BrokerChoice,
@@ -20,7 +21,7 @@ from infra.settings.backends import (
     VolumeStore,
 )
 from infra.settings.explain import JOINED
-from infra.settings.pools import completed
+from infra.settings.pools import completed, misplaced
 from infra.settings.queues import DEFAULT, QueuesFile, QueuesPath
 from infra.settings.scaling import KedaQueue
 from infra.settings.shutdown import Timings
@@ -69,6 +70,13 @@ class Neighbours(Model):
     cnpg_namespace: Name = "cnpg-system"
 
 
+class Producer(Model):
+    """Where a service that publishes runs, if that is in this cluster: its pods may reach RabbitMQ."""
+
+    namespace: Name
+    labels: dict[str, str] = Field(min_length=1, description="of its pods")
+
+
 class Stack(Model):
     """One environment, whole."""
 
@@ -84,6 +92,9 @@ class Stack(Model):
         DEFAULT, alias="queues", validate_default=True, description="the file that declares them, from the repository"
     )
     workloads: Workloads
+    producers: dict[Name, Producer] = Field(
+        {}, description="where the producers run that the queues name; one that is left out reaches no broker from here"
+    )
     timings: Timings = Timings()
     log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
     drills: bool = Field(default=False, description="tasks that misbehave on purpose; never in prod")
@@ -97,6 +108,11 @@ class Stack(Model):
     def queues(self) -> tuple[Queue, ...]:
         """Every queue, in its order of service."""
         return self.queues_file.queues
+
+    @property
+    def outsiders(self) -> tuple[Outsider, ...]:
+        """Programs that are not ours and log in to RabbitMQ."""
+        return (*producers(self.queues), *foreign_pools(self.workloads.pools))
 
     @model_validator(mode="before")
     @classmethod
@@ -115,7 +131,9 @@ class Stack(Model):
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
-        problems = [*self._workers(), *self._choices(), *self._of_prod(), *shutdown.broken(self), *limits.broken(self)]
+        problems = [*self._workers(), *self._producers(), *self._choices(), *self._of_prod()]
+        problems += [f"workloads.pools.{line}" for line in misplaced(self.queues, self.workloads.pools)]
+        problems += [*shutdown.broken(self), *limits.broken(self)]
         if problems:
             raise ValueError(JOINED.join(problems))
         return self
@@ -132,6 +150,15 @@ class Stack(Model):
             f"nobody works on the queue {queue}: a pool of this name works on another; add a pool with queue: {queue}"
             for queue in declared
             if queue not in {pool.queue for pool in pools}
+        ]
+
+    def _producers(self) -> list[str]:
+        declared = sorted({name for queue in self.queues for name in queue.producers})
+        return [
+            f"producers.{name}: no queue names it; named are {', '.join(declared) or 'none'}: add it to the producers "
+            "of a queue, or take it out here"
+            for name in self.producers
+            if name not in declared
         ]
 
     def _choices(self) -> list[str]:

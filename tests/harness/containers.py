@@ -128,6 +128,10 @@ class Machine:
         """Whether its heartbeat says that it does its work."""
         return self.heartbeat() == "consuming"
 
+    def healthy(self) -> bool:
+        """Whether its own health check is content."""
+        return bool(self.docker.exec_run(list(self.service.health)).exit_code == 0)
+
     def crashed_at(self, point: Failpoint) -> bool:
         """Whether one of its processes died at a crash point."""
         code, _ = self.docker.exec_run(["test", "-e", f"/tmp/millrace-crashed-at-{point}"])  # noqa: S108 - in it

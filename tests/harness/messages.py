@@ -32,7 +32,7 @@ def carried(body: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def channel(stack: Stack, role: Role = Role.OPERATOR, *, password: str | None = None) -> Iterator[Any]:
+def channel(stack: Stack, role: str = Role.OPERATOR, *, password: str | None = None) -> Iterator[Any]:
     """A channel of a role's on the first node."""
     connection = amqp.Connection(
         host=f"127.0.0.1:{stack.port(stack.nodes[0], contract.PORT_AMQPS)}",

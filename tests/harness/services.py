@@ -15,7 +15,7 @@ from infra.local import compose_files
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)(?::-([^}]*))?\}")
 
 #: Options whose names and values Docker's API shares with compose.
-_PASSED_ON = ("read_only", "cap_drop", "security_opt", "mem_limit", "shm_size", "init", "hostname")
+_PASSED_ON = ("read_only", "cap_drop", "security_opt", "mem_limit", "shm_size", "init", "hostname", "user")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,8 @@ class Service:
     ports: tuple[int, ...]
     #: Host path to container path; named volumes are left to the image, so that they go with the container.
     mounts: Mapping[str, str]
+    #: The command of its health check; none without one.
+    health: tuple[str, ...]
     options: Mapping[str, Any]
 
 
@@ -58,6 +60,7 @@ def read(name: str, variables: Mapping[str, str]) -> Service:
         tmpfs=tuple(service.get("tmpfs", ())),
         ports=tuple(int(entry.rpartition(":")[2]) for entry in service.get("ports", ())),
         mounts={source: target for source, target, *_ in mounts if Path(source).is_absolute()},
+        health=tuple(service.get("healthcheck", {}).get("test", ("CMD",))[1:]),
         options=_options(service),
     )
 

@@ -18,6 +18,7 @@ from testcontainers.core.network import Network
 
 from app import contract
 from app.contract import Role, Scope
+from infra import naming
 from infra.local import secrets, settings_files
 from infra.local.folders import RABBITMQ_NODES
 from infra.local.state import State
@@ -68,6 +69,7 @@ class Stack(WaysIn):
         self.servers = ("postgresql", "redis", *self.nodes)
         super().__init__(State(folder))
         self.machines: dict[str, Machine] = {}
+        self._foreign = {naming.worker(queue.name) for queue in contract.queues() if queue.foreign}
         self._own_image = {"MILLRACE_IMAGE_APP": image} if image else {}
         self._network = Network(docker_network_kw={"labels": cleanup.labels()})
         self.broker: Broker
@@ -234,7 +236,8 @@ class Stack(WaysIn):
             with self.http() as client:
                 return client.get("/readyz").status_code == httpx.codes.OK
         if name in PROCESSES or name.startswith(("worker", "beat")):
-            return self.machines[name].consuming()
+            machine = self.machines[name]
+            return machine.healthy() if name in self._foreign else machine.consuming()
         return True
 
     @property

@@ -30,7 +30,7 @@ class WaysIn:
         """The CA of this stack."""
         return self.state.secrets / "client" / "ca.crt"
 
-    def password(self, role: Role, server: str) -> str:
+    def password(self, role: str, server: str) -> str:
         """A role's password."""
         return (self.state.secrets / role / f"{server}_password").read_text()
 

@@ -149,6 +149,18 @@ PROOFS = (
         "a chord ends once: a thousand members while worker and leader are killed, Redis restarted; results",
         guards=("app/results/", "app/kinds/", "app/brokers/", "infra/servers/redis.py", "tests/harness/chord"),
     ),
+    _on_servers(
+        "producers",
+        60,
+        "docs/producers.md as it stands: plain Celery of another service sends our tasks, and can do nothing else",
+        guards=("app/brokers/", "infra/servers/rabbitmq/", "docs/producers.md"),
+    ),
+    _on_servers(
+        "foreign_app",
+        90,
+        "docs/foreign-apps.md: an application that imports nothing of ours, unchanged and with late acknowledgement",
+        guards=("infra/servers/rabbitmq/", "infra/local/compose_files.py", "docs/foreign-apps.md"),
+    ),
     _on_servers("loads", 105, "a load finds its rate in a trial, and ends when it is told to", guards=("loadtests/",)),
     _on_servers("beat", 130, "canaries through outages of broker and workers", guards=("app/beat/", "app/worker/")),
     _on_servers("schemathesis", 40, "the gateway against its own OpenAPI document", guards=("app/gateway/",)),

@@ -48,6 +48,17 @@ def test_the_order_of_the_file_is_the_order_of_service(tmp_path: Path) -> None:
         ('[a]\npurpose = "x"\nmax_length_bytes = 1.5', r"\[a\] max_length_bytes: 1.5 is not a whole number"),
         ('[a]\npurpose = "x"\nstarts_within_seconds = 0.7', r"\[a\] starts_within_seconds: 0.7 is not one of 0.005,"),
         ('[a]\npurpose = "x"\npool = 3', r"\[a\] pool: 3 is not a table"),
+        ('[a]\npurpose = "x"\nproducers = "b"', r"\[a\] producers: 'b' is not a list of names"),
+        ('[a]\npurpose = "x"\nproducers = ["B"]', r"\[a\] producers: 'B' is not a name of the form"),
+        (
+            '[a]\npurpose = "x"\n[a.pool.application]\nimage = "b:1"',
+            r"\[a\]: tasks of ours that name no queue go",
+        ),
+        (
+            '[z]\npurpose="x"\n[a]\npurpose = "x"\nstarts_within_seconds = 1\n[a.pool.application]\nimage = "b:1"',
+            r"\[a\] starts_within_seconds: canaries are tasks of ours",
+        ),
+        ('[a]\npurpose = "x"\nproducers = [3]', r"\[a\] producers: 3 is not a name of the form"),
     ],
 )
 def test_a_wrong_file_is_refused_with_the_place(tmp_path: Path, text: str, words: str) -> None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from app.contract import Queue, Role
 from infra.servers.rabbitmq.cluster import CONSUMER_TIMEOUT_SECONDS
+from infra.servers.rabbitmq.outsiders import Outsider
 from infra.servers.rabbitmq.users import user_definitions
 from infra.servers.rabbitmq.vhost import vhost_definitions
 
@@ -28,9 +30,11 @@ def vhost_file(queues: Sequence[Queue], consumer_timeout_seconds: int = CONSUMER
     return _json(vhost_definitions(queues, consumer_timeout_seconds))
 
 
-def users_file(passwords: Mapping[Role, str], queues: Sequence[Queue]) -> str:
+def users_file(
+    passwords: Mapping[Role, str], queues: Sequence[Queue], outsiders: Mapping[Outsider, str] = MappingProxyType({})
+) -> str:
     """Users with hashes of their passwords, and their permissions: a secret."""
-    return _json(user_definitions(passwords, queues))
+    return _json(user_definitions(passwords, queues, outsiders))
 
 
 def _json(definitions: Mapping[str, Any]) -> str:

@@ -1,15 +1,17 @@
-"""RabbitMQ's users: one a role, with the permissions of its work and no others."""
+"""RabbitMQ's users: one a role, and one an outsider, with the permissions of its work and no others."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from app import contract
 from app.contract import Queue, Role
 from infra.servers import hashes
+from infra.servers.rabbitmq.outsiders import Outsider, control_names, routing_keys
 
 NOTHING = "^$"
 
@@ -39,6 +41,7 @@ _EVENTS = (r"celeryev", r"celeryev\..*")
 def permissions(queues: Sequence[Queue]) -> dict[Role, Permissions]:
     """Of every user, in a vhost with these queues."""
     work = [re.escape(queue.name) for queue in queues]
+    ours = [re.escape(queue.name) for queue in queues if not queue.foreign]
     dead = [re.escape(contract.dead_letter_queue(queue.name)) for queue in queues]
     return {
         # Declares and binds: binding writes to the queue and reads from the exchange.
@@ -55,7 +58,7 @@ def permissions(queues: Sequence[Queue]) -> dict[Role, Permissions]:
         Role.WORKER: Permissions(
             configure=_one_of(*_CONTROL, *_EVENTS),
             write=_one_of(_TASKS, re.escape(contract.DELAY_LADDER_EXCHANGE), *_CONTROL, *_EVENTS),
-            read=_one_of(*work, *_CONTROL, *_EVENTS),
+            read=_one_of(*ours, *_CONTROL, *_EVENTS),
         ),
         Role.ARCHIVER: Permissions(read=_one_of(*dead)),
         # Watches events, asks workers what they do. `--read-only` keeps its buttons away; this keeps its hands off
@@ -73,6 +76,19 @@ def permissions(queues: Sequence[Queue]) -> dict[Role, Permissions]:
         Role.KEDA: Permissions(),
         Role.OPERATOR: Permissions(configure=".*", write=".*", read=".*"),
     }
+
+
+def outsider_permissions(outsider: Outsider) -> Permissions:
+    """Of a program that is not ours; `outsiders.routing_keys` narrows what it publishes."""
+    publish = (_TASKS, re.escape(contract.DELAY_LADDER_EXCHANGE))
+    if outsider.reads is None:
+        return Permissions(write=_one_of(*publish))
+    control = control_names(outsider)
+    return Permissions(
+        configure=_one_of(control),
+        write=_one_of(*publish, control),
+        read=_one_of(re.escape(outsider.reads), control),
+    )
 
 
 #: What the management API and the metrics show to whom.
@@ -103,36 +119,56 @@ class NoPasswordError(ValueError):
     """A user without a password; RabbitMQ would make one that anybody can be."""
 
 
-def user_definitions(passwords: Mapping[Role, str], queues: Sequence[Queue]) -> dict[str, Any]:
+def user_definitions(
+    passwords: Mapping[Role, str], queues: Sequence[Queue], outsiders: Mapping[Outsider, str] = MappingProxyType({})
+) -> dict[str, Any]:
     """Users and permissions. With users defined there is no default user: RabbitMQ makes `guest` only without.
+
+    Args:
+        passwords: of each role.
+        queues: of the vhost.
+        outsiders: programs that are not ours, with their passwords.
 
     Raises:
         NoPasswordError: somebody has none.
     """
-    allowed = permissions(queues)
-    if missing := [role for role in allowed if not passwords.get(role)]:
+    roles = permissions(queues)
+    known = {str(role): passwords.get(role) for role in roles} | {one.user: word for one, word in outsiders.items()}
+    if missing := [user for user, password in known.items() if not password]:
         raise NoPasswordError(f"no password for {', '.join(missing)}")
     return {
-        "users": [_user(role, passwords[role]) for role in allowed],
+        "users": [
+            *(_user(role, passwords[role], MAX_CONNECTIONS[role], TAGS.get(role)) for role in roles),
+            *(_user(one.user, password, one.max_connections) for one, password in outsiders.items()),
+        ],
         "permissions": [
-            {
-                "user": str(role),
-                "vhost": contract.VHOST,
-                "configure": p.configure,
-                "write": p.write,
-                "read": p.read,
-            }
-            for role, p in allowed.items()
+            *(_permission(role, allowed) for role, allowed in roles.items()),
+            *(_permission(one.user, outsider_permissions(one)) for one in outsiders),
+        ],
+        "topic_permissions": [
+            {"user": one.user, "vhost": contract.VHOST, "exchange": exchange, "write": keys, "read": NOTHING}
+            for one in outsiders
+            for exchange, keys in routing_keys(one).items()
         ],
     }
 
 
-def _user(role: Role, password: str) -> dict[str, Any]:
+def _permission(user: str, allowed: Permissions) -> dict[str, str]:
+    return {
+        "user": str(user),
+        "vhost": contract.VHOST,
+        "configure": allowed.configure,
+        "write": allowed.write,
+        "read": allowed.read,
+    }
+
+
+def _user(name: str, password: str, most_connections: int, tags: Sequence[str] | None = None) -> dict[str, Any]:
     """A salted hash: no password stands in the definitions."""
     return {
-        "name": str(role),
+        "name": str(name),
         "password_hash": hashes.rabbitmq(password),
         "hashing_algorithm": "rabbit_password_hashing_sha256",
-        "tags": TAGS.get(role, []),
-        "limits": {"max-connections": MAX_CONNECTIONS[role]},
+        "tags": list(tags or ()),
+        "limits": {"max-connections": most_connections},
     }

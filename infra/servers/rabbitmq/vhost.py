@@ -1,6 +1,8 @@
 """The vhost and its policies.
 
-Exchanges and queues are not here: `python -m app topology` declares them, and only it may. What can change while
+Queues are not here: `python -m app topology` declares them, and only it may. Of the exchanges those two are here that
+outsiders' topic permissions are for: RabbitMQ 4.3 drops the topic permission for an exchange that does not exist, with
+a warning in its log, and then lets every routing key pass (measured). What can change while
 messages are in a queue is a policy: a queue declared again with other arguments is refused and every worker fails.
 """
 
@@ -54,6 +56,12 @@ def dead_letter_queue_policy(queue: Queue) -> dict[str, Any]:
     return _policy(contract.dead_letter_queue(queue.name), {"delivery-limit": -1})
 
 
+def _exchange(name: str) -> dict[str, Any]:
+    """As `topology` declares it again."""
+    kind = {"type": "topic", "durable": True, "auto_delete": False, "internal": False, "arguments": {}}
+    return {"vhost": contract.VHOST, "name": name, **kind}
+
+
 def vhost_definitions(
     queues: Sequence[Queue], consumer_timeout_seconds: int = CONSUMER_TIMEOUT_SECONDS
 ) -> dict[str, Any]:
@@ -77,6 +85,7 @@ def vhost_definitions(
         "parameters": [
             {"vhost": contract.VHOST, "component": "vhost-limits", "name": "limits", "value": LIMITS},
         ],
+        "exchanges": [_exchange(contract.TASKS_EXCHANGE), _exchange(contract.DELAY_LADDER_EXCHANGE)],
         "policies": [
             *(work_queue_policy(queue, consumer_timeout_seconds) for queue in queues),
             *(dead_letter_queue_policy(queue) for queue in queues),

@@ -163,6 +163,15 @@ def test_an_undeclared_queue_is_refused(option: str) -> None:
         once(**{option: "nowhere"})(single)
 
 
+def test_a_queue_of_an_application_that_is_not_ours_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No worker of ours reads it: the task would never run."""
+    legacy = contract.Queue(name="legacy", purpose="a test", pool={"application": {"image": "legacy:1"}})
+    known = (*contract.queues(), legacy)
+    monkeypatch.setattr(contract, "queues", lambda: known)
+    with pytest.raises(DeclarationError, match="an application that is not ours works on the queue 'legacy'"):
+        once(queue="legacy")(single)
+
+
 def test_two_tasks_of_one_name_are_refused() -> None:
     """One of them would never run. The same function again is the same task."""
     once(name="twin")(single)

@@ -75,7 +75,9 @@ def test_the_connection_for_events_waits_for_no_confirms() -> None:
 )
 def test_a_message_that_would_end_the_worker_is_told(headers: Any, payload: Any, *, flawed: bool) -> None:
     """Celery takes for granted that a task has an id and a body of [args, kwargs, embed]; else the worker ends."""
-    assert (flaw_of(SimpleNamespace(headers=headers, payload=payload)) is not None) == flawed
+    message = SimpleNamespace(headers=headers, payload=payload, properties={})
+
+    assert (flaw_of(message) is not None) == flawed
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,7 @@ def test_a_message_that_would_end_the_worker_is_told(headers: Any, payload: Any,
 )  # fmt: skip
 def test_a_malformed_header_is_named_with_its_value(name: str, value: Any) -> None:
     """BR-14: whoever reads the dead letter knows what to mend."""
-    flaw = flaw_of(SimpleNamespace(headers=TASK | {name: value}, payload=[[], {}, {}]))
+    flaw = flaw_of(SimpleNamespace(headers=TASK | {name: value}, payload=[[], {}, {}], properties={}))
 
     assert flaw is not None
     assert f"`{name}`" in flaw

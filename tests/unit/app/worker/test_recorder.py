@@ -198,7 +198,10 @@ def test_what_the_consumer_rejects_is_recorded_first(events: list[Any], database
     consumer: Any = MillraceConsumer.__new__(MillraceConsumer)
     consumer.app, consumer.hostname, consumer.connection_errors = celery_app, "bulk@host", ()
     headers = HEADERS | {"id": "order-7", "timelimit": 90}
-    message = Message(body=BODY, headers=headers, content_type="application/json", content_encoding="utf-8")
+    message = Message(
+        body=BODY, headers=headers, properties={"user_id": "relay"}, content_type="application/json",
+        content_encoding="utf-8",
+    )  # fmt: skip
     message.reject_log_error = lambda *_: events.append("reject")
     consumer.strategies, consumer.call_soon_ack, consumer.on_task_message = {}, None, ()
     database.awake.clear()

@@ -15,7 +15,7 @@ from infra.local import compose, compose_files, settings_files
 from infra.local.compose import Compose
 from infra.local.secrets import write_secrets
 from infra.local.settings_files import hashes, write_settings
-from infra.local.state import State
+from infra.local.state import State, container_uid
 from infra.settings.limits import WORKER_PARENT_BYTES
 from tests.harness import services
 
@@ -171,3 +171,61 @@ def test_the_tests_start_the_same_workers() -> None:
     assert service.environment["MILLRACE_WORKER_QUEUE"] == "bulk"
     assert service.mounts == {"/state/config/app": "/etc/millrace", "/state/secrets/worker": "/run/secrets/millrace"}
     assert service.options["mem_limit"] == 512 * 1024 * 1024
+
+
+FOREIGN = """
+[invoices]
+purpose = "a test"
+
+[legacy]
+purpose = "a test"
+producers = ["billing"]
+
+[legacy.pool.application]
+image = "legacy:1"
+command = ["celery", "worker"]
+environment = {MINE = "7"}
+"""
+
+
+def test_an_application_that_is_not_ours_gets_nothing_of_ours(declare: Callable[[str], Path]) -> None:
+    """Its image, its command, its environment, the user who may read its secrets, and no secret but its own."""
+    declare(FOREIGN)
+    service = _workers(*contract.queues())["worker-legacy"]
+
+    assert (service["image"], service["command"]) == ("legacy:1", ["celery", "worker"])
+    assert service["environment"]["MINE"] == "7"
+    assert not [name for name in service["environment"] if "USER" in name or "FILE" in name]
+    assert [volume.partition("/secrets/")[2] for volume in service["volumes"]] == [
+        "worker-legacy:/run/secrets/millrace:ro"
+    ]
+    assert service["user"] == f"{container_uid()}:{container_uid()}"
+    assert service["depends_on"].keys() == {"topology"}
+    assert service["healthcheck"]["test"][:2] == ["CMD", "grep"]
+    assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+
+
+def test_an_image_keeps_its_own_command_where_none_is_declared() -> None:
+    """An empty list would take it away."""
+    pool = {"application": {"image": "legacy:1"}}
+
+    assert "command" not in _workers(INVOICES, Queue(name="legacy", purpose="a test", pool=pool))["worker-legacy"]
+
+
+def test_programs_that_are_not_ours_have_a_folder_each(tmp_path: Path, declare: Callable[[str], Path]) -> None:
+    """With the broker's URL and the CA; a second start changes no password; Prometheus does not ask them."""
+    declare(FOREIGN)
+    state = State(tmp_path / "state")
+    write_secrets(state)
+    urls = {name: (state.secrets / name / "broker_url").read_text() for name in ("worker-legacy", "producer-billing")}
+    write_secrets(state)
+    write_settings(state, "4.3")
+
+    for name, url in urls.items():
+        assert url.startswith(f"amqps://{name}:")
+        assert url.endswith("@rabbitmq:5671/millrace")
+        assert (state.secrets / name / "broker_url").read_text() == url
+        assert (state.secrets / name / "ca.crt").is_file()
+    prometheus = (state.config / "prometheus" / "prometheus.yml").read_text()
+    assert "worker-invoices:9464" in prometheus
+    assert "worker-legacy" not in prometheus

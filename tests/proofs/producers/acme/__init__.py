@@ -1,0 +1,1 @@
+"""The package whose tasks other services send."""

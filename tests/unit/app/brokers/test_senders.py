@@ -1,0 +1,51 @@
+"""What is believed of a message depends on who sent it."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from app import contract
+from app.brokers.celery_app import celery_app
+from app.brokers.senders import believed, overreach
+from app.contract import Role
+
+FORGED: dict[str, Any] = {
+    contract.MESSAGE_SCOPE: "somebody's key",
+    contract.MESSAGE_JOB_ID: "somebody's job",
+    "headers": {contract.MESSAGE_SCOPE: "after a retry"},
+    "stamped_headers": ["queue"],
+    "stamps": {"queue": "another"},
+}
+OWN = {"task": "ingest_user_event", "id": "1", contract.MESSAGE_KEY: "order-7", "mine": 7}
+
+
+@pytest.mark.parametrize("properties", [{}, {"user_id": "producer-billing"}, {"user_id": "worker-legacy"}])
+def test_only_our_own_processes_say_whose_key_it_is(properties: dict[str, str]) -> None:
+    """With another's scope a producer could occupy that API key's keys; Celery would copy three more into a retry."""
+    assert believed(OWN | FORGED, properties) == OWN
+    assert believed(OWN | FORGED, {"user_id": str(Role.RELAY)}) == OWN | FORGED
+
+
+@pytest.mark.parametrize("name", ["callbacks", "errbacks", "chain", "chord"])
+def test_nobody_else_says_what_a_worker_sends_afterwards(name: str) -> None:
+    """It is sent with the worker's rights: to any queue, with any header."""
+    link = [{"task": "ingest_user_event", "options": {"queue": "bulk"}}]
+
+    assert f"`{name}`" in (overreach(OWN, {name: link}, {}) or "")
+    assert f"`{name}`" in (overreach(OWN | {name: link}, {}, {"user_id": "producer-billing"}) or "")
+    assert overreach(OWN, {name: link}, {"user_id": str(Role.WORKER)}) is None
+    assert overreach(OWN, {name: None}, {}) is None
+
+
+def test_what_a_worker_sends_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else its chains and retries would not be believed by the next worker."""
+    sent: dict[str, Any] = {}
+    monkeypatch.setattr(celery_app.amqp, "send_task_message", lambda *_, **options: sent.update(options))
+    producer = SimpleNamespace(connection=SimpleNamespace(_reraise_as_library_errors=nullcontext))
+    celery_app.send_task(contract.TASK_CANARY, producer=producer, queue="bulk")
+
+    assert "user_id" in sent
