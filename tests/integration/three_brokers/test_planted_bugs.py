@@ -39,19 +39,19 @@ def _red(running: Load) -> Accounting:
     return accounting
 
 
-def test_early_acknowledgement_loses(single: Stack, load: Callable[..., Load]) -> None:
+def test_early_acknowledgement_loses(cluster: Stack, load: Callable[..., Load]) -> None:
     """Messages acknowledged on arrival are lost when their child is killed."""
-    worker = _mutant(single, "worker-bulk", "early_acknowledgement", Failpoint.WORKER_MIDDLE_OF_BATCH)
-    with load(single) as running:
+    worker = _mutant(cluster, "worker-bulk", "early_acknowledgement", Failpoint.WORKER_MIDDLE_OF_BATCH)
+    with load(cluster) as running:
         eventually(lambda: worker.crashed_at(Failpoint.WORKER_MIDDLE_OF_BATCH), what="a child crashed")
         running.wait_executed("bulk", since=time.time())
     assert _red(running).lost > 0
 
 
-def test_effect_outside_the_inbox_transaction_duplicates(single: Stack, load: Callable[..., Load]) -> None:
+def test_effect_outside_the_inbox_transaction_duplicates(cluster: Stack, load: Callable[..., Load]) -> None:
     """An effect that commits before its inbox row happens twice when the child dies between; both witnesses show it."""
-    worker = _mutant(single, "worker-bulk", "effect_outside_inbox", Failpoint.WORKER_MIDDLE_OF_BATCH)
-    with load(single) as running:
+    worker = _mutant(cluster, "worker-bulk", "effect_outside_inbox", Failpoint.WORKER_MIDDLE_OF_BATCH)
+    with load(cluster) as running:
         eventually(lambda: worker.crashed_at(Failpoint.WORKER_MIDDLE_OF_BATCH), what="a child crashed")
         running.wait_executed("bulk", since=time.time())
     accounting = _red(running)
@@ -59,47 +59,47 @@ def test_effect_outside_the_inbox_transaction_duplicates(single: Stack, load: Ca
     assert accounting.duplicated_by_totals > 0
 
 
-def test_marking_before_the_confirm_loses(single: Stack, load: Callable[..., Load]) -> None:
+def test_marking_before_the_confirm_loses(cluster: Stack, load: Callable[..., Load]) -> None:
     """A relay that marks before the confirm loses what it had taken when it dies."""
-    single.remove("relay-1", "relay-2")
-    with load(single) as running:
-        relay = _mutant(single, "relay-1", "mark_before_confirm", Failpoint.RELAY_AFTER_CLAIM, wait=False)
+    cluster.remove("relay-1", "relay-2")
+    with load(cluster) as running:
+        relay = _mutant(cluster, "relay-1", "mark_before_confirm", Failpoint.RELAY_AFTER_CLAIM, wait=False)
         relay.wait_ended()
-        single.ensure("relay-2")
+        cluster.ensure("relay-2")
     assert _red(running).lost > 0
 
 
-def test_a_returned_message_that_counts_as_sent_is_lost(single: Stack, load: Callable[..., Load]) -> None:
+def test_a_returned_message_that_counts_as_sent_is_lost(cluster: Stack, load: Callable[..., Load]) -> None:
     """A relay that believes the confirm of an unroutable message loses it while its queue is not bound."""
-    single.remove("relay-1", "relay-2")
-    _mutant(single, "relay-1", "returned_is_sent", None)
-    with load(single) as running:
+    cluster.remove("relay-1", "relay-2")
+    _mutant(cluster, "relay-1", "returned_is_sent", None)
+    with load(cluster) as running:
         running.wait_executed("interactive", since=running.began_at)
-        with crash_points.unbound(single, "interactive"):
+        with crash_points.unbound(cluster, "interactive"):
             unbound_at = time.time()
             eventually(lambda: _accepted(running, unbound_at) >= 10, what="requests are accepted for the lost queue")
     assert _red(running).lost > 0
 
 
-def test_an_answer_before_the_commit_loses(single: Stack, load: Callable[..., Load]) -> None:
+def test_an_answer_before_the_commit_loses(cluster: Stack, load: Callable[..., Load]) -> None:
     """A gateway that answers before it commits loses what it had answered when it dies."""
-    single.machines["gateway"].stop(timeout=20)
-    gateway = _mutant(single, "gateway", "early_answer", Failpoint.GATEWAY_BEFORE_COMMIT, wait=False)
-    with load(single) as running:
+    cluster.machines["gateway"].stop(timeout=20)
+    gateway = _mutant(cluster, "gateway", "early_answer", Failpoint.GATEWAY_BEFORE_COMMIT, wait=False)
+    with load(cluster) as running:
         gateway.wait_ended()
-        single.ensure("gateway")
+        cluster.ensure("gateway")
         running.wait_executed(since=time.time())
     assert _red(running).lost > 0
 
 
-def test_an_acknowledgement_before_the_archive_loses(single: Stack, load: Callable[..., Load]) -> None:
+def test_an_acknowledgement_before_the_archive_loses(cluster: Stack, load: Callable[..., Load]) -> None:
     """An archiver that acknowledges before it commits loses the letters that it held when it dies."""
-    archiver = _mutant(single, "archiver", "acknowledge_before_archive", Failpoint.ARCHIVER_BEFORE_COMMIT)
-    with load(single) as running:
-        drill = Drill(single, "raise", queue="bulk")
+    archiver = _mutant(cluster, "archiver", "acknowledge_before_archive", Failpoint.ARCHIVER_BEFORE_COMMIT)
+    with load(cluster) as running:
+        drill = Drill(cluster, "raise", queue="bulk")
         running.expect(drill.event_id, DRILL_USER)
         archiver.wait_ended()
-        single.ensure("archiver")
+        cluster.ensure("archiver")
     assert _red(running).lost == 1
 
 
