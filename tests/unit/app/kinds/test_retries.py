@@ -1,4 +1,4 @@
-"""Growing delays, and patience with a database that is away."""
+"""Growing delays, patience with a database that is away, and with a worker of another release."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from hypothesis import given, strategies as st
 from psycopg.errors import QueryCanceled
 from sqlalchemy.exc import DataError, OperationalError
 
+from app import contract
 from app.errors import DependencyAwayError
 from app.kinds.evidence import MOST_RETRIES
-from app.kinds.retries import MAX_DELAY_SECONDS, retry_delay_seconds, wait_out
+from app.kinds.retries import MAX_DELAY_SECONDS, retry_delay_seconds, wait_out, waits_for_release
 
 
 def away() -> OperationalError:
@@ -76,3 +77,26 @@ def test_what_costs_an_attempt_is_not_waited_out(error: Exception) -> None:
     with pytest.raises(type(error)):
         wait_out(body, patience_seconds=0.3)
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("form", "known", "waits"),
+    [
+        ("theirs", "ours", True),
+        ("theirs", None, True),
+        ("ours", "ours", False),
+        (None, None, False),
+        (None, "ours", False),
+    ],
+)
+def test_a_message_waits_for_another_release_if_its_sender_knew_another_form(
+    form: str | None, known: str | None, waits: bool
+) -> None:
+    """The same form is poison here and everywhere; a sender that says nothing is none of ours."""
+    assert waits_for_release({contract.MESSAGE_FORM: form}, form_id=known) is waits
+
+
+def test_patience_with_another_release_ends() -> None:
+    """A release that never comes must not keep its messages going round."""
+    headers = {contract.MESSAGE_FORM: "theirs", contract.MESSAGE_PARKED_SINCE: 1.0}
+    assert not waits_for_release(headers, form_id="ours")

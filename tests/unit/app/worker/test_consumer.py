@@ -110,6 +110,30 @@ def test_a_message_of_the_first_protocol_is_no_task() -> None:
     assert rejected == ["not_a_task"]
 
 
+@pytest.mark.parametrize(
+    ("headers", "handled"),
+    [
+        ({contract.MESSAGE_FORM: "theirs"}, contract.TASK_WAIT_FOR_RELEASE),
+        ({contract.MESSAGE_FORM: "theirs", contract.MESSAGE_PARKED_SINCE: 1.0}, "added"),
+        ({}, "added"),
+    ],
+    ids=["its sender knew it", "its patience is over", "nobody knew it"],
+)
+def test_a_message_of_an_unknown_task_waits_if_its_sender_knew_the_task(headers: dict[str, Any], handled: str) -> None:
+    """Otherwise Celery's handler finds no such task, and it is rejected."""
+    consumer: Any = MillraceConsumer.__new__(MillraceConsumer)
+    consumer.app, consumer.call_soon_ack, consumer.on_task_message = celery_app, None, ()
+    names: list[str] = []
+    consumer._maximum_prefetch_restored = True
+    consumer.strategies = {contract.TASK_WAIT_FOR_RELEASE: lambda *_: names.append(contract.TASK_WAIT_FOR_RELEASE)}
+    consumer.on_unknown_task = lambda _body, message, _error: names.append(message.headers["task"])
+    message = _message({"task": "added", "id": "order-7", **headers}, [[], {}, {}])
+
+    consumer.create_task_handler()(message)
+
+    assert names == [handled]
+
+
 #: As Celery itself sends them.
 _GOOD: dict[str, Any] = {
     "task": contract.TASK_CANARY, "id": "order-7", "root_id": "order-7", "parent_id": None, "group": None,
@@ -120,7 +144,7 @@ _GOOD: dict[str, Any] = {
 _OTHER = ("meth", "is_eager", "headers", "chord", "chain", "callbacks", "errbacks", "reply_to", "delivery_info", "utc")
 _OURS = (
     contract.MESSAGE_JOB_ID, contract.MESSAGE_PUBLISHED_AT, contract.MESSAGE_CORRELATION_ID,
-    contract.MESSAGE_TRACEPARENT, contract.MESSAGE_PARKED_SINCE,
+    contract.MESSAGE_TRACEPARENT, contract.MESSAGE_PARKED_SINCE, contract.MESSAGE_FORM, contract.MESSAGE_TASK,
 )  # fmt: skip
 _EMBEDDED = ("callbacks", "errbacks", "chain", "chord", "args", "id")
 _PLAUSIBLE = st.sampled_from([
