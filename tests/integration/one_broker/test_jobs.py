@@ -17,7 +17,7 @@ from tests.harness.stack import Stack
 from tests.harness.waiting import eventually
 
 #: Jobs that are revoked while workers run; every third is a list.
-RACERS = 90
+RACERS = 45
 LIST_ITEMS = 250
 
 
