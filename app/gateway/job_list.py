@@ -92,11 +92,13 @@ def choose(jobs: Sequence[Job], candidates: Candidates, *, state: JobState | Non
 
 async def _candidates(connection: Connection, query: JobQuery, *, api_key_id: str) -> Candidates:
     jobs_max = query.limit if query.state is None else LIMIT_MAX
+    narrowed = query.task is not None or query.accepted_after is not None or query.accepted_before is not None
+    passed_max = PASSED_MAX if narrowed else jobs_max  # without a filter each job that is passed is a candidate
     before = _id_at(query.accepted_before, _APART, otherwise=_LAST_ID)
     parameters = {
         "api_key_id": api_key_id, "task": query.task, "accepted_after": query.accepted_after,
         "accepted_before": query.accepted_before, "since": _id_at(query.accepted_after, -_APART, otherwise=_FIRST_ID),
-        "before": min(before, query.cursor or _LAST_ID), "passed_max": PASSED_MAX, "items_max": ITEMS_MAX,
+        "before": min(before, query.cursor or _LAST_ID), "passed_max": passed_max, "items_max": ITEMS_MAX,
         "jobs_max": jobs_max,
     }  # fmt: skip
     row = await (await connection.execute(_CANDIDATES, parameters)).fetchone()
@@ -105,7 +107,7 @@ async def _candidates(connection: Connection, query: JobQuery, *, api_key_id: st
     ids = row["job_ids"]
     if len(ids) < row["matching"] or row["matching"] == jobs_max:
         return Candidates(job_ids=ids, seen_until=ids[-1])
-    return Candidates(job_ids=ids, seen_until=row["last_passed"] if row["passed"] == PASSED_MAX else None)
+    return Candidates(job_ids=ids, seen_until=row["last_passed"] if row["passed"] == passed_max else None)
 
 
 def _id_at(moment: datetime | None, apart: timedelta, *, otherwise: UUID) -> UUID:

@@ -206,7 +206,7 @@ def _json_schemas() -> dict[str, Any]:
     return {"JsonObject": json_object, "JsonValue": json_value}
 
 
-def _described(models: Iterable[type[BaseModel]]) -> tuple[dict[type[BaseModel], str], dict[str, Any]]:
+def _described(models: Iterable[type[BaseModel]]) -> tuple[dict[Any, str], dict[str, Any]]:
     """The names of the models' schemas, and all schemas by name, those of the models inside them too."""
     references, found = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -89,18 +89,18 @@ def derive(records: JobRecords) -> JobStatus:
     """Work it out. What is executed is executed, whatever else is said of it: a dead letter may have been replayed."""
     everything = set(records.keys)
     executed = everything & set(records.executed_keys)
-    # The broker itself drops what expires in a queue, into the dead letters; that is no failure of the item.
-    expired_letters = _items_in(records, "dead", expired=True)
     left = everything - executed
-    dead = left & _items_in(records, "dead")
+    dead = left & _items_in(records, lambda letter: letter.state == "dead" and not _expired(letter))
     left -= dead
-    discarded = left & _items_in(records, "discarded")
+    discarded = left & _items_in(records, lambda letter: letter.state == "discarded")
     left -= discarded
     revoked = left & set(records.revoked_keys)
     left -= revoked
-    expired = left & (expired_letters | set(records.expired_keys))
+    expired = left & (set(records.expired_keys) | _items_in(records, _expired))
     waiting = len(left - expired)
-    ended = Counter(executed=len(executed), dead=len(dead), discarded=len(discarded), revoked=len(revoked))
+    ended = Counter(
+        executed=len(executed), dead=len(dead), discarded=len(discarded), revoked=len(revoked), expired=len(expired)
+    )
     letters = [letter.failure for letter in records.dead_letters]
     errors = [*letters, *([records.last_failure] if records.last_failure else [])]
     ends = [letter.failure.at for letter in records.dead_letters if letter.state != "replayed"]
@@ -127,11 +127,16 @@ def derive(records: JobRecords) -> JobStatus:
     )
 
 
-def _items_in(records: JobRecords, state: str, *, expired: bool = False) -> set[str]:
+def _expired(letter: DeadLetterOfJob) -> bool:
+    """The broker drops what expires in a queue into the dead letters; that is no failure of the item."""
+    return letter.state == "dead" and letter.failure.reason == "expired"
+
+
+def _items_in(records: JobRecords, chosen: Callable[[DeadLetterOfJob], bool]) -> set[str]:
     everything = set(records.keys)
     found: set[str] = set()
     for letter in records.dead_letters:
-        if letter.state == state and (state == "discarded" or (letter.failure.reason == "expired") is expired):
+        if chosen(letter):
             # A message that nobody could read names no items; a job of one item has only one to lose.
             found |= everything if not letter.keys and len(everything) == 1 else set(letter.keys)
     return found & everything
@@ -140,9 +145,9 @@ def _items_in(records: JobRecords, state: str, *, expired: bool = False) -> set[
 def _waiting_state(records: JobRecords, ended: Counter[str]) -> JobState:
     if records.revoked_at is not None:
         return JobState.REVOKING
-    if records.last_failure is not None or records.dead_letters:
+    if records.last_failure is not None or not all(map(_expired, records.dead_letters)):
         return JobState.RETRYING
-    if ended.total() or records.expired_keys:
+    if ended.total():
         return JobState.RUNNING
     return JobState.ACCEPTED if records.unpublished_messages else JobState.QUEUED
 

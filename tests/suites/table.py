@@ -164,6 +164,12 @@ PROOFS = (
     _on_servers("loads", 105, "a load finds its rate in a trial, and ends when it is told to", guards=("loadtests/",)),
     _on_servers("beat", 130, "canaries through outages of broker and workers", guards=("app/beat/", "app/worker/")),
     _on_servers("schemathesis", 40, "the gateway against its own OpenAPI document", guards=("app/gateway/",)),
+    _on_servers(
+        "jobs",
+        100,
+        "revoked and expired items, wherever their messages are and whatever runs meanwhile (A17)",
+        guards=("app/gateway/jobs.py", "app/kinds/", "app/relay/", "app/storage/", "app/worker/"),
+    ),
     Suite(
         name="manifests",
         proves="the rendered stacks against schemas (kubeconform) and scanner (checkov)",

@@ -72,6 +72,7 @@ TABLE: list[tuple[JobRecords, JobState]] = [
         JobState.PARTIALLY_FAILED,
     ),
     (many(expired_keys=[A]), JobState.RUNNING),
+    (many(dead_letters=[letter("dead", A, reason="expired")]), JobState.RUNNING),
     (one(expired_keys=[A]), JobState.EXPIRED),
     (many(executed_keys=[A], expired_keys=[B, C]), JobState.EXPIRED),
     (one(dead_letters=[letter("dead", A, reason="expired")]), JobState.EXPIRED),
