@@ -145,7 +145,7 @@ PROOFS = (
     ),
     _on_servers(
         "chords",
-        200,
+        300,
         "a chord ends once: a thousand members while worker and leader are killed, Redis restarted; results",
         guards=("app/results/", "app/kinds/", "app/brokers/", "infra/servers/redis.py", "tests/harness/chord"),
     ),
