@@ -157,7 +157,7 @@ PROOFS = (
     ),
     _on_servers(
         "foreign_app",
-        90,
+        80,
         "docs/foreign-apps.md: an application that imports nothing of ours, unchanged and with late acknowledgement",
         guards=("infra/servers/rabbitmq/", "infra/local/compose_files.py", "docs/foreign-apps.md"),
     ),

@@ -63,7 +63,7 @@ def _fetch(stack: Stack, queue: str) -> Any:
 
 
 def test_message_equals_a_direct_one(single: Stack) -> None:
-    """Body, properties and headers of a captured message are those of a direct one, times and ids apart."""
+    """Body, properties and headers of a captured message are those of a direct one, times, ids and sender apart."""
     one = event()
     _send(single, "direct", "external", one)
     direct = _fetch(single, "external")
@@ -77,6 +77,7 @@ def test_message_equals_a_direct_one(single: Stack) -> None:
     captured_headers, direct_headers = ({k: v for k, v in h.items() if k not in _DIFFERENT} for h in headers)
     assert captured_headers == direct_headers
     properties = [dict(message.properties) for message in (captured, direct)]
+    assert [mine.pop("user_id") for mine in properties] == ["relay", "worker"]
     for mine in properties:
         for name in ("application_headers", "correlation_id", "message_id", "reply_to", "expiration", "timestamp"):
             mine.pop(name, None)

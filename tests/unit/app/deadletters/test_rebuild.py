@@ -81,6 +81,17 @@ def test_replay_is_a_first_delivery_of_the_same_task() -> None:
     assert not message.properties.keys() & {"expiration", "message_id", "user_id", "timestamp"}
 
 
+@pytest.mark.parametrize("sender", ["producer-billing", None])
+def test_a_replay_lends_nobody_our_rights(sender: str | None) -> None:
+    """A relay publishes it, and is believed: a chain of somebody else would be sent after all."""
+    chained = replace(LETTER, body=b'[[1], {}, {"chain": [{"task": "canary"}]}]')
+    theirs = replace(chained, properties={**LETTER.properties, "user_id": sender})
+
+    assert rebuild(chained).body == chained.body
+    with pytest.raises(ReplayRefusedError, match=f"it carries `chain`.*it came from {sender or 'nobody'}"):
+        rebuild(theirs)
+
+
 def test_edits() -> None:
     """A task name and a body can be set; the body is then JSON, whatever the letter's was."""
     renamed = rebuild(LETTER, edit=Edit(task="right_name"))
