@@ -1,4 +1,4 @@
-"""`python -m app beat`: one process. A second one, by mistake or in a roll-out, changes nothing."""
+"""`python -m app beat`: one process. A second one, started by mistake or by a roll-out, does no harm."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.telemetry import context, heartbeat, logging, metrics
 
 log = structlog.get_logger(__name__)
 
-#: After a look that found PostgreSQL away.
+#: The wait after a tick that found PostgreSQL away.
 _AGAIN_SECONDS = 1.0
 
 
@@ -51,5 +51,5 @@ def run() -> None:
 
 
 def _end(*_: object) -> None:
-    """End at once, also in the middle of a transaction: what does not commit is due again."""
+    """End at once, even inside a transaction: a slot that was not committed is due again at the next start."""
     raise SystemExit(0)
