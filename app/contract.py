@@ -41,14 +41,14 @@ class Queue:
     #: innocents in a rolling restart (research/celery.md 1.2).
     delivery_limit: int = 20
     max_length_bytes: int = 1024 * 1024 * 1024
-    #: Services that are not ours and may publish to it.
+    #: Other services that may publish to it.
     producers: tuple[str, ...] = ()
     #: As `infra.settings.workloads.Pool` reads it, which validates it.
     pool: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def foreign(self) -> bool:
-        """Whether an application works on it that is not ours (docs/foreign-apps.md): none of our tasks runs there."""
+        """Whether an application of somebody else consumes it (docs/foreign-apps.md); our tasks do not run there."""
         return "application" in self.pool
 
 
@@ -67,7 +67,7 @@ def read_queues(path: Path) -> tuple[Queue, ...]:
     found = tuple(_queue(path, name, entries) for name, entries in document.items())
     if found[0].foreign:
         raise QueuesFileError(
-            f"{path}: [{found[0].name}]: tasks of ours that name no queue go to the first: declare another before"
+            f"{path}: [{found[0].name}]: our tasks that name no queue go to the first one: declare another before it"
         )
     return found
 
@@ -114,7 +114,7 @@ def _queue(path: Path, name: str, entries: Any) -> Queue:
     queue = Queue(name=name, **(entries | {"producers": _producers(where, entries.get("producers", []))}))
     if queue.foreign and objective is not None:
         raise QueuesFileError(
-            f"{where} starts_within_seconds: canaries are tasks of ours, which its application has not"
+            f"{where} starts_within_seconds: its application does not have our canary task; leave this out"
         )
     return queue
 
@@ -137,7 +137,7 @@ TASKS_EXCHANGE = "tasks"
 DEAD_LETTER_EXCHANGE = "tasks.dead"
 #: Where Celery's delay ladder begins (`kombu.transport.native_delayed_delivery`).
 DELAY_LADDER_EXCHANGE = "celery_delayed_27"
-#: Its 28 queues, and its exchanges.
+#: Begins the names of its 28 queues and its exchanges.
 DELAY_LADDER_PREFIX = "celery_delayed_"
 
 
@@ -153,7 +153,7 @@ TASK_INGEST_EVENT = "ingest_user_event"
 EVENT_QUEUE, EVENT_LIST_QUEUE = "interactive", "bulk"
 #: Misbehaves on purpose, then does as the example; registered only where MILLRACE_DRILLS_ENABLED is set.
 TASK_DRILL = "drill"
-#: Sends a message on that this release does not know the task of (`app/kinds/releases.py`).
+#: Passes on a message whose task this release does not know (`app/kinds/releases.py`).
 TASK_WAIT_FOR_RELEASE = "wait_for_release"
 #: Does nothing but start: beat sends one to each queue again and again, to see how long work waits there.
 TASK_CANARY = "canary"
@@ -229,7 +229,7 @@ PORT_PROMETHEUS = 9090
 
 
 def broker_url(user: str, password: str, host: str) -> str:
-    """What plain Celery calls `broker_url`; passwords of ours need no escaping."""
+    """The value of Celery's `broker_url`; our generated passwords need no escaping."""
     return f"amqps://{user}:{password}@{host}:{PORT_AMQPS}/{VHOST}"
 
 
@@ -237,7 +237,7 @@ def broker_url(user: str, password: str, host: str) -> str:
 
 HEADER_API_KEY = "X-API-Key"
 HEADER_IDEMPOTENCY_KEY = "Idempotency-Key"
-#: How long each item of a request may wait for its start; what has not begun by then never does.
+#: How long each item of a request may wait for its start; after that it is never executed.
 HEADER_EXPIRES_SECONDS = "Millrace-Expires-Seconds"
 HEADER_REQUEST_ID = "X-Request-ID"
 HEADER_TRACEPARENT = "traceparent"
@@ -252,7 +252,7 @@ MESSAGE_TRACEPARENT = "traceparent"
 MESSAGE_PUBLISHED_AT = "millrace_published_at"
 #: Unix time in seconds since when this attempt has been waiting: for PostgreSQL, or for a worker of another release.
 MESSAGE_PARKED_SINCE = "millrace_parked_since"
-#: The form of its task's items as the sender knows it (`DeclaredTask.form_id`). It differs between releases.
+#: A hash of the models of its task's items, as the sender has them (`DeclaredTask.form_id`). Releases may differ.
 MESSAGE_FORM = "millrace_form"
 #: In a message that waits for a worker of another release: the task that it is for.
 MESSAGE_TASK = "millrace_task"

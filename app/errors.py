@@ -46,7 +46,7 @@ class ChordHeaderError(MillraceError):
 
 
 class ChordWaitsError(MillraceError):
-    """The body of a chord cannot be sent now; the part that completes it is reported again."""
+    """The body of a chord cannot be sent now; the last part is reported again until it can."""
 
 
 class TaskPackageError(MillraceError):
@@ -78,7 +78,7 @@ class QueueStillUsedError(MillraceError):
 
 
 class ScheduleNotFoundError(MillraceError):
-    """Beat has seen no schedule of this name; `python -m app schedules list` shows those there are."""
+    """Beat has seen no schedule of this name; `python -m app schedules list` shows the names."""
 
 
 class DeadLetterNotFoundError(MillraceError):

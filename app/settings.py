@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     rabbitmq_heartbeat_seconds: int = Field(10, ge=2, description="a half-open connection is noticed in two of these")
     rabbitmq_socket_timeout_seconds: int = Field(10, ge=1, description="bounds each read and write; finding 1")
 
-    # --- Redis (rate limits, which can do without; results and chords, which wait for it)
+    # --- Redis (rate limits work without it; results and chords wait for it)
     redis_host: str = "redis"
     redis_port: int = contract.PORT_REDIS
     redis_user: str = "gateway"
@@ -138,7 +138,7 @@ class Settings(BaseSettings):
     release_patience_seconds: float = Field(
         900.0,
         ge=0,
-        description="a message of another release waits so long for its worker; a roll-out has 600",
+        description="how long a message waits for a worker of another release; a roll-out may take 600",
     )
     retry_base_seconds: float = Field(2.0, gt=0, description="first retry delay; doubles, with jitter")
     retry_max: int = Field(5, ge=0, description="attempts after the first; then the dead-letter queue")

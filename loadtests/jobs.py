@@ -17,7 +17,7 @@ class JobState(StrEnum):
     PARTIALLY_FAILED = "partially_failed"
     DEAD_LETTERED = "dead_lettered"
     DISCARDED = "discarded"
-    REVOKED = "revoked"  # no load revokes, and none lets its events expire: wrong wherever it is told
+    REVOKED = "revoked"  # no load revokes jobs or sets an expiry, so this and `expired` are always wrong
     EXPIRED = "expired"
     UNTOLD = "untold"  # the gateway did not say
 

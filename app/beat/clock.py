@@ -1,7 +1,7 @@
-"""From schedules to messages: what is due is taken and written to the outbox in one transaction, so each slot is once.
+"""Sends the slots that are due: it takes a slot and writes its message to the outbox in one transaction.
 
-Two beats may run. Whichever takes a slot first sends it; the other finds it taken. The task's id is made of schedule
-and slot, so that even a message that comes twice executes a task `once` a single time.
+Two beats may run: the first to take a slot sends it, and the other one finds it taken. The task's id is made of
+schedule and slot, so a task `once` runs a single time even if its message is delivered twice.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from app.telemetry import context
 
 log = structlog.get_logger(__name__)
 
-#: The longest sleep: PostgreSQL's clock may be set, and the heartbeat must stay young.
+#: The longest sleep: PostgreSQL's clock may be set meanwhile, and the heartbeat file must not grow old.
 _SLEEP_MAX_SECONDS = 1.0
 
 
 class Clock:
-    """Looks at the schedules again and again."""
+    """The schedules of all tasks; a loop calls `tick`."""
 
     def __init__(self, entries: Sequence[Entry], database: Engine, consumers: Consumers) -> None:
-        """Nothing is looked at yet."""
+        """Keep the arguments; the first `tick` is the first to ask a server."""
         self._entries = entries
         self._names = [entry.name for entry in entries]
         self._database = database
@@ -53,17 +53,17 @@ class Clock:
         lasting = [(entry, due) for entry, due in found if not entry.schedule.perishable]
         perishable = [(entry, due) for entry, due in found if entry.schedule.perishable and due.slots]
         for entry, due in lasting:
-            self._deal_with(entry, due, skip=False)
+            self._handle(entry, due, skip=False)
         if perishable:  # last, because the broker may take long to answer
             consumed = self._consumers.among({entry.queue for entry, _ in perishable})
             for entry, due in perishable:
-                self._deal_with(entry, due, skip=entry.queue not in consumed)
+                self._handle(entry, due, skip=entry.queue not in consumed)
         unseen = ((entry.schedule, max(slots.now, slots.last[entry.name])) for entry in self._entries)
         following = (next(schedule.slots_after(moment)) for schedule, moment in unseen)
         return min(_SLEEP_MAX_SECONDS, *((slot - slots.now).total_seconds() for slot in following))
 
-    def _deal_with(self, entry: Entry, due: Due, *, skip: bool) -> None:
-        """An entry that cannot be sent keeps no other from its time."""
+    def _handle(self, entry: Entry, due: Due, *, skip: bool) -> None:
+        """Send or skip the slots of one entry; an error is logged and counted, and the other entries are still sent."""
         if due.missed:
             SLOTS.labels(entry.name, "missed").inc(due.missed)
             if not entry.schedule.perishable:
@@ -80,7 +80,7 @@ class Clock:
                 SLOTS.labels(entry.name, outcome).inc()
 
     def _take(self, entry: Entry, slot: datetime, *, skip: bool) -> str | None:
-        """What became of the slot; None: another beat had it."""
+        """Take a slot and write its message; returns the metric's outcome, or None if another beat has taken it."""
         with self._database.begin() as connection:
             if not schedules.take(connection, entry.name, slot):
                 return None
@@ -100,6 +100,6 @@ class Clock:
 def _headers(entry: Entry, slot: datetime) -> dict[str, str]:
     if not entry.schedule.perishable:
         return {}
-    # The header tells the worker. As an argument, Celery would make it the message's time to live as well, and the
-    # broker dead-letters what outlives that.
+    # The worker reads the header. Celery's argument `expires` would set the message's time to live as well, and the
+    # broker would dead-letter a message that outlives it.
     return {"expires": next(entry.schedule.slots_after(slot)).isoformat()}

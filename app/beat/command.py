@@ -1,4 +1,4 @@
-"""`python -m app schedules list | reset`: what is due when, for people."""
+"""`python -m app schedules list | reset`: shows operators which task is due when."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ schedules = typer.Typer(help="The tasks that have a schedule.", no_args_is_help=
 def list_schedules(
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON a schedule.")] = False,
 ) -> None:
-    """List them: when, to which queue, the slot that was dealt with last, and the next one."""
+    """List them: when, to which queue, the last slot that beat has handled, and the next one."""
     registry.import_tasks(load())
     with engine().connect() as connection:
         last = storage.last_slots(connection)
@@ -48,7 +48,7 @@ def list_schedules(
 
 @schedules.command()
 def reset(name: Annotated[str, typer.Argument(help="As `schedules list` names it.")]) -> None:
-    """Let it begin afresh, now: for a clock that was wrong and is right again. No slot before now is sent."""
+    """Let a schedule begin again now, after PostgreSQL's clock was wrong. Slots before now are not sent."""
     with engine().begin() as connection:
         if not storage.forget(connection, name):
             raise ScheduleNotFoundError(f"({name!r})")

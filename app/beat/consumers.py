@@ -1,4 +1,4 @@
-"""Which queues somebody consumes, as the broker says."""
+"""Asks the broker which queues have consumers."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ log = structlog.get_logger(__name__)
 
 
 class Consumers:
-    """Asks over a connection that it keeps. A broker that does not answer holds it up for half a minute at most."""
+    """Keeps one connection and asks over it. If the broker does not answer, `among` gives up after half a minute."""
 
     def __init__(self, settings: Settings) -> None:
-        """Nothing is connected yet."""
+        """Keep the settings; the first question connects."""
         self._settings = settings
         self._connection: Any = None
         #: Whether the broker answered the last question.
         self.answered = True
 
     def among(self, queues: Iterable[str]) -> frozenset[str]:
-        """Those of `queues` that have a consumer; none, while the broker does not say."""
-        # The connection may have died since the last question: then it asks once more, on a new one.
+        """Those of `queues` that have a consumer; an empty set while the broker does not answer."""
+        # The connection may have died since the last question: then this asks once more, over a new one.
         again = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type((OSError, AMQPError)),
             stop=tenacity.stop_after_attempt(2),

@@ -1,4 +1,4 @@
-"""`python -m app beat`: one process. A second one, by mistake or in a roll-out, changes nothing."""
+"""`python -m app beat`: one process. A second one, started by mistake or by a roll-out, does no harm."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from app.telemetry import context, heartbeat, logging, metrics
 
 log = structlog.get_logger(__name__)
 
-#: After a look that found PostgreSQL away.
+#: The wait after a tick that found PostgreSQL away.
 _AGAIN_SECONDS = 1.0
 
 

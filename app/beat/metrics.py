@@ -14,7 +14,7 @@ _OUTCOMES = ("sent", "skipped", "missed", "failed")
 
 
 def initialise(schedules: Iterable[str]) -> None:
-    """Begin every series at 0: the first failure of a series that is born at 1 is invisible to `rate`."""
+    """Begin every series at 0: `rate` cannot see the first failure of a series whose first sample is 1."""
     for schedule in schedules:
         for outcome in _OUTCOMES:
             SLOTS.labels(schedule, outcome)

@@ -53,7 +53,7 @@ class MillraceCelery(TransactionalPublishing, Celery):
 
     def send_task(self, name: str, *args: Any, **options: Any) -> Any:
         """Every publish path of Celery goes through here."""
-        # Says also that this process knows the task at all: a message of a name that nobody knows has no such header.
+        # The header also says that this process knows the task: a message with an unknown task name does not get one.
         if (form := getattr(self.tasks.get(name), "form_id", None)) is not None:
             options["headers"] = {contract.MESSAGE_FORM: form} | (options.get("headers") or {})
         # An unroutable message is confirmed and dropped unless it is mandatory (finding 10). Not set in the producer
@@ -63,7 +63,7 @@ class MillraceCelery(TransactionalPublishing, Celery):
         # Celery would put the beginning of the arguments into a header, for logs and monitors: somebody's payload.
         options.setdefault("argsrepr", "(hidden)")
         options.setdefault("kwargsrepr", "(hidden)")
-        # RabbitMQ lets nobody else say it, so workers believe what we say of keys and jobs (`app/brokers/senders.py`).
+        # RabbitMQ refuses another user's name here, so workers trust our headers (`app/brokers/senders.py`).
         options.setdefault(USER_ID, load().rabbitmq_user)
         # Less than a second raises on quorum queues (finding 5); whole seconds are what the delay ladder knows.
         if (delay := _delay_seconds(options.pop("countdown", None), options.pop("eta", None))) > 0:

@@ -92,7 +92,7 @@ def remove(connection: Connection, settings: Settings, name: str) -> None:
 
 
 def _delayed(listed: Sequence[Mapping[str, Any]]) -> int:
-    """Retries and delayed tasks; for whom is not to be seen from outside."""
+    """The number of retries and delayed tasks; the management API does not show which queue they are for."""
     ladder = (queue for queue in listed if str(queue["name"]).startswith(contract.DELAY_LADDER_PREFIX))
     return sum(int(queue.get("messages") or 0) for queue in ladder)
 

@@ -1,4 +1,4 @@
-"""Celery's options for results: none by default; where asked, in Redis over TLS for a day. Redis counts chords, too."""
+"""Celery's options for results: a task that asks for it has its result in Redis for a day. Redis also counts chords."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.settings import Settings
 #: Celery's own backends, each with the changes that `app.results` explains.
 _SINGLE = "app.results.redis_backend:RedisResults"
 _WATCHED = "app.results.redis_backend:SentinelResults"
-#: A Redis that vanished is noticed in this time; then the task waits as it does for PostgreSQL.
+#: A vanished Redis is noticed within these seconds; then the task waits as it does for PostgreSQL.
 _CONNECT_SECONDS = 2
 _ANSWER_SECONDS = 5
 
@@ -44,7 +44,7 @@ def result_options(settings: Settings) -> dict[str, Any]:
         "redis_socket_connect_timeout": _CONNECT_SECONDS,
         "redis_socket_timeout": _ANSWER_SECONDS,  # Celery's is two minutes
         "redis_socket_keepalive": True,
-        # A connection that a failover or a firewall cut while it was idle.
+        # Seconds; a failover or a firewall may cut an idle connection.
         "redis_backend_health_check_interval": 10,
         "result_backend_transport_options": {
             # The task itself waits (`MillraceTask.report`): 20 tries of a second each would hold its pool.

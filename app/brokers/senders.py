@@ -1,8 +1,8 @@
-"""What a message may say depends on its sender, whom RabbitMQ knows: `user_id` is refused unless it is the user's own.
+"""Drops headers that a message's sender may not set. RabbitMQ vouches for the sender: it checks AMQP's `user_id`.
 
-Other services publish to our queues (docs/producers.md). Whose key a message carries, and which job it belongs to, are
-words of ours: with another API key's scope one could occupy its keys, and its work would never be done. And what a
-message asks a worker to send afterwards is sent with the worker's rights, to any queue.
+Other services publish to our queues (docs/producers.md). Only our own processes may name the scope of a key or a job:
+a producer that named another API key's scope could occupy its keys, and that API key's items would count as duplicates.
+Only they may name tasks to send afterwards: a worker sends those with its own rights, to any queue.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from app.contract import Role
 #: AMQP's property with the name of the user who published.
 USER_ID = "user_id"
 _OURS = frozenset(Role)
-#: The last three Celery copies into the options of a retry, which the worker publishes: a stamp named `queue` or
-#: `headers` would say where it goes and what it says.
+#: Celery copies the last three into the options of a retry, which the worker publishes: a stamp named `queue` or
+#: `headers` would set the retry's queue or headers.
 _ONLY_OURS = (contract.MESSAGE_SCOPE, contract.MESSAGE_JOB_ID, "headers", "stamps", "stamped_headers")
-#: Of the body: what Celery sends when the task has ended.
+#: Members of the body that hold what Celery sends when the task has ended.
 _SENT_AFTERWARDS = ("callbacks", "errbacks", "chain", "chord")
 
 
@@ -29,17 +29,17 @@ def is_ours(properties: Mapping[str, Any]) -> bool:
 
 
 def believed(headers: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
-    """The headers, less what only our own processes may say."""
+    """The headers without those that this sender may not set."""
     if is_ours(properties):
         return dict(headers)
     return {name: value for name, value in headers.items() if name not in _ONLY_OURS}
 
 
 def overreach(headers: Mapping[str, Any], embed: Mapping[str, Any], properties: Mapping[str, Any]) -> str | None:
-    """What the message asks for that its sender may not, in a sentence; None when there is nothing."""
+    """A sentence about what the message asks for and its sender may not; None if it asks for nothing of the kind."""
     if is_ours(properties):
         return None
-    # Celery takes each for the other's.
+    # Celery reads each of them from either place.
     for name in _SENT_AFTERWARDS:
         if headers.get(name) or embed.get(name):
             return f"it carries `{name}`: only our own processes may say what a worker sends afterwards"

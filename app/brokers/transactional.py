@@ -27,8 +27,8 @@ from app.storage import outbox
 from app.storage.identifiers import new_id, task_uuid, uuid_or_none
 from app.storage.outbox import OutboxMessage
 
-#: What Celery hands to `publish` beside the AMQP properties: it steers the publish, or stands in the headers already;
-#: and who sends, which is the relay in the end.
+#: Options of `publish` that are no AMQP properties of the message: they steer the publish, or are in the headers
+#: already. The relay sets `user_id`, because the relay publishes.
 _NOT_ON_THE_WIRE = (
     *("retry", "retry_policy", "declare", "compression", "mandatory", "timeout", "confirm_timeout"),
     *("argsrepr", "kwargsrepr", USER_ID),
@@ -93,7 +93,7 @@ class TransactionalPublishing:
     """The part of the Celery app that diverts `send_task` while `captured()` is active."""
 
     def producer_or_acquire(self, producer: Any = None) -> Any:
-        """Celery's. A group takes a producer for all its messages, from a broker that may be away."""
+        """Open no connection while messages are captured: a group would, and the broker may be away."""
         if _captured.get() is not None and producer is None:
             return nullcontext()
         return super().producer_or_acquire(producer)  # type: ignore[misc]

@@ -100,7 +100,7 @@ class DeadLetterConsumer:
     def _receiver(self, queue: str) -> Any:
         def receive(message: Any) -> None:
             properties = dict(message.properties)
-            # Shown and replayed from here on; a replay is published by a relay, who is believed.
+            # A relay publishes a replay, and workers trust its headers: so headers that are not the sender's go here.
             if headers := properties.get("application_headers"):
                 properties["application_headers"] = believed(headers, properties)
             arrived = ArrivedMessage(

@@ -90,7 +90,7 @@ def rebuild(
             "it belongs to a chord, which may have counted it; --include-chords replays it all the same"
         )
     if said := _overreach(body, letter.properties):
-        raise ReplayRefusedError(f"{said}; it came from {letter.properties.get(USER_ID) or 'nobody that says who'}")
+        raise ReplayRefusedError(f"{said}; it came from {letter.properties.get(USER_ID) or 'an unnamed sender'}")
     _check_publishable(body, properties)
     return OutboxMessage(
         task_id=task_uuid(headers["id"]) or letter.task_id or new_id(),
@@ -135,7 +135,7 @@ def _in_chord(body: bytes, properties: Mapping[str, Any]) -> bool:
 
 
 def _overreach(body: bytes, properties: Mapping[str, Any]) -> str | None:
-    """What its sender may not ask for, and the relay that publishes a replay may."""
+    """What its sender may not ask for. It is checked here because a relay, which may, publishes the replay."""
     call = _call(body, properties)
     return overreach(properties.get("application_headers") or {}, call.embed if call else {}, properties)
 

@@ -134,7 +134,7 @@ def _replay_chunk(connection: Connection, letters: list[StoredLetter], order: Or
     for letter in letters:
         try:
             if letter.job_id in revoked:
-                raise ReplayRefusedError("its job was revoked by the owner, so no worker would run it; discard it")
+                raise ReplayRefusedError("its owner has revoked its job, so no worker would run it; discard it")
             messages[letter.dead_letter_id] = rebuild(
                 letter,
                 edit=order.edit,

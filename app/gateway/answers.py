@@ -1,4 +1,4 @@
-"""What the gateway answers, as models: the OpenAPI document's schemas are made of them (`openapi.py`).
+"""Models of the gateway's answers; `openapi.py` makes the schemas of the OpenAPI document from them.
 
 The routes write the answers themselves, for speed; the suite `schemathesis` holds each answer to its model.
 """
@@ -18,7 +18,7 @@ from app.storage.job_state import JobState
 
 
 class Answer(BaseModel):
-    """Every member is named here."""
+    """Refuses members that it does not name, so a schema lists all of them."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
@@ -44,7 +44,7 @@ class Counts(Answer):
 
 
 class LastError(Answer):
-    """What went wrong last."""
+    """The newest failure of an item of the job."""
 
     reason: str
     exception_type: str | None
@@ -74,7 +74,7 @@ class Jobs(Answer):
 
     jobs: Annotated[list[Job], Field(max_length=LIMIT_MAX)]
     next: str | None
-    """The `cursor` of the next page; null: there is none."""
+    """The `cursor` of the next page; null on the last page."""
 
 
 class Status(Answer):
@@ -92,7 +92,7 @@ class ProblemItem(Answer):
 
 
 class Problem(Answer):
-    """RFC 9457. A member that says nothing is left out."""
+    """RFC 9457. An empty member is left out."""
 
     type: str
     title: str

@@ -37,8 +37,8 @@ async def build(
 ) -> Sequence[OutboxMessage]:
     """Return the messages of a job: one a batch, or one an item where the task takes single ones.
 
-    Celery's own option `expires` would make the broker drop them, too, into the dead letters. As a header alone it
-    leaves that to the worker, which records it.
+    Celery's own option `expires` would also set a time to live, and the broker would dead-letter what outlives it. The
+    header alone leaves that to the worker, which records the item as expired.
 
     Raises:
         ProblemError: 413 or 503, where they need more memory than there is.

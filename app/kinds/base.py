@@ -1,4 +1,4 @@
-"""The base of every task: failures are recorded before the message dies, an outage of a server spends no attempt."""
+"""The base of every task: it records failures before the message dies, and an outage of a server spends no attempt."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from app.storage.inbox import dedupe_key
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-#: The worker's parent puts it beside a message's headers: the child must record this outcome, and not run the task.
+#: The worker's parent adds this to a message's headers: the child then records the outcome instead of running the task.
 DROP_AS = "millrace_drop_as"
 
 
@@ -89,7 +89,7 @@ class MillraceTask(TransactionalTask):
         """What one run does; kinds of tasks put their own in its place.
 
         Raises:
-            JobRevokedError: nothing was done, because the job of this message was revoked.
+            JobRevokedError: the job of this message was revoked, and nothing was done.
         """
         return self.patiently(lambda: self.run(*args, **kwargs))
 
@@ -103,7 +103,7 @@ class MillraceTask(TransactionalTask):
         raise self._dropped(Outcome(outcome), args, kwargs)
 
     def _dropped(self, outcome: Outcome, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ignore:
-        """Record the end of this message's items, for the state of its job; the message is acknowledged."""
+        """Record how this message's items ended; the returned exception makes Celery acknowledge the message."""
         carried = keys_of(vars(self.request), Call(args=list(args), kwargs=kwargs, embed={}))
         keys = [dedupe_key(self.name, self.scope, key) for key in carried] or [self.dedupe_key]
         job_id = self.job_id
@@ -114,12 +114,12 @@ class MillraceTask(TransactionalTask):
                     dropped_items.record_unexecuted(connection, job_id, keys, outcome)
 
         self.patiently(record)
-        self.request.update(dropped_as=outcome)  # the worker counts it so
+        self.request.update(dropped_as=outcome)  # the metrics count it as this outcome
         return Ignore(f"{outcome}")
 
     @property
     def form_id(self) -> str:
-        """What its messages say of the form of their items, so that workers of other releases know theirs from ours."""
+        """Identifies the form of the task's items; a worker of another release compares a message's with its own."""
         return "plain"
 
     @property
@@ -176,9 +176,10 @@ class MillraceTask(TransactionalTask):
             raise self.park(delay_seconds, reason=str(error)) from error
 
     def park(self, delay_seconds: int, *, reason: str, task_name: str | None = None) -> Ignore:
-        """Send this message again after a while, at the same attempt, and let it be acknowledged.
+        """Send a copy of this message that comes back later, at the same attempt.
 
-        `task_name` is the task that the copy is for, where this one stands in for it.
+        The caller raises the returned exception, which makes Celery acknowledge the message itself. `task_name` is the
+        task of the copy, if it is another one than this.
 
         Raises:
             Reject: the broker does not take the copy; the message itself goes back to its queue.
@@ -199,15 +200,15 @@ class MillraceTask(TransactionalTask):
         return Ignore(reason)
 
     def report(self, hand_over: Callable[[], None]) -> None:
-        """Hand the outcome of this run to the result backend, with the patience that the run itself has.
+        """Report the outcome of this run to the result backend, with the patience that the run itself has.
 
-        Celery takes a success that cannot be stored for a failure (research/celery.md, finding 8): it would be
-        dead-lettered, and the chord that it belongs to never end.
+        Celery treats a success that cannot be stored as a failure (research/celery.md, finding 8): the message would be
+        dead-lettered, and its chord would never end.
 
         Raises:
-            ReportParked: parked, as `patiently` parks. A task `once` then hands on what its first run returned.
-            Reject: the broker or the time left did not allow even that, and the message goes back to its queue; or the
-                backend refuses the outcome, and it goes to the dead letters.
+            ReportParked: parked, as `patiently` does. A task `once` later returns what its first run returned.
+            Reject: the message could not be parked (the broker is away, or the time limit is reached) and goes back to
+                its queue; or the backend refuses the outcome, and the message goes to the dead letters.
         """
         try:
             self.patiently(hand_over)

@@ -20,7 +20,7 @@ from app.results.postgresql_backend import PostgreSQLResults
 #: Where the gateway serves a task declared with `http=True`.
 TASKS_PATH = "/v1/tasks/"
 
-#: Where a result may be kept, and its backend, where it is not the app's own.
+#: The values of `result=`; None is the app's own backend.
 _RESULTS: Mapping[str, type[PostgreSQLResults] | None] = {"redis": None, "postgresql": PostgreSQLResults}
 
 Function = Callable[..., Any]
@@ -51,12 +51,12 @@ def once(**options: Any) -> Decorator:
         http: serve it at POST /v1/tasks/<name>. One parameter is then a pydantic model.
         path: serve it there as well.
         key: the member of that model that tells one item from another. Left out, every item is a new one.
-        result: where what it returns can be read under the task's id: "redis" for a day, "postgresql" for 30. Left out,
-            nowhere; links, chains and chords get it all the same.
+        result: keeps what it returns, under the task's id: "redis" for a day, "postgresql" for 30 days. Left out, the
+            result is not kept; links, chains and chords get it all the same.
         schema: statements that make what the task needs in PostgreSQL, in the schema `tasks`; `migrate` runs them each
             time, so they say IF NOT EXISTS.
-        schedule: when beat sends it: a `Cron` or an `Every`. The function then has no parameter to fill, or one
-            `datetime`, which gets the slot.
+        schedule: when beat sends it: a `Cron` or an `Every`. The function then has no parameter without a default, or
+            one, a `datetime`, which gets the slot.
         Everything else is Celery's: time_limit, max_retries, throws, …
 
     Raises:
@@ -113,7 +113,7 @@ def _declare(
         if named not in contract.queue_names():
             raise QueueNotDeclaredError(f"({where} names {named!r}; declared are {', '.join(contract.queue_names())})")
         if any(one.foreign for one in contract.queues() if one.name == named):
-            raise DeclarationError(f"({where}: an application that is not ours works on the queue {named!r})")
+            raise DeclarationError(f"({where}: an application that is not ours consumes the queue {named!r})")
     signature = inspect.signature(function)
     shown = [parameter for parameter in signature.parameters.values() if parameter.name != transaction]
     declaration = Declaration(
@@ -153,7 +153,7 @@ def _kept(kind: Kind, result: str | None) -> dict[str, Any]:
     if result is None:
         return {"ignore_result": True}
     if kind is Kind.ONCE_IN_BATCHES:
-        raise DeclarationError("result=: a batch may be executed in parts, so there is no result of it")
+        raise DeclarationError("result=: a batch may be executed in parts, so it has no single result")
     if result not in _RESULTS:
         raise DeclarationError(f"result={result!r}: must be one of {', '.join(_RESULTS)}")
     backend = _RESULTS[result]

@@ -148,7 +148,7 @@ class AtLeastOnceTask(DeclaredTask):
     abstract = True
 
     def execute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run, then remember; nothing runs whose job was revoked, as far as PostgreSQL can be asked."""
+        """Run, then remember. Nothing runs if the job was revoked; while PostgreSQL is away this is not checked."""
         arguments = self.decoded(self.arguments(args, kwargs))
         if self.job_id is not None and self._is_revoked(self.job_id):
             raise JobRevokedError(f"({self.job_id})")
@@ -164,7 +164,7 @@ class AtLeastOnceTask(DeclaredTask):
         except Exception as error:
             if not is_away(error):
                 raise
-            return False  # at least once: this kind needs nothing of PostgreSQL
+            return False  # this kind promises to run without PostgreSQL
 
     def _remember(self) -> None:
         with autocommit().connect() as connection:
@@ -203,7 +203,7 @@ class OnceTask(DeclaredTask):
 
     @property
     def _result_goes_on(self) -> bool:
-        """Whether somebody gets the result: if this message comes again, it must be the same."""
+        """Whether somebody reads the result, so that a second delivery must return the same."""
         request = self.request
         kept = not get_actual_ignore_result(self, request)
         return bool(request.callbacks or request.chain or request.chord or kept)

@@ -20,7 +20,7 @@ _DRILLS = "app.drills"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A schedule of a task, for one queue."""
+    """A task's schedule on one queue; beat keeps the last slot under `name`."""
 
     name: str
     task: Any
@@ -44,10 +44,10 @@ def import_tasks(settings: Settings) -> None:
 
 
 def entries() -> tuple[Entry, ...]:
-    """What beat has to send.
+    """The schedules of all registered tasks, ordered by task name.
 
     Raises:
-        DeclarationError: a schedule cannot work, or stands where beat does not look.
+        DeclarationError: a schedule cannot work, or is in Celery's `beat_schedule`, which beat does not read.
     """
     if elsewhere := celery_app.conf.beat_schedule:
         raise DeclarationError(f"(beat_schedule names {', '.join(elsewhere)}: say schedule= in the task's declaration)")
@@ -71,7 +71,7 @@ def _entries_of(task: Any) -> Iterator[Entry]:
 
 
 def _queue_of(task: Any) -> str:
-    """Where Celery sends it when nobody says."""
+    """The queue that Celery sends it to by default."""
     return str(getattr(task, "queue", None) or celery_app.amqp.router.route({}, task.name)["queue"].name)
 
 

@@ -1,4 +1,4 @@
-"""`wait_for_release`: takes the place of a task that this release does not know and the message's sender did."""
+"""`wait_for_release`: keeps a message going round until a worker comes that knows its task."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from app.kinds.retries import RELEASE_AGAIN_SECONDS
 
 
 def redirect(headers: dict[str, Any]) -> None:
-    """Make a message of an unknown task one of `wait_for_release`."""
+    """Turn a message of an unknown task into one of `wait_for_release`, in place."""
     headers[contract.MESSAGE_TASK] = headers["task"]
     headers["task"] = contract.TASK_WAIT_FOR_RELEASE
 
 
 @celery_app.task(name=contract.TASK_WAIT_FOR_RELEASE, bind=True, typing=False)
 def wait_for_release(self: Any, /, *_: Any, **__: Any) -> None:
-    """Send the message again after a while, as the task that it was.
+    """Send the message again under its own task name, after `RELEASE_AGAIN_SECONDS`.
 
     Raises:
         Ignore: always.

@@ -1,4 +1,4 @@
-"""How long to wait: for a failure with growing, jittered delays, for a dependency that is away, for another release."""
+"""How long to wait after a failure, for a dependency that is away, and for a worker of another release."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.storage.availability import is_away
 
 T = TypeVar("T")
 
-#: Between two tries of a message that waits for a worker of another release.
+#: The delay between two tries of a message that waits for a worker of another release.
 RELEASE_AGAIN_SECONDS = 10
 
 #: No delay grows beyond this, in seconds.
@@ -67,9 +67,9 @@ def wait_out(body: Callable[[], T], *, patience_seconds: float) -> T:
 def waits_for_release(headers: Mapping[str, Any], *, form_id: str | None) -> bool:
     """Whether a worker of another release may take the message that this one does not.
 
-    While a deployment rolls, messages of one release reach workers of another. Each says which form of its task's items
-    the sender knew; `form_id` is the one that this worker knows, None if it knows no such task. The message of a sender
-    that says nothing does not wait.
+    While a deployment rolls, messages of one release reach workers of another. The header `millrace_form` identifies
+    the form of the task's items that the sender has; `form_id` is this worker's, or None if it does not know the task.
+    A message without the header does not wait.
     """
     form = headers.get(contract.MESSAGE_FORM)
     if form is None or form == form_id:

@@ -1,7 +1,7 @@
 """When a task is due: `schedule=Cron("0 3 * * *", timezone="Europe/Berlin")`, or `schedule=Every(60)`.
 
-A slot is a moment at which a task is due. Slots depend on nothing but the schedule: whoever asks, and whenever, gets
-the same ones. So they survive restarts, and two beats agree on them.
+A slot is a moment at which a task is due. Slots depend on the schedule alone, so a restart does not move them and two
+beats compute the same ones.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from app import contract
 from app.errors import DeclarationError, QueueNotDeclaredError
 
 _DAY_SECONDS = 24 * 3600
-#: Cron's own fields; cronsim knows a sixth for seconds, which is what `Every` is for.
+#: The number of cron's own fields. cronsim knows a sixth for seconds; `Every` covers that.
 _CRON_FIELDS = 5
-#: Slots that were missed are counted up to here.
+#: Missed slots are counted up to this number.
 _MISSED_MAX = 1000
 _FILLED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_ONLY)
 
@@ -38,12 +38,12 @@ class Due:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """What all schedules share.
+    """The options that all schedules share.
 
-    late_seconds: beat sends a slot that it could not send in time, if it is no later than this; older ones are missed.
-    queues: one message a slot for each of these; left out, one for the task's own queue.
-    perishable: a slot is worth nothing once the next one is due. A worker drops what is so late, and nothing is sent to
-        a queue that nobody consumes.
+    late_seconds: beat sends a late slot if it is no later than this, and counts an older one as missed.
+    queues: beat sends one message a slot to each of these; if left out, one to the task's own queue.
+    perishable: a slot is useless once the next one is due. Workers drop such a message, and beat sends nothing to a
+        queue without consumers.
     """
 
     late_seconds: float | None = None
@@ -61,19 +61,19 @@ class Schedule:
 
     @property
     def default_late_seconds(self) -> float:
-        """What `late_seconds` is when it is left out."""
+        """The value of `late_seconds` if it is left out."""
         raise NotImplementedError
 
     def slots_after(self, moment: datetime) -> Iterator[datetime]:
-        """The slots after a moment, in UTC, without end."""
+        """The slots after a moment, in UTC and ascending; the iterator has no end."""
         raise NotImplementedError
 
     def local(self, slot: datetime) -> datetime:
-        """A slot as its task gets it."""
+        """A slot in the time zone in which the task gets it."""
         return slot
 
     def due(self, *, after: datetime, now: datetime) -> Due:
-        """The slots after the last one that was sent, up to now."""
+        """The slots after `after`, the last one that was handled, up to and including now."""
         late_seconds = self.default_late_seconds if self.late_seconds is None else self.late_seconds
         horizon = now - timedelta(seconds=late_seconds)
         missed = takewhile(lambda slot: slot <= horizon, self.slots_after(after)) if after < horizon else ()
@@ -87,11 +87,11 @@ class Schedule:
 class Cron(Schedule):
     """Five fields of cron in a time zone.
 
-    When the clocks change, it does as Debian's cron: a time that summer time leaves out is due at the moment of the
-    change, a time that comes twice is due the first time, and what is due every hour or every few minutes goes on.
+    When clocks change it behaves like Debian's cron: a time that is skipped is due at the moment of the change, a time
+    that occurs twice is due the first time, and schedules of every hour or every few minutes go on in real time.
 
     Raises:
-        DeclarationError: no such expression, time zone or day.
+        DeclarationError: the expression or time zone is not valid, or no day matches.
     """
 
     expression: str
@@ -106,7 +106,7 @@ class Cron(Schedule):
             first = next(self.slots_after(datetime.now(UTC)), None)
         except (CronSimError, AttributeError) as error:
             raise DeclarationError(f"(Cron({self.expression!r}): {error})") from error
-        except (KeyError, OSError, ValueError) as error:  # what ZoneInfo raises, by the kind of nonsense
+        except (KeyError, OSError, ValueError) as error:  # ZoneInfo raises any of these for a bad name
             raise DeclarationError(f"(timezone={self.timezone!r}: no such time zone)") from error
         if first is None:
             raise DeclarationError(f"(Cron({self.expression!r}): there is no such day)")
@@ -124,13 +124,13 @@ class Cron(Schedule):
         """The slots after a moment, in UTC."""
         last = moment
         for local in CronSim(self.expression, moment.astimezone(self._zone)):
-            # Two times that summer time leaves out are both due at the change: that is one slot. And a moment in the
-            # hour that comes twice may lie after the slot that cronsim takes for the next one.
+            # Two skipped times are both due at the change, which is one slot. And when `moment` is in the hour that
+            # occurs twice, cronsim may return a slot before it.
             if (slot := local.astimezone(UTC)) > last:
                 yield (last := slot)
 
     def local(self, slot: datetime) -> datetime:
-        """In the schedule's time zone: its day is the day that is meant."""
+        """The slot in the schedule's time zone, so that its date is the day the declaration means."""
         return slot.astimezone(self._zone)
 
     @property
@@ -140,7 +140,7 @@ class Cron(Schedule):
 
 @dataclass(frozen=True, slots=True)
 class Every(Schedule):
-    """Every so many seconds, counted from 1970, so that a restart moves no slot.
+    """Every `seconds` seconds, counted from 1970, so that a restart moves no slot.
 
     Raises:
         DeclarationError: less than a second.
@@ -160,7 +160,7 @@ class Every(Schedule):
 
     @property
     def default_late_seconds(self) -> float:
-        """Its own interval: after an outage it goes on, and makes up for nothing."""
+        """Its own interval: after an outage only the newest slot is sent."""
         return self.seconds
 
     def slots_after(self, moment: datetime) -> Iterator[datetime]:
@@ -171,10 +171,10 @@ class Every(Schedule):
 
 
 def takes_slot(function: Callable[..., Any]) -> bool:
-    """Whether a function has a parameter for its slot: the only one without a default, a `datetime`.
+    """Whether a function's only parameter without a default is a `datetime`; it then gets the slot.
 
     Raises:
-        DeclarationError: it has others, which a schedule has no values for.
+        DeclarationError: it has other parameters without a default, and a schedule has no values for them.
     """
     parameters = inspect.signature(function).parameters.values()
     required = [one for one in parameters if one.default is one.empty and one.kind in _FILLED]

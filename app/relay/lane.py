@@ -2,7 +2,7 @@
 
     claim (commit) -> publish, wait for confirms -> delete what was confirmed, release or quarantine the rest (commit)
 
-What belongs to a revoked job is dropped instead of published.
+Messages of revoked jobs are dropped instead of published.
 
 Lanes share nothing but the database: a queue that is full, missing or without a leader delays no other. A crash before
 the publish leaves leased rows, which come free when the lease ends; a crash after the confirm sends them twice, which

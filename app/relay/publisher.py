@@ -142,7 +142,7 @@ class Publisher:
     def _send(self, messages: Sequence[ClaimedMessage]) -> None:
         for message in messages:
             try:
-                # RabbitMQ lets nobody else say that it is a relay's: workers believe its headers.
+                # RabbitMQ refuses another user's name here, so workers trust our headers.
                 own = {"message_id": str(message.message_id), USER_ID: self._settings.rabbitmq_user}
                 content = wire.WritableMessage(message.body, **(message.properties | own))
             except UnwritableMessageError as error:

@@ -1,4 +1,4 @@
-"""What becomes of a claimed batch: rows are forgotten, released, quarantined or dropped, in one transaction."""
+"""Settles a claimed batch in one transaction: its rows are deleted, released, quarantined or dropped."""
 
 from __future__ import annotations
 

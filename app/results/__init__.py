@@ -1,1 +1,1 @@
-"""Results: where tasks leave what they return for those who ask, and how a chord counts its parts and ends once."""
+"""Celery's result backends with our changes: results are reported with patience, and a chord ends once."""

@@ -1,7 +1,8 @@
-"""Results that last: a row of the table `results` for each task that asks for it.
+"""Keeps results in PostgreSQL: a row of the table `results` for each task that asks for it.
 
-Not Celery's database backend: it unpickles a row that is no JSON, so that whoever can write one runs code where it is
-read; it makes its tables itself; and it has a second pool of connections.
+Celery's own database backend is not used for three reasons. It unpickles rows that are not JSON, so anybody who can
+write a row can run code in the process that reads it. It creates its tables itself. It opens a second pool of
+connections.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from sqlalchemy import text
 from app.results.reporting import PatientReports
 from app.storage.engine import autocommit
 
-# A success stays: a message that comes again after it may meet something else.
+# A success is never overwritten: a second delivery of the message may fail.
 _STORE = text("""
     INSERT INTO results (task_id, state, meta) VALUES (:task_id, :state, :meta)
     ON CONFLICT (task_id) DO UPDATE SET state = excluded.state, meta = excluded.meta, stored_at = now()
@@ -26,7 +27,7 @@ _FORGET = text("DELETE FROM results WHERE task_id = :task_id")
 
 
 class PostgreSQLResults(PatientReports, BaseBackend):  # type: ignore[misc]  # to mypy Any
-    """As the role of the process may: workers write, operators and the gateway read."""
+    """Needs a role with rights on the table: workers write it, operators read it."""
 
     supports_autoexpire = True  # retention drops what is old
 
@@ -51,11 +52,11 @@ class PostgreSQLResults(PatientReports, BaseBackend):  # type: ignore[misc]  # t
         with autocommit().connect() as connection:
             connection.execute(_FORGET, {"task_id": task_id})
 
-    # A member of a chord may keep its result here; the chord is counted where the others are.
+    # A member of a chord may keep its result here, but Redis counts the parts of every chord.
     def on_chord_part_return(self: Any, request: Any, state: str, result: Any, **options: Any) -> None:
-        """Celery's."""
+        """Let the app's backend count the part."""
         self.app.backend.on_chord_part_return(request, state, result, **options)
 
     def add_to_chord(self: Any, chord_id: str, result: Any) -> None:
-        """Celery's."""
+        """Let the app's backend add a member that a task has added to its own chord."""
         self.app.backend.add_to_chord(chord_id, result)

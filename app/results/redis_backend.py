@@ -1,15 +1,15 @@
-"""Celery's Redis backend: results for a day, and chords whose body is sent once, whatever dies in between.
+"""Celery's Redis backend, changed so that every chord ends even if a worker, the broker or Redis dies meanwhile.
 
-Celery 5.7 counts a part that comes twice once, and lets one worker claim the sending of the body. Four things break a
-promise of ours, so the end of a chord is here:
+Celery 5.7 counts a part once even if it is delivered twice, and one worker claims the sending of the body. Four of its
+ways break our promises, so this module replaces the end of a chord:
 
-- A worker that dies after its claim leaves a chord that never ends: the part comes again, finds the claim taken and is
-  acknowledged. Here it waits until the chord is over or the claim has run out.
-- A body that cannot be published, because the broker is away, fails its chord. Here it is published later.
-- Redis that goes away between the last part and the body fails the chord, too. Here the part is reported again.
-- A result is stored before its part is counted (`reporting.PatientReports.mark_as_done`).
+- If a worker dies after its claim, the part is delivered again, finds the claim taken and is acknowledged, and the
+  chord never ends. Here the part waits until the chord is over or the claim has run out.
+- If the broker is away, the body cannot be published and the chord fails. Here the body is published later.
+- If Redis goes away between the last part and the body, the chord fails too. Here the part is reported again.
+- The result is stored before the part is counted. Here it is stored after (`reporting.PatientReports.mark_as_done`).
 
-A body that was published and whose worker died before it could say so is published again, under the same task id.
+If a worker publishes the body and dies before it has recorded that, the body is published again with the same task id.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from app.errors import ChordHeaderError, ChordWaitsError
 from app.failpoints import Failpoint, failpoint
 from app.results.reporting import PatientReports
 
-#: Longer than a publish may take with its retries (socket time-outs of 10 s). After a crash the chord waits as long.
+#: Longer than a publish may take with its retries (socket time-outs of 10 s). After a crash the chord waits this long.
 CLAIM_SECONDS = 30
-#: How long a chord that is over is known to be. A part that comes later finds no counter, which means the same.
+#: How long Redis remembers that a chord is over. A part that comes later finds no counter, which means the same.
 _OVER_SECONDS = 300
 
 
 class _Count(NamedTuple):
-    """What Celery's script says of a chord after a part."""
+    """What Celery's script returns after it has counted a part."""
 
     parts: int
     more: bytes | None
@@ -53,17 +53,17 @@ class _Count(NamedTuple):
 
 
 class ChordEnds(PatientReports):
-    """What both ways to Redis have in common."""
+    """Our end of a chord, for a single Redis and for one behind sentinels."""
 
-    # Celery subscribes to a result before it publishes the task, and for each member of a group that is made or sent;
-    # so publishing would wait for Redis (finding 8). Here that happens when somebody asks.
+    # Celery subscribes to a result before it publishes the task, and to each member of a group when the group is made.
+    # Publishing would then wait for Redis (finding 8), so here `get` subscribes.
 
     def on_task_call(self, producer: Any, task_id: str) -> dict[str, Any]:
-        """Celery's, before a publish."""
+        """Subscribe to nothing; Celery calls this before it publishes a task."""
         return {}
 
     def add_pending_result(self, result: Any, weak: bool = False, start_drainer: bool = True) -> Any:
-        """Celery's, whenever something could be done once a result is there."""
+        """Subscribe to nothing; Celery calls this when a result object is made."""
         return result
 
     def _wait_for_pending(self, result: Any, **options: Any) -> Any:
@@ -72,11 +72,12 @@ class ChordEnds(PatientReports):
         return super()._wait_for_pending(result, **options)  # type: ignore[misc]
 
     def apply_chord(self: Any, header_result_args: Any, body: Any, **options: Any) -> None:
-        """Celery's, before the first message of a header leaves.
+        """Check the header; Celery calls this before the first message of a chord leaves.
 
         Raises:
-            ChordHeaderError: a chain in it ends in a group. Celery needs the results of its tasks, which are not kept.
-            redis.RedisError: Redis is away. Celery notices it before the last message, when the others have left.
+            ChordHeaderError: a chain in it ends in a group. Celery would read the results of its tasks, which are not
+                kept.
+            redis.RedisError: Redis is away. Celery itself notices that only after it has sent all messages but one.
         """
         results = header_result_args[1]
         if not isinstance(results, _regen) and any(isinstance(result, GroupResult) for result in results):
@@ -86,10 +87,10 @@ class ChordEnds(PatientReports):
     def on_chord_part_return(
         self: Any, request: Any, state: str, result: Any, propagate: Any = None, **options: Any
     ) -> None:
-        """Count a part; the one that completes the chord sends the body.
+        """Count a part; if it completes the chord, send the body.
 
         Raises:
-            ChordWaitsError: somebody else is about to send the body, or it cannot be published now: report again.
+            ChordWaitsError: another worker is about to send the body, or it cannot be published now: report again.
             redis.RedisError: Redis is away.
         """
         if not request.id or not request.group:
@@ -123,7 +124,7 @@ class ChordEnds(PatientReports):
         self._chord_claim_extend_script(keys=keys, args=[token, seconds], client=self.client)
 
     def _end_chord(self: Any, request: Any) -> None:
-        """Send the body; if a member failed, or the body can never be sent, the chord's errbacks."""
+        """Send the body, or call the chord's errbacks if a member failed or the body can never be sent."""
         body: Any = maybe_signature(request.chord, app=self.app)
         parts = self.client.zrange(self.get_key_for_group(request.group, ".j"), 0, -1)
         try:
@@ -133,12 +134,12 @@ class ChordEnds(PatientReports):
             raise ChordWaitsError(f"({error})") from error
         except ChordError as error:
             self.chord_error_from_stack(body, error)
-        except Exception as error:  # noqa: BLE001 - no queue takes it, or it does not take the list of results
+        except Exception as error:  # noqa: BLE001 - its queue does not exist, or its function takes no list of results
             self.chord_error_from_stack(body, ChordError(f"Callback error: {error!r}"))
 
 
 def _each(result: Any) -> Iterator[Any]:
-    """The results of single tasks in a result that may be a group's."""
+    """The results of all single tasks in `result`, which may be that of a group."""
     if isinstance(result, ResultSet):
         for part in result.results or ():
             yield from _each(part)
@@ -147,8 +148,8 @@ def _each(result: Any) -> Iterator[Any]:
 
 
 class RedisResults(ChordEnds, RedisBackend):  # type: ignore[misc]  # to mypy Any
-    """One Redis."""
+    """The backend for a single Redis, as in the local stack."""
 
 
 class SentinelResults(ChordEnds, SentinelBackend):  # type: ignore[misc]
-    """Whichever Redis the sentinels call the primary."""
+    """The backend for several: it asks the sentinels which one is the primary."""

@@ -1,4 +1,4 @@
-"""An outcome is reported with patience: while the backend is away the task waits, and nothing becomes a failure."""
+"""Reports outcomes with patience: while the result backend is away the task waits, and a success stays a success."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from app.errors import ChordWaitsError
 class ReportParked(Reject):
     """The outcome could not be reported yet; a copy of the message comes back, and this one is acknowledged.
 
-    A Reject, because Celery's tracer lets nothing else pass where it stores a result.
+    It is a Reject because Celery's tracer handles every other exception of the result backend itself.
     """
 
 
 class PatientReports:
-    """Comes before a backend of Celery's, whose calls at the end of a task it makes patient."""
+    """A mixin for a backend of Celery's: it wraps the methods that Celery calls at the end of a task."""
 
     def mark_as_done(
         self, task_id: str, result: Any, request: Any = None, store_result: bool = True, state: str = states.SUCCESS
     ) -> None:
-        """Celery's, with the part of the chord first.
+        """Count the part of the chord, then store the result; Celery stores first.
 
-        A worker's parent acknowledges the message of a lost child whose success it finds stored. The other way round
-        the part of a child that died in between would never be counted.
+        If a child dies and its success is stored, the worker's parent acknowledges the message. Stored first, the part
+        of a child that died between the two steps would never be counted.
         """
 
         def report() -> None:
@@ -41,12 +41,12 @@ class PatientReports:
         _report(request, report)
 
     def mark_as_failure(self, task_id: str, exc: Any, *args: Any, request: Any = None, **options: Any) -> None:
-        """Celery's: the failure, the chord's part, the rest of the chain, the errbacks."""
+        """Report the failure, the chord's part, the failure of the rest of the chain, and call the errbacks."""
         mark = super().mark_as_failure  # type: ignore[misc]
         _report(request, lambda: mark(task_id, exc, *args, request=request, **options))
 
     def fail_from_current_stack(self, task_id: str, exc: Any = None) -> Any:
-        """Celery's, which a chord calls also when its errback could not be sent: then it shall be sent later.
+        """Store the failure of a chord's body, except where its errback could not be sent: that is tried again.
 
         Raises:
             ChordWaitsError: the broker is away.
@@ -56,21 +56,21 @@ class PatientReports:
         return super().fail_from_current_stack(task_id, exc=exc)  # type: ignore[misc]
 
     def mark_as_retry(self, task_id: str, exc: Any, *args: Any, request: Any = None, **options: Any) -> None:
-        """Celery's."""
+        """Report that the task will run again."""
         mark = super().mark_as_retry  # type: ignore[misc]
         _report(request, lambda: mark(task_id, exc, *args, request=request, **options))
 
     def mark_as_revoked(self, task_id: str, reason: str = "", request: Any = None, **options: Any) -> None:
-        """Celery's."""
+        """Report that the task expired or was revoked, which counts as the chord's part as well."""
         mark = super().mark_as_revoked  # type: ignore[misc]
         _report(request, lambda: mark(task_id, reason, request=request, **options))
 
 
 def _report(request: Any, report: Callable[[], None]) -> None:
-    """Report the outcome of a run: in a child of the pool with the patience of the task that runs there.
+    """Report an outcome: a child of the pool does it itself, with the patience of the task that it runs.
 
-    The parent reports what befell a child (a time limit, a revoke). Its loop may not wait, and an exception there would
-    end the worker.
+    The parent hands it to `in_parent`, for a child that overran its time limit or was revoked: its event loop may not
+    wait, and an exception in it would end the worker.
     """
     task: Any = get_current_task()
     if request is None:
@@ -85,5 +85,5 @@ def _now(report: Callable[[], None]) -> None:
     report()
 
 
-#: Where a process reports that runs no task; a worker's main process has a thread for it (`app.worker.reports`).
+#: Called where no task runs; a worker's main process hands the report to a thread (`app.worker.reports`).
 in_parent: Callable[[Callable[[], None]], None] = _now

@@ -1,4 +1,4 @@
-"""What an error of PostgreSQL or Redis means to whoever met it; PostgreSQL's are told by their SQLSTATE.
+"""Sorts errors of PostgreSQL (by SQLSTATE) and Redis (by class) by what helps against them.
 
 A task that waits for a server that is away spends no attempt. A task that was refused, or that waited too long for a
 lock, spends one.
@@ -39,8 +39,8 @@ _TROUBLES: tuple[tuple[str, Trouble, str], ...] = (
     ("57014", Trouble.CONTENDED, "statement time-out: the query is too slow, or waits for a lock, as it may each time"),
 )
 
-#: Of Redis: no connection (also one that is refused for its password, and a server that loads its file), no answer, a
-#: primary that has become a replica or lost its own, no room.
+#: Errors of Redis: no connection (also a wrong password, or a server that still loads its file), no answer, a primary
+#: that has become a replica, a replica that has lost its primary, no memory left.
 _REDIS_AWAY = (
     redis.ConnectionError,
     redis.TimeoutError,
@@ -48,12 +48,12 @@ _REDIS_AWAY = (
     redis.MasterDownError,
     redis.OutOfMemoryError,
 )
-#: Said by a primary that was cut off from its replicas; redis-py has no class for it.
+#: A primary that is cut off from its replicas answers with this; redis-py has no class for it.
 _NO_REPLICAS = "NOREPLICAS"
 
 
 def trouble(error: BaseException) -> Trouble:
-    """What an error means; an error of something else than PostgreSQL and Redis is refused."""
+    """What an error means; REFUSED for errors that come from neither PostgreSQL nor Redis."""
     if isinstance(error, PoolTimeoutError):
         return Trouble.AWAY  # all connections of this process are in use
     if isinstance(error, (*_REDIS_AWAY, ChordWaitsError)):
@@ -71,7 +71,7 @@ def trouble(error: BaseException) -> Trouble:
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether the server cannot be had at all: waiting for it spends no attempt."""
+    """Whether the server cannot be reached; a task that waits for it spends no attempt."""
     return trouble(error) is Trouble.AWAY
 
 

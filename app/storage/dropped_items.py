@@ -1,7 +1,7 @@
-"""Items of jobs that were not executed and never will be: revoked by their owner, or expired before they started.
+"""Items of jobs that are never executed: their owner revoked the job, or they expired before they started.
 
-`job_revocations` holds the owner's word; `dropped_items` holds the end of each item, written by the relay or the worker
-that dropped its message. The state of a job follows from both (`job_state.py`); docs/adr/0025 states the law.
+`job_revocations` has a row for each revoked job. `dropped_items` has a row for each dropped item, which the relay or
+worker that drops its message writes. A job's state is derived from both (`job_state.py`); docs/adr/0025 has the rules.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ _DROP = text("""
 
 
 def record(connection: Connection, items: Collection[tuple[UUID, UUID]], outcome: Outcome) -> None:
-    """Record the end of items, each the id of its job and its dedupe key; what is recorded already stays."""
+    """Record the end of items, given as (job id, dedupe key); an item that is recorded already keeps its outcome."""
     job_ids, keys = [job_id for job_id, _ in items], [key for _, key in items]
     connection.execute(_DROP, {"job_ids": job_ids, "keys": keys, "outcome": outcome.value})
 
 
 def record_unexecuted(connection: Connection, job_id: UUID, keys: Collection[UUID], outcome: Outcome) -> None:
-    """Record the end of those items that nobody has executed, or is executing.
+    """Record the end of those items that no run has executed.
 
-    A redelivered message may meet its own first run, whose transaction is still open: this waits for it, as a second
-    run would. Otherwise the item would be dropped first and executed afterwards.
+    The first run of a redelivered message may still have its transaction open. This waits until it ends, as a second
+    run would; otherwise the item would be dropped first and executed afterwards.
     """
     attempt = connection.begin_nested()
     free = inbox.remember(connection, keys)

@@ -1,6 +1,6 @@
 """The keys of items that were executed. A key commits with its effect, so a message that comes twice acts once.
 
-The statement that enters a key looks whether the job was revoked, in the same round trip.
+The statement that inserts a key also checks whether the job was revoked, which saves a round trip.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ def enter(connection: Connection, keys: Iterable[UUID], *, job_id: UUID | None, 
     """Returns the keys that are new and may be executed now, in the caller's transaction.
 
     Raises:
-        JobRevokedError: none may, because their job was revoked.
+        JobRevokedError: their job was revoked, so none may be executed.
     """
     new = _remember(connection, keys, job_id=job_id, attempt=attempt, unless_revoked=job_id)
-    # Nothing is new where a message came twice, or here: only then it costs a second statement.
+    # No key is new if the message came twice or its job was revoked; only then this needs a second statement.
     if not new and job_id is not None and is_revoked(connection, job_id):
         raise JobRevokedError(f"({job_id})")
     return new
@@ -50,7 +50,7 @@ def enter(connection: Connection, keys: Iterable[UUID], *, job_id: UUID | None, 
 def remember(
     connection: Connection, keys: Iterable[UUID], *, job_id: UUID | None = None, attempt: int = 0
 ) -> set[UUID]:
-    """Returns the keys that are new, whether their job was revoked or not: they were executed already."""
+    """Returns the keys that are new. It ignores revocations, because the caller has executed the items already."""
     return _remember(connection, keys, job_id=job_id, attempt=attempt, unless_revoked=None)
 
 

@@ -1,4 +1,4 @@
-"""Reads what the tables know about jobs: the statements, and their rows as `JobRecords`."""
+"""The statements that read jobs, and the functions that turn their rows into `JobRecords`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.storage.job_state import DeadLetterOfJob, Failure, JobRecords, JobStatu
 
 #: A job's messages get their ids within this time after the job's own.
 _MESSAGES_WITHIN = timedelta(seconds=5)
-#: Dead letters that are read of a job, the newest.
+#: At most so many dead letters of a job are read, the newest first.
 _LETTERS_MAX = 1000
 
 Row = Mapping[str, Any]
@@ -33,7 +33,7 @@ class Job:
 
 # The first messages of a job are made a moment after its id, so the range of ids finds them by the primary key; the
 # outbox has no index on job_id, because no other question needs one.
-# An item that this job dropped and another job with the same key executed is dropped, as far as this job is concerned.
+# If this job dropped an item and another job with the same key executed it, this job counts the item as dropped.
 JOBS = """
     SELECT j.job_id, j.task_name, j.queue, j.keys, j.accepted_at, r.revoked_at, items.*, failed.*, last.*,
         (SELECT count(*) FROM outbox_pending p JOIN outbox o USING (message_id)

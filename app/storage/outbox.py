@@ -138,7 +138,7 @@ _RELEASE = text("UPDATE outbox_pending SET available_at = now() WHERE message_id
 
 
 def mark_confirmed(connection: Connection, message_ids: Sequence[UUID]) -> None:
-    """The broker has these, or must not get them: nothing is left to do for them."""
+    """Delete the pending rows of messages that the broker has, or must not get."""
     connection.execute(_CONFIRMED, {"ids": list(message_ids)})
 
 

@@ -1,7 +1,7 @@
-"""The last slot of each schedule that a beat has dealt with. It commits with the message that the slot becomes.
+"""The last slot that beat has handled, for each schedule. It commits together with the slot's message.
 
-The clock is PostgreSQL's: beats on machines with different clocks agree, and a slot that was taken is never taken
-again, wherever the clock goes.
+The clock is PostgreSQL's, so beats on machines with different clocks agree. A slot that was taken is never taken
+again, even if that clock is set back.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
 _FORGET = text("DELETE FROM schedules WHERE schedule <> ALL (cast(:schedules AS text[]))")
-# A new schedule begins now: what would have been due before it was declared is not.
+# A new schedule begins now; slots before its declaration are not sent.
 _ADOPT = text("""
     INSERT INTO schedules (schedule, last_slot) SELECT unnest(cast(:schedules AS text[])), now() ON CONFLICT DO NOTHING
 """)
@@ -26,24 +26,24 @@ _TAKE = text("UPDATE schedules SET last_slot = :slot WHERE schedule = :schedule 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slots:
-    """What PostgreSQL's clock says, and the last slot of each schedule."""
+    """The time on PostgreSQL's clock, and the last slot of each schedule."""
 
     now: datetime
     last: Mapping[str, datetime]
 
 
 def forget_others(connection: Connection, schedules: Sequence[str]) -> None:
-    """Remove what is no longer declared: declared again some day, it begins afresh."""
+    """Remove the schedules that are no longer declared; one that is declared again later begins then."""
     connection.execute(_FORGET, {"schedules": list(schedules)})
 
 
 def forget(connection: Connection, schedule: str) -> bool:
-    """Remove a schedule, which begins afresh at beat's next look; False: there is none of this name."""
+    """Remove a schedule, so that it begins again at beat's next tick; returns False if there is none of this name."""
     return connection.execute(_FORGET_ONE, {"schedule": schedule}).rowcount == 1
 
 
 def read(connection: Connection, schedules: Sequence[str]) -> Slots:
-    """The time, and the last slot of each schedule, of these among them; of a new one, the time."""
+    """The time, and the last slot of each schedule; a new one of `schedules` gets the time as its last slot."""
     connection.execute(_ADOPT, {"schedules": list(schedules)})
     return Slots(now=connection.execute(_NOW).scalar_one(), last=last_slots(connection))
 
@@ -54,5 +54,5 @@ def last_slots(connection: Connection) -> dict[str, datetime]:
 
 
 def take(connection: Connection, schedule: str, slot: datetime) -> bool:
-    """Whether this slot is the caller's to deal with; another beat's take waits until this transaction ends."""
+    """Whether the caller has taken this slot; another beat that tries to waits until this transaction ends."""
     return connection.execute(_TAKE, {"schedule": schedule, "slot": slot}).rowcount == 1

@@ -80,7 +80,7 @@ inbox = Table(
     Column("result", Text),  # JSON, where a link, a chain or a chord gets it
 )
 
-#: Jobs that their owner has revoked; and the items that were dropped, for that or because they expired
+#: Jobs that their owner has revoked, and items that were dropped because of that or because they expired
 #: (`dropped_items.py`).
 job_revocations = Table(
     "job_revocations",
@@ -97,7 +97,7 @@ dropped_items = Table(
     _at("dropped_at"),
 )
 
-#: What tasks returned that asked for it to last (`app.results.postgresql_backend`).
+#: What tasks declared with `result="postgresql"` returned (`app.results.postgresql_backend`).
 results = Table(
     "results",
     metadata,
@@ -187,7 +187,7 @@ dead_letter_actions = Table(
     _at("acted_at"),
 )
 
-#: The last slot of each schedule that a beat has dealt with.
+#: The last slot that beat has handled, for each schedule.
 schedules = Table(
     "schedules",
     metadata,

@@ -7,7 +7,7 @@ from app.brokers.celery_app import celery_app
 from app.kinds import Every
 from app.settings import load
 
-#: An application that is not ours does not know the task.
+#: Our queues only: an application of somebody else does not know the task.
 _QUEUES = tuple(queue.name for queue in contract.queues() if not queue.foreign)
 
 

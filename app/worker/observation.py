@@ -20,7 +20,7 @@ _started: dict[str, float] = {}
 #: Celery's states of an ended run, in the words of the metrics.
 _OUTCOME_OF_STATE = {"SUCCESS": "succeeded", "FAILURE": "failed", "RETRY": "retried", "IGNORED": "parked"}
 
-#: Nothing that anybody has to look at.
+#: Logged at DEBUG: nobody has to act on these.
 _AS_ASKED = frozenset({"succeeded", "revoked", "expired"})
 
 
@@ -40,9 +40,9 @@ def _on_start(task_id: str, task: Any, **_: Any) -> None:
 
 
 def _on_revoked(request: Any, sender: Any, *, expired: bool = False, **_: Any) -> None:
-    """Celery itself dropped a message, which belongs to no job.
+    """Count a message that Celery itself dropped; it belongs to no job.
 
-    A canary that was too old to start did wait: left out, the slowest would never be seen.
+    A canary that expired has waited longest, so its delay is observed too; otherwise the slowest would be missing.
     """
     count_outcome(sender.name, "expired" if expired else "revoked")
     published_at = getattr(request, contract.MESSAGE_PUBLISHED_AT, None)

@@ -1,7 +1,7 @@
-"""Outcomes that the worker's main process reports itself: a member that expired, was revoked or overran its time.
+"""Reports for a worker's main process: tasks that expired, were revoked, or overran their time limit.
 
-One thread hands them to the result backend. The event loop must not wait for Redis, as it must not for PostgreSQL
-(`recorder`): while it waits it sends no AMQP heartbeat.
+One thread reports them to the result backend. The event loop must not wait for Redis or PostgreSQL (`recorder`),
+because it sends no AMQP heartbeat while it waits.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from app.worker.recorder import PATIENCE_SECONDS, no_fork
 
 log = structlog.get_logger(__name__)
 
-#: Reports that may wait while the backend is away; each holds its message's arguments.
+#: So many reports may wait while the backend is away; each keeps its message's arguments in memory.
 _MOST_WAITING = 1000
 
 Report = Callable[[], None]
@@ -30,16 +30,16 @@ class Reports:
     """The thread and its queue; it begins with the first report."""
 
     def __init__(self) -> None:
-        """Nothing runs yet."""
+        """Start no thread: a worker that reports nothing needs none."""
         self._waiting: queue.Queue[Report | None] = queue.Queue(_MOST_WAITING)
         self._thread: threading.Thread | None = None
 
     def connect(self) -> None:
-        """Take what this process would report."""
+        """Make this process report through the thread."""
         reporting.in_parent = self.put
 
     def put(self, report: Report) -> None:
-        """Hand it over in the thread, and until the backend takes it, for as long as a task has patience."""
+        """Let the thread report it, again and again until the backend takes it or a task's patience has run out."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="reports", daemon=True)
             self._thread.start()
@@ -49,7 +49,7 @@ class Reports:
             log.warning("outcome_not_reported", reason="too many reports wait")
 
     def close(self) -> None:
-        """Hand over what waits, if that takes no longer than `PATIENCE_SECONDS`."""
+        """Report what still waits, for `PATIENCE_SECONDS` at most."""
         if self._thread is None:
             return
         try:
@@ -63,7 +63,7 @@ class Reports:
         while (report := self._waiting.get()) is not None:
 
             def attempt(report: Report = report) -> None:
-                # A child that is forked while this connects would never get the locks that it holds.
+                # A child that is forked while this connects would inherit locks that nobody releases.
                 with no_fork:
                     report()
 

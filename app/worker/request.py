@@ -1,6 +1,7 @@
 """What the parent process does when a child dies or overruns: it leaves a record, and a time limit is final.
 
-What Celery would drop goes to a child all the same if it belongs to a job: the child records how its items ended.
+Celery drops messages that expired or were revoked. If such a message belongs to a job, the parent gives it to a child,
+which records how its items ended.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ class MillraceRequest(Request):
     _rejecting = False
 
     def revoked(self) -> bool:
-        """Whether it is dropped here and now: it expired, or `celery control revoke` named it, and it has no job."""
+        """Whether the parent drops it: it expired or `celery control revoke` named it, and it belongs to no job."""
         return super().revoked() and DROP_AS not in self.request_dict
 
     def _announce_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:
-        """Celery acknowledges here. A message of a job comes again if its child was killed, and then goes to another.
+        """Mark a message of a job for its child; if its child was killed, requeue it for another. Celery acknowledges.
 
-        Celery keeps the ids of what expired, too: the operator may replay it, and it must not be dropped then.
+        Celery also remembers the ids of expired messages. They are forgotten here, so that a replay is not dropped.
         """
         if self.request_dict.get(contract.MESSAGE_JOB_ID) is None:
             super()._announce_revoked(reason, terminated, signum, expired)  # type: ignore[misc]  # not in the stubs

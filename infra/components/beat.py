@@ -1,4 +1,4 @@
-"""The clock, which sends the tasks that have a schedule."""
+"""Beat, which sends the tasks that have a schedule."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from infra.settings.stack import Stack
 
 
 class Beat(ProcessDeployment):
-    """The clock. One is enough, and a second does no harm."""
+    """One pod. A roll-out runs two for a while, which does no harm."""
 
     def __init__(
         self, stack: Stack, backends: Backends, certificates: Certificates, *, after: Sequence[pulumi.Resource]

@@ -1,4 +1,4 @@
-"""A pool that runs a Celery application which knows nothing of us: its own image, and no server but the broker."""
+"""A pool for a Celery application of somebody else: it has its own image and reaches no server but the broker."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class ForeignPool(Component):
         *,
         after: Sequence[pulumi.Resource],
     ) -> None:
-        """As the pool says."""
+        """Make the resources; `application` is the pool's own, which the caller has checked to be there."""
         component = naming.worker(pool.name)
         super().__init__(component, stack, after=[*after, *backends.broker.ready])
         account = service_account(self, component)
         self.deployment = apps.Deployment(
             component,
             metadata=workload_metadata(stack, component, reviewed={
-                "CKV_K8S_8": "Nothing says from outside whether a Celery worker hangs; asking it needs the broker",
+                "CKV_K8S_8": "Only an inspect through the broker shows whether a Celery worker hangs",
             }),
             spec=apps.DeploymentSpecArgs(
                 replicas=fixed_replicas(pool),
@@ -65,7 +65,7 @@ class ForeignPool(Component):
 
 
 def _container(component: str, pool: Pool, application: Application) -> Container:
-    """Its folder of secrets has the broker's URL, with its password, and our CA."""
+    """Its container; the folder of secrets holds the broker's URL with the password, and our CA."""
     authority = Files(secret=naming.tls_secret(naming.AUTHORITY), paths={"ca.crt": "ca.crt"})
     own = Files(secret=naming.passwords_secret(component))
     return Container(
@@ -75,6 +75,6 @@ def _container(component: str, pool: Pool, application: Application) -> Containe
         environment=worker.environment(pool) | application.environment,
         resources=pool.resources,
         volumes=[scratch(), secrets(authority, own)],
-        # Not a liveness probe: while the broker is away there is no connection, and a restart would help nobody.
+        # No liveness probe: while the broker is away there is no connection, and a restart would not help.
         probes=Probes(readiness=exec_probe(application.probe, every=10, failures=3)),
     )

@@ -60,7 +60,7 @@ class Passwords(Component):
     """The values, as secret outputs; and for each role of the application a Secret of one file a server."""
 
     def __init__(self, stack: Stack, outsiders: Sequence[Outsider], *, after: Sequence[pulumi.Resource]) -> None:
-        """Generate them all, those of programs that are not ours included."""
+        """Generate the passwords of all roles and outsiders."""
         super().__init__("passwords", stack, after=after)
         self._servers: dict[str, tuple[str, ...]] = {
             **{str(role): servers for role, servers in SERVERS.items()},
@@ -82,7 +82,7 @@ class Passwords(Component):
         return self._values[naming.password(user, server)]
 
     def hash_of(self, user: str) -> pulumi.Output[str]:
-        """Another text whenever a password of the user is another; says nothing of any."""
+        """A hash that changes with any password of the user and reveals none."""
         return content_hash({server: self.of(user, server) for server in self._servers[user]})
 
     def all_of(self, server: str) -> pulumi.Output[Mapping[Role, str]]:
@@ -91,7 +91,7 @@ class Passwords(Component):
         return pulumi.Output.all(**values).apply(lambda found: {Role(role): value for role, value in found.items()})
 
     def of_outsiders(self, outsiders: Sequence[Outsider]) -> pulumi.Output[Sequence[str]]:
-        """The passwords of these on RabbitMQ, in their order."""
+        """The passwords of `outsiders` on RabbitMQ, in the same order."""
         return pulumi.Output.all(*(self.of(outsider.user, "rabbitmq") for outsider in outsiders))
 
     def generate(self, name: str) -> pulumi.Output[str]:

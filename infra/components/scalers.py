@@ -83,7 +83,7 @@ def queue_scaler(
 
 
 def pool_scaler(parent: Component, pool: Pool, backends: Backends, target: pulumi.Resource) -> None:
-    """What the pool says: an HPA, a ScaledObject, or nothing where the number is fixed."""
+    """Make the scaler that the pool declares: an HPA, a ScaledObject, or none if the number is fixed."""
     match pool.scaling:
         case HpaCpu() as scaling:
             cpu_scaler(parent, naming.worker(pool.name), scaling, pool.grace_period_seconds, target)
@@ -95,7 +95,7 @@ def pool_scaler(parent: Component, pool: Pool, backends: Backends, target: pulum
 
 
 def fixed_replicas(pool: Pool) -> int | None:
-    """The number of pods where no scaler owns it."""
+    """The number of pods if it is fixed; None if a scaler owns it."""
     return pool.scaling.replicas if isinstance(pool.scaling, Fixed) else None
 
 

@@ -39,7 +39,7 @@ def workers_file(queues: Sequence[Queue]) -> str:
 
 
 def outsiders_of(queues: Sequence[Queue]) -> tuple[Outsider, ...]:
-    """Programs that are not ours and log in to the local stack's RabbitMQ."""
+    """The outsiders that log in to the local stack's RabbitMQ."""
     return (*producers(queues), *foreign_pools([own_pool(queue) for queue in queues]))
 
 
@@ -59,18 +59,18 @@ def _service(template: Mapping[str, Any], pool: Pool) -> dict[str, Any]:
     own: dict[str, Any] = copy.deepcopy(dict(template))
     sizes = {"mem_limit": pool.resources.memory_bytes, "stop_grace_period": f"{pool.grace_period_seconds}s"}
     if pool.application is not None:
-        own.pop("command")  # ours; an empty one would take the image's own away
+        own.pop("command")  # this is our command; an empty list would override the image's own
         return own | _foreign(pool, pool.application, own) | sizes
     return own | {"environment": own["environment"] | worker.environment(pool)} | sizes
 
 
 def _foreign(pool: Pool, application: Application, template: Mapping[str, Any]) -> dict[str, Any]:
-    """In place of what is ours: neither our settings nor our secrets, only its own way to the broker."""
+    """What replaces our own entries: the application gets none of our settings, and of our secrets only its own."""
     secrets = f"${{MILLRACE_STATE_DIR:-./.millrace}}/secrets/{naming.worker(pool.name)}:/run/secrets/millrace:ro"
     return {
         "image": application.image,
         **({"command": list(application.command)} if application.command else {}),
-        # Who may read its secrets: the image's own user could not.
+        # The files of its secrets belong to this user; the image's own user cannot read them.
         "user": f"{container_uid()}:{container_uid()}",
         "tmpfs": ["/tmp"],  # noqa: S108 - in the container
         "environment": worker.environment(pool) | application.environment,

@@ -76,5 +76,5 @@ ALL = (*ROLES, *SERVERS, CLIENT)
 
 
 def of_outsiders(outsiders: Sequence[Outsider]) -> tuple[Folder, ...]:
-    """One for each program that is not ours."""
+    """The folders of outsiders: each holds a password for RabbitMQ."""
     return tuple(Folder(outsider.user, passwords=("rabbitmq",)) for outsider in outsiders)

@@ -18,16 +18,17 @@ _LIMITER = (
 )
 #: Results and their notices, counters of chords: the names that Celery's Redis backend gives them.
 _RESULTS = "~celery-task-meta-* ~celery-taskset-meta-* &celery-task-meta-*"
-#: What that backend does with them, in its scripts too: store and read, count the parts of a chord, tell who waits.
+#: The commands of that backend and its scripts: they store and read results, count parts of chords, notify clients.
 _BACKEND = (
     f"{_CONNECT} +evalsha +script|load +multi +exec +get +mget +set +setex +del +exists +expire +incrby "
     "+sismember +sadd +zadd +zcount +zrange +publish +subscribe +unsubscribe"
 )
 #: No keys, no channels, no commands: what is allowed comes after.
 _NOTHING = "resetkeys resetchannels -@all"
-#: The default user is off: nobody can be it, and who has not logged in is refused. But Redis reads its append-only file
-#: as this user, and drops each transaction and each script's effects that it may not execute: a chord's parts were gone
-#: after a restart (8.x; "ACLs rules changed between the moment the transaction was accumulated and the EXEC call").
+#: The default user is off: nobody can log in as this user, and a client that has not logged in is refused. But Redis
+#: loads its append-only file as this user, and drops every transaction and script that the user may not execute: a
+#: chord's parts were lost in a restart (8.x logs "ACLs rules changed between the moment the transaction was accumulated
+#: and the EXEC call").
 _READS_THE_FILE = "allkeys +@write +select"
 
 RULES: dict[Role, str] = {
@@ -43,12 +44,12 @@ RULES: dict[Role, str] = {
 
 
 def users_acl(passwords: Mapping[Role, str]) -> str:
-    """Redis' ACL file of those who have a password."""
+    """Redis' ACL file; a role without a password gets no user."""
     return acl_file(passwords, RULES, default=f"{_NOTHING} {_READS_THE_FILE}")
 
 
 def acl_file(passwords: Mapping[Role, str], rules: Mapping[Role, str], *, default: str = _NOTHING) -> str:
-    """An ACL file of those who have a password. The default user, whom a client without a name would be, is off."""
+    """An ACL file; a role without a password gets no user. The default user, for clients without a name, is off."""
     lines = [f"user default off resetpass {default}"]
     lines += [
         f"user {role} reset on {hashes.redis(passwords[role])} {rule}"

@@ -33,11 +33,11 @@ def own_pool(queue: Queue) -> Pool:
 
 
 def misplaced(queues: Sequence[Queue], pools: Sequence[Pool]) -> list[str]:
-    """What is wrong with applications that are not ours: of a queue either all pools run one, or none does."""
+    """What is wrong with foreign pools. A queue has either foreign pools only, or only pools of our own."""
     foreign = {queue.name: queue.foreign for queue in queues}
     return [
-        f"{pool.name}: application: the file of queues says whether one works on {pool.queue}; "
-        "a stack only changes what it says"
+        f"{pool.name}: application: only the file of queues may say that an application works on {pool.queue}; "
+        "a stack may change its entries"
         for pool in pools
         if foreign.get(pool.queue, False) != (pool.application is not None)
     ] + [

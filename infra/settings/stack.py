@@ -71,7 +71,7 @@ class Neighbours(Model):
 
 
 class Producer(Model):
-    """Where a service that publishes runs, if that is in this cluster: its pods may reach RabbitMQ."""
+    """Where a producer's pods run, if in this cluster: the network policies let them reach RabbitMQ."""
 
     namespace: Name
     labels: dict[str, str] = Field(min_length=1, description="of its pods")
@@ -93,7 +93,7 @@ class Stack(Model):
     )
     workloads: Workloads
     producers: dict[Name, Producer] = Field(
-        {}, description="where the producers run that the queues name; one that is left out reaches no broker from here"
+        {}, description="where producers of the queues run; the pods of one that is left out cannot reach the broker"
     )
     timings: Timings = Timings()
     log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
@@ -111,7 +111,7 @@ class Stack(Model):
 
     @property
     def outsiders(self) -> tuple[Outsider, ...]:
-        """Programs that are not ours and log in to RabbitMQ."""
+        """The producers and foreign pools, which log in to RabbitMQ with users of their own."""
         return (*producers(self.queues), *foreign_pools(self.workloads.pools))
 
     @model_validator(mode="before")

@@ -42,19 +42,19 @@ class Relay(Model):
     grace_period_seconds: int = Field(40, ge=5)
 
 
-#: Whether there is a connection to the broker (0x1627 is port 5671, 01 an open connection): nothing is asked or loaded.
+#: Succeeds if there is a connection to the broker (0x1627 is port 5671, 01 an open one); asks no server, loads no code.
 CONNECTED_TO_THE_BROKER = ("grep", "-qs", ":1627 01 ", "/proc/net/tcp", "/proc/net/tcp6")
 
 
 class Application(Model):
-    """A Celery application that knows nothing of us (docs/foreign-apps.md)."""
+    """A Celery application of somebody else, which consumes the queue (docs/foreign-apps.md)."""
 
     image: str = Field(min_length=1, description="with its version, in prod with its digest")
     command: tuple[str, ...] = Field((), description="what the image's entrypoint gets; its own when left out")
     environment: dict[str, str] = Field({}, description="no secrets: its broker's address and password are files")
     publishes: tuple[str, ...] = Field((), description="queues that it may publish to beside its own")
     probe: tuple[str, ...] = Field(
-        CONNECTED_TO_THE_BROKER, min_length=1, description="ends with 0 when it works; by default: it has its broker"
+        CONNECTED_TO_THE_BROKER, min_length=1, description="exits with 0 if it is ready; default: is it connected"
     )
 
 
@@ -69,7 +69,7 @@ class PoolSettings(Model):
     grace_period_seconds: int = Field(150, ge=5)
     scaling: Scaling = HpaCpu()
     resources: Resources = Resources(cpu="100m", cpu_limit="1", memory="512Mi")
-    application: Application | None = Field(None, description="works on the queue in place of ours")
+    application: Application | None = Field(None, description="consumes the queue in place of our workers")
 
 
 class PoolEntry(PoolSettings):
@@ -118,5 +118,5 @@ class Workloads(Model):
 
     @property
     def own_pools(self) -> tuple[Pool, ...]:
-        """Those whose workers are ours: they have metrics, and log in to all servers."""
+        """The pools with our own workers: they have metrics, and log in to all servers."""
         return tuple(pool for pool in self.pools if pool.application is None)

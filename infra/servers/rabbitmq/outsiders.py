@@ -1,4 +1,4 @@
-"""RabbitMQ's users of programs that are not ours: what each may publish, and from which queue it may read."""
+"""RabbitMQ users for outsiders, that is, programs that are not ours: which queues each may publish to and read from."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from app.contract import Queue
 from infra import naming
 from infra.settings.workloads import Pool
 
-#: Connections of one such user over all nodes: a leak of theirs stops nobody else.
+#: Connections of one such user over all nodes, so that a leak in one program stops no other.
 PRODUCER_MAX_CONNECTIONS = 100
 POOL_MAX_CONNECTIONS = 300
-#: Celery's delay ladder reads the delay as 28 binary digits; what follows them is the routing key that comes out.
+#: A routing key of Celery's delay ladder begins with the delay as 28 binary digits; the final routing key follows.
 _DELAY = r"([01]\.){28}"
 
 
@@ -35,7 +35,7 @@ class Outsider:
 
 
 def producers(queues: Sequence[Queue]) -> tuple[Outsider, ...]:
-    """The producers that the queues name, each with all of its queues."""
+    """One outsider for each producer that the queues name, however many queues name it."""
     names = dict.fromkeys(name for queue in queues for name in queue.producers)
     return tuple(
         Outsider(
@@ -47,7 +47,7 @@ def producers(queues: Sequence[Queue]) -> tuple[Outsider, ...]:
 
 
 def foreign_pools(pools: Sequence[Pool]) -> tuple[Outsider, ...]:
-    """The pools whose application is not ours; each publishes to its own queue, for retries, and to those it names."""
+    """One outsider for each foreign pool; it may publish to its own queue, for retries, and to those it names."""
     return tuple(
         Outsider(
             user=naming.worker(pool.name),
@@ -60,15 +60,15 @@ def foreign_pools(pools: Sequence[Pool]) -> tuple[Outsider, ...]:
 
 
 def control_names(outsider: Outsider) -> str:
-    """Celery's exchanges and queues of remote control, where `control_exchange` is the user's name.
+    """A pattern for Celery's exchanges and queues of remote control, if `control_exchange` is the user's name.
 
-    Not Celery's default name: whoever may publish there shuts our workers down.
+    Celery's default name is not allowed, because a program that may publish there can shut our workers down.
     """
     return rf"(.*\.)?{re.escape(outsider.user)}\.pidbox"
 
 
 def routing_keys(outsider: Outsider) -> dict[str, str]:
-    """Exchange to the routing keys that an outsider may use there. RabbitMQ lets any pass where nothing is said."""
+    """Patterns of the routing keys an outsider may use, by exchange. Without a pattern RabbitMQ allows every key."""
     allowed = "|".join(re.escape(queue) for queue in outsider.publishes)
     return {
         contract.TASKS_EXCHANGE: f"^({allowed})$",

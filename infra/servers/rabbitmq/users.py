@@ -68,8 +68,8 @@ def permissions(queues: Sequence[Queue]) -> dict[Role, Permissions]:
             write=_one_of(*_CONTROL, *_EVENTS),
             read=_one_of(*_CONTROL, *_EVENTS),
         ),
-        # Publishes nothing: what is due it writes into the outbox. To write to a queue is to bind it, which needs an
-        # exchange to read from as well: here it only permits to ask whether the queue has consumers.
+        # Publishes nothing: it writes messages into the outbox. `write` on a queue lets it ask whether the queue has
+        # consumers. It would also let it bind the queue, but that needs `read` on an exchange, which it does not have.
         Role.BEAT: Permissions(write=_one_of(*work)),
         # Over HTTP they see the queues of a vhost only with a permission in it, be it for nothing.
         Role.PROMETHEUS: Permissions(),
@@ -79,7 +79,7 @@ def permissions(queues: Sequence[Queue]) -> dict[Role, Permissions]:
 
 
 def outsider_permissions(outsider: Outsider) -> Permissions:
-    """Of a program that is not ours; `outsiders.routing_keys` narrows what it publishes."""
+    """An outsider's permissions; `outsiders.routing_keys` restricts further what it publishes."""
     publish = (_TASKS, re.escape(contract.DELAY_LADDER_EXCHANGE))
     if outsider.reads is None:
         return Permissions(write=_one_of(*publish))

@@ -1,9 +1,9 @@
 """The vhost and its policies.
 
-Queues are not here: `python -m app topology` declares them, and only it may. Of the exchanges those two are here that
-outsiders' topic permissions are for: RabbitMQ 4.3 drops the topic permission for an exchange that does not exist, with
-a warning in its log, and then lets every routing key pass (measured). What can change while
-messages are in a queue is a policy: a queue declared again with other arguments is refused and every worker fails.
+Queues are not here: only `python -m app topology` may declare them. Two exchanges are here, because outsiders have
+topic permissions on them: RabbitMQ 4.3 drops a topic permission for an exchange that does not exist, with a warning in
+its log, and then allows every routing key (measured). Whatever may change while messages are in a queue is a policy: a
+queue that is declared again with other arguments is refused, and every worker fails.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def dead_letter_queue_policy(queue: Queue) -> dict[str, Any]:
 
 
 def _exchange(name: str) -> dict[str, Any]:
-    """As `topology` declares it again."""
+    """A durable topic exchange, with the same arguments as in `topology`: it declares the exchange again."""
     kind = {"type": "topic", "durable": True, "auto_delete": False, "internal": False, "arguments": {}}
     return {"vhost": contract.VHOST, "name": name, **kind}
 

@@ -1,4 +1,4 @@
-"""Schedules: the last slot of each that a beat has dealt with. Beat writes the outbox, and sends nothing itself."""
+"""A table for the last slot of each schedule; beat may write to the outbox."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """One row a schedule."""
+    """Create the table, and let beat insert into the outbox: it no longer publishes to RabbitMQ itself."""
     op.execute("CREATE TABLE schedules (schedule text PRIMARY KEY, last_slot timestamptz NOT NULL)")
     op.execute("GRANT USAGE ON SCHEMA public TO beat")
     op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON schedules TO beat")
@@ -21,7 +21,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """What was due is forgotten."""
+    """Drop the table; slots that were not sent are lost."""
     op.execute("DROP TABLE schedules")
     op.execute("REVOKE INSERT ON outbox, outbox_pending FROM beat")
     op.execute("REVOKE USAGE ON SCHEMA public FROM beat")

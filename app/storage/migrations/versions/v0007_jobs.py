@@ -9,7 +9,7 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
-# Not partitioned: each task looks here, and planning over partitions would cost it more than the look.
+# `job_revocations` is not partitioned: each task reads it, and planning over partitions costs more than the look-up.
 _TABLES = """
 CREATE TABLE job_revocations (job_id uuid PRIMARY KEY, revoked_at timestamptz NOT NULL DEFAULT now());
 CREATE TABLE dropped_items (
@@ -29,7 +29,7 @@ GRANT INSERT ON dropped_items TO worker, relay;
 
 
 def upgrade() -> None:
-    """Retention has one step more; it begins now, as the others did."""
+    """Create the tables, and count the new step of retention as done now, as migration 0004 did for the others."""
     op.execute(_TABLES)
     op.execute(_GRANTS)
     op.execute("INSERT INTO retention_steps VALUES ('job_revocations', now())")

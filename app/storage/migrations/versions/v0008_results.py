@@ -1,4 +1,4 @@
-"""A table for the results that last."""
+"""A table for the results that tasks keep in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ GRANT SELECT ON results TO gateway, operator, auditor;
 
 
 def upgrade() -> None:
-    """Create it."""
+    """Create the table; workers write it, the other roles read it."""
     op.execute(_RESULTS)
 
 
 def downgrade() -> None:
-    """The results go with it."""
+    """Drop the table with its results."""
     op.execute("DROP TABLE results")
