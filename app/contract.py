@@ -242,6 +242,7 @@ HEADER_EXPIRES_SECONDS = "Millrace-Expires-Seconds"
 HEADER_REQUEST_ID = "X-Request-ID"
 HEADER_TRACEPARENT = "traceparent"
 #: Message headers. `correlation_id` itself is an AMQP property with another meaning (the task id).
+MESSAGE_PREFIX = "millrace_"
 MESSAGE_JOB_ID = "millrace_job_id"
 #: What its sender calls the one item of a message, and whose name it is: the id of the API key that sent it.
 MESSAGE_KEY = "millrace_key"
@@ -250,8 +251,13 @@ MESSAGE_CORRELATION_ID = "millrace_correlation_id"
 MESSAGE_TRACEPARENT = "traceparent"
 #: Unix time in seconds of the first publish; a redelivered message keeps its first stamp, because the user did wait.
 MESSAGE_PUBLISHED_AT = "millrace_published_at"
-#: Unix time in seconds since when this attempt has been waiting: for PostgreSQL, or for a worker of another release.
+#: Unix time in seconds since when this attempt has found PostgreSQL or Redis away; or no worker that takes it.
 MESSAGE_PARKED_SINCE = "millrace_parked_since"
+MESSAGE_RELEASE_SINCE = "millrace_release_since"
+#: In a copy that was parked after its task had run, to report that: it does not expire, nor is it revoked.
+MESSAGE_RAN = "millrace_ran"
+#: The worker's parent adds it: the child then records this outcome of the items instead of running the task.
+MESSAGE_DROP_AS = "millrace_drop_as"
 #: A hash of the models of its task's items, as the sender has them (`DeclaredTask.form_id`). Releases may differ.
 MESSAGE_FORM = "millrace_form"
 #: In a message that waits for a worker of another release: the task that it is for.

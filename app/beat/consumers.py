@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 import tenacity
-from amqp.exceptions import AMQPError
+from amqp.exceptions import AMQPError, NotFound
 
 from app.brokers import wire
 from app.settings import Settings
@@ -47,8 +47,19 @@ class Consumers:
     def _ask(self, queues: tuple[str, ...]) -> frozenset[str]:
         if self._connection is None:
             self._connection = wire.connect(self._settings, name="beat")
-        with self._connection.channel() as channel:
-            return frozenset(queue for queue in queues if channel.queue_declare(queue, passive=True).consumer_count)
+        return frozenset(queue for queue in queues if self._is_consumed(queue))
+
+    def _is_consumed(self, queue: str) -> bool:
+        # A missing queue closes its channel, and must not hide the others.
+        channel = self._connection.channel()
+        try:
+            return bool(channel.queue_declare(queue, passive=True).consumer_count)
+        except NotFound:
+            log.warning("queue_missing", queue=queue)
+            return False
+        finally:
+            if channel.is_open:
+                channel.close()
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

@@ -76,15 +76,24 @@ _HEADERS: Mapping[str, tuple[Check, str]] = {
     **dict.fromkeys(("argsrepr", "kwargsrepr", contract.MESSAGE_CORRELATION_ID, contract.MESSAGE_TRACEPARENT), _TEXT),
     **dict.fromkeys(("retries", "replaced_task_nesting", "group_index"), _COUNT),
     **dict.fromkeys(("eta", "expires"), _TIME),
-    **dict.fromkeys((contract.MESSAGE_PUBLISHED_AT, contract.MESSAGE_PARKED_SINCE), _NUMBER),
+    **dict.fromkeys(
+        (contract.MESSAGE_PUBLISHED_AT, contract.MESSAGE_PARKED_SINCE, contract.MESSAGE_RELEASE_SINCE), _NUMBER
+    ),
     "timelimit": (_limits, "two numbers of seconds, or nulls"),
-    "ignore_result": (_flag, "true or false"),
+    **dict.fromkeys(("ignore_result", contract.MESSAGE_RAN), (_flag, "true or false")),
     "is_eager": (lambda value: value is False, "false"),
     "stamped_headers": (_texts, "a list of texts"),
     "stamps": (lambda value: isinstance(value, dict), "an object"),
     "headers": (lambda value: isinstance(value, dict), "an object"),
     **dict.fromkeys(
-        (contract.MESSAGE_KEY, contract.MESSAGE_SCOPE, contract.MESSAGE_FORM, contract.MESSAGE_TASK), _TEXT
+        (
+            contract.MESSAGE_KEY,
+            contract.MESSAGE_SCOPE,
+            contract.MESSAGE_FORM,
+            contract.MESSAGE_TASK,
+            contract.MESSAGE_DROP_AS,
+        ),
+        _TEXT,
     ),
     contract.MESSAGE_JOB_ID: (lambda value: uuid_or_none(value) is not None, "a UUID"),
 }

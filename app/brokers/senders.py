@@ -16,9 +16,11 @@ from app.contract import Role
 #: AMQP's property with the name of the user who published.
 USER_ID = "user_id"
 _OURS = frozenset(Role)
-#: Celery copies the last three into the options of a retry, which the worker publishes: a stamp named `queue` or
-#: `headers` would set the retry's queue or headers.
-_ONLY_OURS = (contract.MESSAGE_SCOPE, contract.MESSAGE_JOB_ID, "headers", "stamps", "stamped_headers")
+#: Of our own headers, those that anybody may set. The others name scopes and jobs, or tell a worker what to do.
+_ANYBODYS = (contract.MESSAGE_KEY, contract.MESSAGE_CORRELATION_ID, contract.MESSAGE_PUBLISHED_AT)
+#: Celery copies these into the options of a retry, which the worker publishes: a stamp named `queue` or `headers` would
+#: set the retry's queue or headers.
+_COPIED = ("headers", "stamps", "stamped_headers")
 #: Members of the body that hold what Celery sends when the task has ended.
 _SENT_AFTERWARDS = ("callbacks", "errbacks", "chain", "chord")
 
@@ -32,13 +34,19 @@ def believed(headers: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[
     """The headers without those that this sender may not set."""
     if is_ours(properties):
         return dict(headers)
-    return {name: value for name, value in headers.items() if name not in _ONLY_OURS}
+    return {name: value for name, value in headers.items() if name in _ANYBODYS or not _is_ours_to_set(name)}
+
+
+def _is_ours_to_set(name: str) -> bool:
+    return name.startswith(contract.MESSAGE_PREFIX) or name in _COPIED
 
 
 def overreach(headers: Mapping[str, Any], embed: Mapping[str, Any], properties: Mapping[str, Any]) -> str | None:
     """A sentence about what the message asks for and its sender may not; None if it asks for nothing of the kind."""
     if is_ours(properties):
         return None
+    if headers.get("task") == contract.TASK_WAIT_FOR_RELEASE:
+        return f"it is for `{contract.TASK_WAIT_FOR_RELEASE}`, which only our own workers send"
     # Celery reads each of them from either place.
     for name in _SENT_AFTERWARDS:
         if headers.get(name) or embed.get(name):

@@ -27,9 +27,9 @@ from app.kinds.retries import RELEASE_AGAIN_SECONDS, retry_delay_seconds, wait_o
 from app.kinds.schedules import Schedule
 from app.results.reporting import ReportParked
 from app.settings import load
-from app.storage import dropped_items, failures
+from app.storage import dropped_items, failures, inbox
 from app.storage.dropped_items import Outcome
-from app.storage.engine import engine
+from app.storage.engine import autocommit, engine
 from app.storage.failures import TaskFailure
 from app.storage.identifiers import task_uuid, uuid_or_none
 from app.storage.inbox import dedupe_key
@@ -37,8 +37,8 @@ from app.storage.inbox import dedupe_key
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-#: The worker's parent adds this to a message's headers: the child then records the outcome instead of running the task.
-DROP_AS = "millrace_drop_as"
+#: Clocks and marks of one attempt; the next one has its own.
+_OF_ONE_ATTEMPT = frozenset({contract.MESSAGE_PARKED_SINCE, contract.MESSAGE_RELEASE_SINCE, contract.MESSAGE_RAN})
 
 
 class MillraceTask(TransactionalTask):
@@ -69,12 +69,13 @@ class MillraceTask(TransactionalTask):
         """
         if self.request.called_directly:
             return super().__call__(*args, **kwargs)
+        self._name_links()
         try:
             result = self._execute_or_drop(args, kwargs)
         except ItemRefusedError as error:
             if not waits_for_release(vars(self.request), form_id=self.form_id):
                 raise
-            raise self.park(RELEASE_AGAIN_SECONDS, reason=str(error)) from None
+            raise self.wait_for_release(args, kwargs, reason=str(error)) from None
         except (PoisonError, TaskPredicate):
             raise
         except Exception as error:
@@ -93,8 +94,18 @@ class MillraceTask(TransactionalTask):
         """
         return self.patiently(lambda: self.run(*args, **kwargs))
 
+    def _name_links(self) -> None:
+        """Give the tasks that are linked to this one ids that a second run gives them, too.
+
+        Celery sends links before it stores the result. Where that is parked, or the message comes twice, they are sent
+        again, and a task `once` tells its messages apart by their ids.
+        """
+        for index, link in enumerate(self.request.callbacks or ()):
+            if not link.get("subtask_type"):  # of a group, each task would get this id
+                link.setdefault("options", {}).setdefault("task_id", f"{self.request.id} link {index}")
+
     def _execute_or_drop(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        outcome = getattr(self.request, DROP_AS, None)
+        outcome = getattr(self.request, contract.MESSAGE_DROP_AS, None)
         if outcome is None:
             try:
                 return self.execute(args, kwargs)
@@ -105,7 +116,7 @@ class MillraceTask(TransactionalTask):
     def _dropped(self, outcome: Outcome, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ignore:
         """Record how this message's items ended; the returned exception makes Celery acknowledge the message."""
         carried = keys_of(vars(self.request), Call(args=list(args), kwargs=kwargs, embed={}))
-        keys = [dedupe_key(self.name, self.scope, key) for key in carried] or [self.dedupe_key]
+        keys = [dedupe_key(self.known_as, self.scope, key) for key in carried] or [self.dedupe_key]
         job_id = self.job_id
 
         def record() -> None:
@@ -116,6 +127,16 @@ class MillraceTask(TransactionalTask):
         self.patiently(record)
         self.request.update(dropped_as=outcome)  # the metrics count it as this outcome
         return Ignore(f"{outcome}")
+
+    @property
+    def known_as(self) -> str:
+        """The task that the inbox and the job know this message by."""
+        return self.name
+
+    @property
+    def ran(self) -> bool:
+        """Whether this message's task has run, here or before it was parked."""
+        return bool(getattr(self.request, contract.MESSAGE_RAN, None))
 
     @property
     def form_id(self) -> str:
@@ -145,8 +166,8 @@ class MillraceTask(TransactionalTask):
         """What this message is in the inbox: its item's key, or else its task id, which redeliveries keep."""
         key = getattr(self.request, contract.MESSAGE_KEY, None)
         if key is None:
-            return dedupe_key(self.name, "", str(self.request.id))
-        return dedupe_key(self.name, self.scope, str(key))
+            return dedupe_key(self.known_as, "", str(self.request.id))
+        return dedupe_key(self.known_as, self.scope, str(key))
 
     @property
     def attempt(self) -> int:
@@ -175,29 +196,38 @@ class MillraceTask(TransactionalTask):
             delay_seconds = max(1, math.ceil(settings.dependency_wait_seconds))
             raise self.park(delay_seconds, reason=str(error)) from error
 
-    def park(self, delay_seconds: int, *, reason: str, task_name: str | None = None) -> Ignore:
+    def wait_for_release(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, reason: str) -> Ignore:
+        """Park the message until a worker of another release takes it, unless its job was revoked."""
+        job_id = self.job_id
+        if job_id is not None and self.patiently(lambda: _is_revoked(job_id)):
+            return self._dropped(Outcome.REVOKED, args, kwargs)
+        return self.park(RELEASE_AGAIN_SECONDS, reason=reason, since=contract.MESSAGE_RELEASE_SINCE)
+
+    def park(self, delay_seconds: int, *, reason: str, since: str = contract.MESSAGE_PARKED_SINCE) -> Ignore:
         """Send a copy of this message that comes back later, at the same attempt.
 
-        The caller raises the returned exception, which makes Celery acknowledge the message itself. `task_name` is the
-        task of the copy, if it is another one than this.
+        The caller raises the returned exception, which makes Celery acknowledge the message itself. `since` is the
+        header that says when the waiting began.
 
         Raises:
             Reject: the broker does not take the copy; the message itself goes back to its queue.
         """
         log.warning("task_parked", delay_seconds=delay_seconds, reason=reason)
-        since = getattr(self.request, contract.MESSAGE_PARKED_SINCE, None) or time.time()
-        again = self.signature_from_request(
-            self.request, countdown=delay_seconds, retries=self.request.retries,
-            headers=self._headers() | {contract.MESSAGE_PARKED_SINCE: since},
-        )  # fmt: skip
+        headers = self._headers() | {since: getattr(self.request, since, None) or time.time()}
+        options: dict[str, Any] = {"countdown": delay_seconds, "retries": self.request.retries}
+        if self.ran:
+            headers[contract.MESSAGE_RAN] = True
+            options["expires"] = None
+        again = self.signature_from_request(self.request, headers=headers, **options)
         try:
-            if task_name is None:
-                again.apply_async()
-            else:
-                self.app.send_task(task_name, again.args, again.kwargs, **again.options)
+            self.send_again(again)
         except Exception as error:
             raise Reject(error, requeue=True) from error
         return Ignore(reason)
+
+    def send_again(self, again: Signature[Any]) -> None:
+        """Send a parked copy."""
+        again.apply_async()
 
     def report(self, hand_over: Callable[[], None]) -> None:
         """Report the outcome of this run to the result backend, with the patience that the run itself has.
@@ -210,6 +240,7 @@ class MillraceTask(TransactionalTask):
             Reject: the message could not be parked (the broker is away, or the time limit is reached) and goes back to
                 its queue; or the backend refuses the outcome, and the message goes to the dead letters.
         """
+        self.request.update({contract.MESSAGE_RAN: True})
         try:
             self.patiently(hand_over)
         except Ignore as parked:
@@ -238,7 +269,7 @@ class MillraceTask(TransactionalTask):
         """
         settings = load()
         delay_seconds = retry_delay_seconds(self.request.retries, base_seconds=settings.retry_base_seconds)
-        headers = {name: value for name, value in self._headers().items() if name != contract.MESSAGE_PARKED_SINCE}
+        headers = {name: value for name, value in self._headers().items() if name not in _OF_ONE_ATTEMPT}
         try:
             return self.retry(exc=error, countdown=delay_seconds, headers=headers)
         except Retry:
@@ -270,6 +301,11 @@ class MillraceTask(TransactionalTask):
         failure = failure_of(vars(self.request), exc, reason=reason, worker=worker, traceback=traceback)
         if failure is not None:
             record_quietly([failure])
+
+
+def _is_revoked(job_id: UUID) -> bool:
+    with autocommit().connect() as connection:
+        return inbox.is_revoked(connection, job_id)
 
 
 def record_quietly(batch: list[TaskFailure]) -> None:

@@ -15,6 +15,7 @@ from celery.app.task import get_actual_ignore_result  # type: ignore[attr-define
 from celery.canvas import Signature
 from kombu.utils.json import dumps, loads
 from pydantic import BaseModel
+from pydantic.errors import PydanticInvalidForJsonSchema
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DataError, DBAPIError
 
@@ -75,7 +76,7 @@ class DeclaredTask(MillraceTask):
     @cached_property
     def form_id(self) -> str:
         """A hash of the models' JSON schemas."""
-        schemas = {name: form.model.model_json_schema() for name, form in self.declaration.forms.items()}
+        schemas = {name: _described(form.model) for name, form in self.declaration.forms.items()}
         return sha256(dumps(schemas, sort_keys=True).encode()).hexdigest()[:16]
 
     def apply_async(self, args: Any = None, kwargs: Any = None, *positional: Any, **options: Any) -> Any:
@@ -150,9 +151,10 @@ class AtLeastOnceTask(DeclaredTask):
     def execute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run, then remember. Nothing runs if the job was revoked; while PostgreSQL is away this is not checked."""
         arguments = self.decoded(self.arguments(args, kwargs))
-        if self.job_id is not None and self._is_revoked(self.job_id):
+        if self.job_id is not None and not self.ran and self._is_revoked(self.job_id):
             raise JobRevokedError(f"({self.job_id})")
         result = self.patiently(lambda: self.run(**arguments))
+        self.request.update({contract.MESSAGE_RAN: True})
         if self.job_id is not None:
             self.patiently(self._remember)
         return result
@@ -207,6 +209,13 @@ class OnceTask(DeclaredTask):
         request = self.request
         kept = not get_actual_ignore_result(self, request)
         return bool(request.callbacks or request.chain or request.chord or kept)
+
+
+def _described(model: type[BaseModel]) -> Any:
+    try:
+        return model.model_json_schema()
+    except PydanticInvalidForJsonSchema:  # a member with a validator that says nothing of its type
+        return str(inspect.signature(model))
 
 
 def poison(error: DBAPIError) -> PoisonError:

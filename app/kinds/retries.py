@@ -74,7 +74,7 @@ def waits_for_release(headers: Mapping[str, Any], *, form_id: str | None) -> boo
     form = headers.get(contract.MESSAGE_FORM)
     if form is None or form == form_id:
         return False
-    since = float(headers.get(contract.MESSAGE_PARKED_SINCE) or time.time())
+    since = float(headers.get(contract.MESSAGE_RELEASE_SINCE) or time.time())
     return time.time() - since < load().release_patience_seconds
 
 

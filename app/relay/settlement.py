@@ -10,6 +10,8 @@ from sqlalchemy.engine import Connection
 
 from app import contract
 from app.brokers.message_body import UnreadableBodyError, keys_of, read_call
+from app.brokers.senders import USER_ID
+from app.contract import Role
 from app.relay.publisher import PublishResult
 from app.storage import dropped_items, outbox
 from app.storage.dead_letters import DeadLetter, archive
@@ -81,7 +83,8 @@ def _letter(message: ClaimedMessage, words: str) -> DeadLetter:
         exchange=contract.TASKS_EXCHANGE,
         routing_key=message.queue,
         # The id of the publish makes this death another than the one before: a replay comes as a message of its own.
-        properties={**message.properties, "message_id": str(message.message_id)},
+        # The relay vouches for it, as it would have by publishing it: only our own processes write the outbox.
+        properties={**message.properties, "message_id": str(message.message_id), USER_ID: Role.RELAY.value},
         body=message.body,
         task_id=message.task_id,
         task_name=message.task_name,

@@ -20,7 +20,7 @@ from uuid import uuid4
 
 from celery.backends.redis import RedisBackend, SentinelBackend
 from celery.canvas import maybe_signature
-from celery.exceptions import ChordError
+from celery.exceptions import ChordError, SoftTimeLimitExceeded
 from celery.result import GroupResult, ResultSet
 from celery.utils.functional import _regen  # type: ignore[attr-defined]  # not in the stubs
 from kombu.exceptions import OperationalError
@@ -130,6 +130,8 @@ class ChordEnds(PatientReports):
         try:
             results = [self._unpack_chord_result(part, self.decode) for part in parts]
             self.app.amqp._retry_publish(body.delay, results)  # noqa: SLF001 - as Celery does here
+        except SoftTimeLimitExceeded:
+            raise  # the member's time is over, and not the chord
         except (OperationalError, OSError) as error:
             raise ChordWaitsError(f"({error})") from error
         except ChordError as error:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from celery import states
 from celery._state import get_current_task
 from celery.exceptions import Reject
 from kombu.exceptions import OperationalError
 
 from app.errors import ChordWaitsError
+
+log = structlog.get_logger(__name__)
 
 
 class ReportParked(Reject):
@@ -56,9 +59,11 @@ class PatientReports:
         return super().fail_from_current_stack(task_id, exc=exc)  # type: ignore[misc]
 
     def mark_as_retry(self, task_id: str, exc: Any, *args: Any, request: Any = None, **options: Any) -> None:
-        """Report that the task will run again."""
-        mark = super().mark_as_retry  # type: ignore[misc]
-        _report(request, lambda: mark(task_id, exc, *args, request=request, **options))
+        """Store the state RETRY if the backend takes it now. The next attempt is sent already, so nothing may wait."""
+        try:
+            super().mark_as_retry(task_id, exc, *args, request=request, **options)  # type: ignore[misc]
+        except Exception as error:  # noqa: BLE001 - a state on the way, and no outcome
+            log.warning("retry_not_reported", task_id=task_id, reason=str(error))
 
     def mark_as_revoked(self, task_id: str, reason: str = "", request: Any = None, **options: Any) -> None:
         """Report that the task expired or was revoked, which counts as the chord's part as well."""

@@ -45,7 +45,9 @@ def forget(connection: Connection, schedule: str) -> bool:
 def read(connection: Connection, schedules: Sequence[str]) -> Slots:
     """The time, and the last slot of each schedule; a new one of `schedules` gets the time as its last slot."""
     connection.execute(_ADOPT, {"schedules": list(schedules)})
-    return Slots(now=connection.execute(_NOW).scalar_one(), last=last_slots(connection))
+    now = connection.execute(_NOW).scalar_one()
+    # One that somebody resets between these statements begins at the next look.
+    return Slots(now=now, last=dict.fromkeys(schedules, now) | last_slots(connection))
 
 
 def last_slots(connection: Connection) -> dict[str, datetime]:

@@ -34,8 +34,8 @@ Action = Callable[[], None]
 
 #: A child is forked just when one was lost, that is, when there is something to record. Resolving a name, a TLS
 #: handshake and an import hold locks of the process, which nobody would ever open in the child. So a fork waits for a
-#: connection that is being made, at most for its time-out.
-no_fork = threading.Lock()
+#: connection that is being made, at most for its time-out. Reentrant: a report holds it and may open a connection.
+no_fork = threading.RLock()
 os.register_at_fork(before=no_fork.acquire, after_in_parent=no_fork.release, after_in_child=no_fork.release)
 
 

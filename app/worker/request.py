@@ -14,7 +14,6 @@ from celery.worker import state
 from celery.worker.request import Request
 
 from app import contract
-from app.kinds.base import DROP_AS
 from app.kinds.evidence import failure_of
 from app.kinds.metrics import count_outcome
 from app.results.reporting import ReportParked
@@ -31,7 +30,7 @@ class MillraceRequest(Request):
 
     def revoked(self) -> bool:
         """Whether the parent drops it: it expired or `celery control revoke` named it, and it belongs to no job."""
-        return super().revoked() and DROP_AS not in self.request_dict
+        return super().revoked() and contract.MESSAGE_DROP_AS not in self.request_dict
 
     def _announce_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:
         """Mark a message of a job for its child; if its child was killed, requeue it for another. Celery acknowledges.
@@ -44,7 +43,7 @@ class MillraceRequest(Request):
             self.reject(requeue=True)
             self._already_revoked = True
         else:
-            self.request_dict[DROP_AS] = reason
+            self.request_dict[contract.MESSAGE_DROP_AS] = reason
             if expired:
                 state.revoked.discard(self.id)
 
@@ -70,6 +69,7 @@ class MillraceRequest(Request):
         """
         error = getattr(exc_info.exception, "exc", exc_info.exception)
         if isinstance(error, ReportParked):
+            state.task_ready(self)  # or Celery counts it as running for ever
             self.acknowledge()
             return None
         if isinstance(error, TimeLimitExceeded):

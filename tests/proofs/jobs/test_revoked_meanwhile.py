@@ -142,7 +142,7 @@ def test_an_expired_item_is_not_run(runs: Runs, task: DeclaredTask) -> None:
     """The worker's parent says so to its child, which records it."""
     job_id = new_id()
     with _dropped():
-        runs.run(task, job_id, job_id.hex, **{base.DROP_AS: "expired"})
+        runs.run(task, job_id, job_id.hex, **{contract.MESSAGE_DROP_AS: "expired"})
     assert (runs.ran, runs.ends(job_id)) == ([], (["expired"], 0))
 
 

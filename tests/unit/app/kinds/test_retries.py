@@ -98,5 +98,5 @@ def test_a_message_waits_for_another_release_if_its_sender_knew_another_form(
 
 def test_patience_with_another_release_ends() -> None:
     """A release that never comes must not keep its messages going round."""
-    headers = {contract.MESSAGE_FORM: "theirs", contract.MESSAGE_PARKED_SINCE: 1.0}
+    headers = {contract.MESSAGE_FORM: "theirs", contract.MESSAGE_RELEASE_SINCE: 1.0}
     assert not waits_for_release(headers, form_id="ours")

@@ -114,7 +114,7 @@ def test_a_message_of_the_first_protocol_is_no_task() -> None:
     ("headers", "handled"),
     [
         ({contract.MESSAGE_FORM: "theirs"}, contract.TASK_WAIT_FOR_RELEASE),
-        ({contract.MESSAGE_FORM: "theirs", contract.MESSAGE_PARKED_SINCE: 1.0}, "added"),
+        ({contract.MESSAGE_FORM: "theirs", contract.MESSAGE_RELEASE_SINCE: 1.0}, "added"),
         ({}, "added"),
     ],
     ids=["its sender knew it", "its patience is over", "nobody knew it"],

@@ -14,7 +14,6 @@ from kombu.message import Message
 
 from app import contract
 from app.brokers.celery_app import celery_app
-from app.kinds.base import DROP_AS
 from app.worker.request import MillraceRequest
 
 PAST = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
@@ -52,7 +51,7 @@ def test_what_expired_goes_to_the_child_if_it_has_a_job() -> None:
     delivery = Delivery(**{"expires": PAST, contract.MESSAGE_JOB_ID: str(uuid4())})
 
     assert not delivery.request.revoked()
-    assert delivery.request.request_dict[DROP_AS] == "expired"
+    assert delivery.request.request_dict[contract.MESSAGE_DROP_AS] == "expired"
     assert delivery.answers == []
     assert delivery.request.id not in state.revoked
 
@@ -63,7 +62,7 @@ def test_what_celery_revoked_goes_to_the_child_if_it_has_a_job() -> None:
     state.revoked.add(delivery.request.id)
 
     assert not delivery.request.revoked()
-    assert delivery.request.request_dict[DROP_AS] == "revoked"
+    assert delivery.request.request_dict[contract.MESSAGE_DROP_AS] == "revoked"
     assert delivery.answers == []
 
 
