@@ -47,8 +47,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     done = subprocess.run(build, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     try:
-        # Three nodes: each imports the users, and drops a topic permission whose exchange it does not have yet.
-        for made in session_stack(tmp_path_factory, "producers", image=own, nodes=3):
+        for made in session_stack(tmp_path_factory, "producers", image=own):
             made.ensure(*PROCESSES)
             (made.state.secrets / "client" / "api_key").write_text(made.api_key)
             yield made
