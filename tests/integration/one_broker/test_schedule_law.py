@@ -1,4 +1,4 @@
-"""The law of schedules: each slot is one message, wherever the clock goes, and whatever beats die or run side by side.
+"""Each slot of a schedule is one message, even if the clock is set, beats die, or two run side by side.
 
 Hypothesis draws the steps of the clock; PostgreSQL is real, and its `now()` is the test's own.
 """

@@ -98,7 +98,7 @@ def test_a_frozen_server_holds_beat_up_for_a_bounded_time(beating: Stack, server
 
 
 def test_two_beats_send_each_canary_once(beating: Stack) -> None:
-    """What one sends, the other does not."""
+    """Two beats send each slot once between them."""
     queue = "interactive"
     service = services.read("beat", beating._variables)
     second = Machine(

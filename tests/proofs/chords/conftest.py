@@ -1,4 +1,4 @@
-"""Chords and results on three brokers: what dies in the middle, and what was asked for."""
+"""Chords and results on three brokers, while processes and servers are killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A chord ends exactly once, with all results, whatever is killed in the middle of it."""
+"""A chord ends exactly once, with all results, even if a process or server is killed meanwhile."""
 
 from __future__ import annotations
 

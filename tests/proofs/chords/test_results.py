@@ -1,4 +1,4 @@
-"""Results where asked, and nothing of Redis where not."""
+"""Results are kept where a task asks for them; other tasks do not need Redis."""
 
 from __future__ import annotations
 

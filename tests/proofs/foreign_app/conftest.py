@@ -1,4 +1,4 @@
-"""An application that knows nothing of us, on a pool."""
+"""A Celery application of somebody else, on a pool of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Services that are not ours, as producers."""
+"""Other services as producers: plain Celery and HTTP."""
 
 from __future__ import annotations
 

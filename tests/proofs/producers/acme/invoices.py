@@ -13,7 +13,7 @@ _TABLE = "CREATE TABLE IF NOT EXISTS tasks.invoices (order_id uuid, amount bigin
 
 
 class Invoice(BaseModel):
-    """What a customer owes."""
+    """An order to bill."""
 
     order_id: UUID
     amount: int

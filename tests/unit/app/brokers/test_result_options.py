@@ -1,4 +1,4 @@
-"""Where results go, by what a process knows of Redis."""
+"""Celery's options for results, by what a process knows of Redis."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _settings(**values: object) -> Settings:
 
 
 def test_who_has_no_password_has_no_backend() -> None:
-    """Relay, archiver and beat do without; nobody stores a result by default."""
+    """Relay, archiver and beat have no backend; no task stores a result by default."""
     options = result_options(_settings(redis_password=SecretStr("")))
 
     assert "result_backend" not in options

@@ -1,4 +1,4 @@
-"""What is believed of a message depends on who sent it."""
+"""Which headers of a message a worker keeps depends on the sender."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_only_our_own_processes_say_whose_key_it_is(properties: dict[str, str]) 
 
 @pytest.mark.parametrize("name", ["callbacks", "errbacks", "chain", "chord"])
 def test_nobody_else_says_what_a_worker_sends_afterwards(name: str) -> None:
-    """It is sent with the worker's rights: to any queue, with any header."""
+    """Links, chains and chords of outsiders are refused, because a worker sends them with its own rights."""
     link = [{"task": "ingest_user_event", "options": {"queue": "bulk"}}]
 
     assert f"`{name}`" in (overreach(OWN, {name: link}, {}) or "")
@@ -42,7 +42,7 @@ def test_nobody_else_says_what_a_worker_sends_afterwards(name: str) -> None:
 
 
 def test_what_a_worker_sends_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else its chains and retries would not be believed by the next worker."""
+    """A worker publishes as itself, or the next worker would drop the headers of its chains and retries."""
     sent: dict[str, Any] = {}
     monkeypatch.setattr(celery_app.amqp, "send_task_message", lambda *_, **options: sent.update(options))
     producer = SimpleNamespace(connection=SimpleNamespace(_reraise_as_library_errors=nullcontext))

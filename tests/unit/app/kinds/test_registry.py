@@ -1,4 +1,4 @@
-"""What beat has to send: the schedules of all tasks, and those that cannot work."""
+"""The schedules of all tasks, and declarations that cannot work."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _entries() -> dict[str, tuple[str, bool]]:
 
 
 def test_every_queue_has_its_canary() -> None:
-    """And no task of ours has another schedule."""
+    """The canaries are the only schedules of our own tasks."""
     assert _entries() == {f"canary@{queue}": (queue, False) for queue in contract.queue_names()}
 
 
@@ -64,7 +64,7 @@ def test_an_entry_goes_where_its_task_goes() -> None:
 def test_a_schedule_that_cannot_work_is_refused_when_tasks_are_imported(
     schedule: Any, function: Any, words: str
 ) -> None:
-    """In every process, so that a deployment stops before anything has changed."""
+    """Every process refuses it at import, so a deployment stops before anything has changed."""
     function.__name__ = "plain"
     celery_app.task(name="plain", schedule=schedule)(function)
     with pytest.raises(DeclarationError, match=words):
@@ -72,7 +72,7 @@ def test_a_schedule_that_cannot_work_is_refused_when_tasks_are_imported(
 
 
 def test_celerys_own_schedule_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beat would not look there, and its tasks would never run."""
+    """It is refused, because beat does not read it and its tasks would never run."""
     monkeypatch.setitem(celery_app.conf, "beat_schedule", {"nightly": {"task": "plain", "schedule": 60}})
     with pytest.raises(DeclarationError, match="beat_schedule names nightly"):
         registry.import_tasks(load())

@@ -1,4 +1,4 @@
-"""What is sent while Redis cannot be reached, and what is refused."""
+"""Publishing while Redis cannot be reached, and headers of chords that are refused."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _task(**options: Any) -> Any:
     ],
 )
 def test_publishing_asks_nothing_of_redis(made: Any, messages: int) -> None:
-    """Also what has a result, and groups, to which Celery subscribes."""
+    """Tasks with a result and groups are published too, although Celery would subscribe to them first."""
     with captured() as sent:
         made().apply_async()
 
@@ -52,7 +52,7 @@ def test_of_a_chord_all_is_sent_or_nothing() -> None:
 
 
 def test_a_header_that_could_not_be_joined_is_refused() -> None:
-    """Celery would wait for results that are not kept."""
+    """A chain that ends in a group is refused, because Celery would wait for results that are not kept."""
     with captured() as sent, pytest.raises(ChordHeaderError):
         chord([_task(), chain(_task(), group(_task(), _task()))], _task()).apply_async()
 

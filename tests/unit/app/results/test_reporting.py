@@ -1,4 +1,4 @@
-"""What becomes of an outcome that cannot be reported, in a child of the pool and in its parent."""
+"""An outcome that cannot be reported waits, in a child of the pool and in its parent."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _done(backend: Backend, request: Any) -> Callable[[], None]:
 
 
 def test_the_part_comes_before_the_result(request_of_run: Context) -> None:
-    """A parent that finds a stored success acknowledges the message of a lost child."""
+    """The parent acknowledges a lost child's message if its success is stored, so the part is counted first."""
     backend = Backend()
     _done(backend, request_of_run)()
     assert backend.asked == ["part SUCCESS", "result SUCCESS"]
@@ -93,7 +93,7 @@ def test_the_part_comes_before_the_result(request_of_run: Context) -> None:
 @pytest.mark.usefixtures("recorded")
 @pytest.mark.parametrize("error", [redis.ConnectionError(), redis.TimeoutError(), ChordWaitsError()])
 def test_what_passes_is_parked(sent: list[dict[str, Any]], request_of_run: Context, error: Exception) -> None:
-    """The message comes back at the same attempt, still a member of its chord, and this one is acknowledged."""
+    """A copy comes back at the same attempt, still a member of its chord, and this message is acknowledged."""
     with pytest.raises(ReportParked) as parked:
         _done(Backend(error), request_of_run)()
     [copy] = sent
@@ -103,7 +103,7 @@ def test_what_passes_is_parked(sent: list[dict[str, Any]], request_of_run: Conte
 
 @pytest.mark.parametrize("error", [OperationalError(), SoftTimeLimitExceeded()])
 def test_what_leaves_no_time_goes_back(recorded: list[Any], request_of_run: Context, error: Exception) -> None:
-    """To its queue, and is no failure."""
+    """The message goes back to its queue, and no failure is recorded."""
     with pytest.raises(Reject) as rejected:
         _done(Backend(error), request_of_run)()
     assert rejected.value.requeue
@@ -125,13 +125,13 @@ def test_what_is_no_json_is_the_tasks_own_failure(request_of_run: Context) -> No
 
 
 def test_an_errback_that_could_not_be_sent_is_sent_later() -> None:
-    """Celery takes the broker's absence for the body's failure, and goes on."""
+    """An errback that cannot be sent is tried again; Celery would treat it as the body's failure."""
     with pytest.raises(ChordWaitsError):
         Backend().fail_from_current_stack("body", exc=OperationalError("no broker"))
 
 
 def test_the_parent_reports_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its loop must not wait, and an exception would end its worker."""
+    """The parent hands reports to its thread: its loop must not wait, and an exception would end the worker."""
     given: list[Callable[[], None]] = []
     monkeypatch.setattr(reporting, "in_parent", given.append)
     backend = Backend()

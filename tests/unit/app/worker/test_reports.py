@@ -1,4 +1,4 @@
-"""What a worker's main process reports, its thread hands over."""
+"""The thread that reports for a worker's main process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.harness.waiting import eventually
 
 
 def test_a_report_is_handed_over_when_the_backend_is_back() -> None:
-    """Later ones wait for it; one that is refused stops nobody."""
+    """Later reports wait for an earlier one; a report that the backend refuses does not stop them."""
     answers = [redis.ConnectionError("away"), redis.ConnectionError("away"), None]
     seen: list[str] = []
 
@@ -33,7 +33,7 @@ def test_a_report_is_handed_over_when_the_backend_is_back() -> None:
 
 
 def test_more_than_may_wait_are_dropped() -> None:
-    """While the backend is away the loop does not wait, and memory does not grow."""
+    """While the backend is away, the loop does not wait and the number of kept reports is bounded."""
     back = threading.Event()
 
     def away() -> None:

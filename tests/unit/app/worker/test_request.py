@@ -1,4 +1,4 @@
-"""What the worker's parent does with a message that Celery would drop."""
+"""The worker's parent, when Celery would drop a message."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PAST = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
 
 @pytest.fixture(autouse=True)
 def _forgetful() -> Iterator[None]:
-    """What Celery remembers of one test is none of another's."""
+    """Clear the ids that Celery remembers, so that tests do not affect each other."""
     state.revoked.clear()
     yield
     state.revoked.clear()

@@ -206,7 +206,7 @@ def test_an_application_that_is_not_ours_gets_nothing_of_ours(declare: Callable[
 
 
 def test_an_image_keeps_its_own_command_where_none_is_declared() -> None:
-    """An empty list would take it away."""
+    """The image's own command stays if none is declared; an empty list would override it."""
     pool = {"application": {"image": "legacy:1"}}
 
     assert "command" not in _workers(INVOICES, Queue(name="legacy", purpose="a test", pool=pool))["worker-legacy"]

@@ -1,4 +1,4 @@
-"""A pool that runs an application which is not ours: what it has, and what it has not."""
+"""The resources of a foreign pool, and those that it must not have."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_its_secret_is_a_broker_url(staging: Rendered) -> None:
 
 
 def test_it_may_talk_to_the_broker_alone(staging: Rendered) -> None:
-    """Not to PostgreSQL, not to Redis; and nobody talks to it."""
+    """Its pods reach neither PostgreSQL nor Redis, and no pod reaches them."""
     spec = staging.one("NetworkPolicy", POOL).body["spec"]
 
     assert [rule["ports"] for rule in spec["egress"]] == [[{"port": contract.PORT_AMQPS, "protocol": "TCP"}]]
@@ -93,7 +93,7 @@ def test_it_may_talk_to_the_broker_alone(staging: Rendered) -> None:
 
 
 def test_its_user_reads_its_queue_and_ours_do_not(staging: Rendered) -> None:
-    """Each its own work; remote control under names that are not ours."""
+    """A foreign pool reads its own queue only, and its remote control does not use our names."""
     [secret] = [one for one in staging.registered if one.name == "rabbitmq-secrets"]
     users = json.loads(getattr(secret.inputs["stringData"], "value", secret.inputs["stringData"])["20-users.json"])
     allowed = {one["user"]: one for one in users["permissions"]}
@@ -110,7 +110,7 @@ def test_its_user_reads_its_queue_and_ours_do_not(staging: Rendered) -> None:
 
 
 def test_nobody_sends_it_canaries_or_asks_for_its_metrics(staging: Rendered) -> None:
-    """It knows neither; that it consumes is watched."""
+    """There are no canaries or metrics for it; an alert watches that it consumes."""
     rules = json.dumps(staging.one("PrometheusRule", "millrace").body)
 
     missing = next(line for line in re.findall(r'queue=~\\"([^"]*)\\"', rules) if "legacy" not in line)

@@ -54,6 +54,6 @@ def test_only_declared_pods_reach_the_broker(named: Rendered) -> None:
 
 
 def test_a_producer_that_no_queue_names_is_refused(tmp_path: Path) -> None:
-    """It could publish nowhere: a typo."""
+    """A producer that no queue names is refused, because it is a typo."""
     with pytest.raises(SettingsError, match=r"producers.biling: no queue names it; named are billing, reports"):
         _staging(tmp_path, {"biling": WHERE})

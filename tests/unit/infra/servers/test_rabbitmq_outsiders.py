@@ -20,7 +20,7 @@ PASSWORDS = dict.fromkeys(Role, "secret-of-all")
 
 
 def test_a_producer_is_one_user_with_all_queues_that_name_it() -> None:
-    """However many queues name it."""
+    """A producer is one user, however many queues name it."""
     assert producers(QUEUES) == (
         Outsider(user="producer-billing", publishes=("interactive",)),
         Outsider(user="producer-reports", publishes=("interactive", "bulk")),
@@ -50,7 +50,7 @@ def test_a_producer_uses_the_routing_keys_of_its_queues(exchange: str, key: str,
 
 
 def test_each_exchange_that_an_outsider_may_use_names_its_keys() -> None:
-    """Where RabbitMQ is told of no key it lets every key pass, also where it has forgotten the exchange."""
+    """Each outsider has a pattern for every exchange it may write to, and the definitions declare those exchanges."""
     made = users.user_definitions(PASSWORDS, QUEUES, dict.fromkeys(producers(QUEUES), "x"))
     exchanges = {one["name"] for one in vhost.vhost_definitions(QUEUES)["exchanges"]}
 
