@@ -52,11 +52,11 @@ def test_the_order_of_the_file_is_the_order_of_service(tmp_path: Path) -> None:
         ('[a]\npurpose = "x"\nproducers = ["B"]', r"\[a\] producers: 'B' is not a name of the form"),
         (
             '[a]\npurpose = "x"\n[a.pool.application]\nimage = "b:1"',
-            r"\[a\]: tasks of ours that name no queue go",
+            r"\[a\]: our tasks that name no queue go",
         ),
         (
             '[z]\npurpose="x"\n[a]\npurpose = "x"\nstarts_within_seconds = 1\n[a.pool.application]\nimage = "b:1"',
-            r"\[a\] starts_within_seconds: canaries are tasks of ours",
+            r"\[a\] starts_within_seconds: its application does not have our canary",
         ),
         ('[a]\npurpose = "x"\nproducers = [3]', r"\[a\] producers: 3 is not a name of the form"),
     ],

@@ -122,7 +122,7 @@ REFUSED: list[tuple[Callable[..., Any], Callable[..., Any], dict[str, Any], str]
     (once, single, {"bind": True}, "bind= is the kind's own"),
     (once, single, {"result": "mongodb"}, "result='mongodb': must be one of redis, postgresql"),
     (once, single, {"ignore_result": False}, "ignore_result=: say result='redis' or 'postgresql', or nothing"),
-    (once_in_batches, many, {"result": "redis"}, "a batch may be executed in parts, so there is no result of it"),
+    (once_in_batches, many, {"result": "redis"}, "a batch may be executed in parts, so it has no single result"),
     (at_least_once, plain, {"key": "order_id"}, "a task that may run twice remembers no keys"),
     (once, single, {"path": "v1/orders"}, "path='v1/orders': must begin with /v1/"),
     (once, single, {"path": "/v1/events"}, "/v1/events is served by app.tasks.user_events:ingest_user_event already"),
@@ -168,7 +168,7 @@ def test_a_queue_of_an_application_that_is_not_ours_is_refused(monkeypatch: pyte
     legacy = contract.Queue(name="legacy", purpose="a test", pool={"application": {"image": "legacy:1"}})
     known = (*contract.queues(), legacy)
     monkeypatch.setattr(contract, "queues", lambda: known)
-    with pytest.raises(DeclarationError, match="an application that is not ours works on the queue 'legacy'"):
+    with pytest.raises(DeclarationError, match="an application that is not ours consumes the queue 'legacy'"):
         once(queue="legacy")(single)
 
 

@@ -130,7 +130,7 @@ def test_the_stack_keeps_every_policy(staging: Rendered) -> None:
         (
             "",
             {"bulk": {"application": {"image": "a:1"}}},
-            "bulk: application: the file of queues says whether one",
+            "bulk: application: only the file of queues may say",
         ),
         (DECLARED + "probes = 1\n", {}, r"application.probes: nobody reads this key"),
         (DECLARED, {"legacy": {"scaling": {"kind": "fixed", "replicas": 99}}}, "500 connections of its pods"),
