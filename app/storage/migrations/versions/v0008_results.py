@@ -15,15 +15,17 @@ CREATE TABLE results (
     task_id text PRIMARY KEY, state text NOT NULL, meta text NOT NULL, stored_at timestamptz NOT NULL DEFAULT now()
 );
 GRANT SELECT, INSERT, UPDATE, DELETE ON results TO worker;
-GRANT SELECT ON results TO gateway, operator, auditor;
+GRANT SELECT ON results TO operator, auditor;
 """
 
 
 def upgrade() -> None:
     """Create the table; workers write it, the other roles read it."""
     op.execute(_RESULTS)
+    op.execute("INSERT INTO retention_steps VALUES ('results', now())")
 
 
 def downgrade() -> None:
     """Drop the table with its results."""
+    op.execute("DELETE FROM retention_steps WHERE step = 'results'")
     op.execute("DROP TABLE results")
