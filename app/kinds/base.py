@@ -100,7 +100,8 @@ class MillraceTask(TransactionalTask):
         Celery sends links before it stores the result. Where that is parked, or the message comes twice, they are sent
         again, and a task `once` tells its messages apart by their ids.
         """
-        for index, link in enumerate(self.request.callbacks or ()):
+        links: Any = self.request.callbacks or ()
+        for index, link in enumerate(links):
             if not link.get("subtask_type"):  # of a group, each task would get this id
                 link.setdefault("options", {}).setdefault("task_id", f"{self.request.id} link {index}")
 
