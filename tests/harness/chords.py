@@ -5,9 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from app.contract import Role
+from app.failpoints import Failpoint
 from infra.local.state import REPOSITORY
 from tests.harness.stack import QUICK, Stack
 
+#: Where the worker that ends a chord may die; by the body that is sent then, and what it leaves. A body that must not
+#: run twice is declared `once`: after the second point it is published again.
+CRASH_POINTS = {
+    Failpoint.WORKER_AFTER_CHORD_CLAIM: ("end", "plain"),
+    Failpoint.WORKER_AFTER_CHORD_BODY: ("end_once", "once"),
+}
 _TASKS = {str(REPOSITORY / "tests" / "harness" / "chord_tasks"): "/opt/millrace/chord_tasks"}
 _ENVIRONMENT = {**QUICK, "MILLRACE_TASK_PACKAGES": "chord_tasks"}
 _TABLES = """

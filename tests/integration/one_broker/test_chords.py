@@ -5,6 +5,8 @@ from __future__ import annotations
 import amqp
 
 from app import contract
+from app.brokers.senders import USER_ID
+from app.contract import Role
 from tests.harness import chords
 from tests.harness.load import drain
 from tests.harness.messages import channel
@@ -24,7 +26,7 @@ def test_a_part_that_comes_twice_counts_once(single: Stack) -> None:
         for _ in NUMBERS:
             message = eventually(lambda: opened.basic_get("external", no_ack=True), what="a part")
             for _ in range(2):
-                copy = amqp.Message(message.body, **message.properties)
+                copy = amqp.Message(message.body, **message.properties | {USER_ID: Role.OPERATOR.value})
                 opened.basic_publish_confirm(copy, exchange=contract.TASKS_EXCHANGE, routing_key="interactive")
     chords.worker(single)
     eventually(lambda: chords.ends(single, "twice"), what="the chord ends")

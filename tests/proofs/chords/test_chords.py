@@ -67,16 +67,10 @@ def test_redis_is_killed_in_the_middle(cluster: Stack) -> None:
     _ended(cluster, "restart", THOUSAND, "plain")
 
 
-@pytest.mark.parametrize(
-    ("point", "body", "what"),
-    [
-        (Failpoint.WORKER_AFTER_CHORD_CLAIM, "end", "plain"),
-        # It was published, and is published again: a body that must not run twice is declared `once`.
-        (Failpoint.WORKER_AFTER_CHORD_BODY, "end_once", "once"),
-    ],
-)
-def test_the_last_member_dies(cluster: Stack, point: Failpoint, body: str, what: str) -> None:
+@pytest.mark.parametrize("point", chords.CRASH_POINTS)
+def test_the_last_member_dies(cluster: Stack, point: Failpoint) -> None:
     """The worker that ends the chord is killed before or after it publishes the body."""
+    body, what = chords.CRASH_POINTS[point]
     chords.worker(cluster, MILLRACE_CRASH_AT=point)
     chords.send(cluster, point, TEN, body=body)
     worker = cluster.machines["worker-interactive"]
