@@ -88,7 +88,7 @@ def test_a_replay_lends_nobody_our_rights(sender: str | None) -> None:
     theirs = replace(chained, properties={**LETTER.properties, "user_id": sender})
 
     assert rebuild(chained).body == chained.body
-    with pytest.raises(ReplayRefusedError, match=f"it carries `chain`.*it came from {sender or 'nobody'}"):
+    with pytest.raises(ReplayRefusedError, match=f"it carries `chain`.*it came from {sender or 'an unnamed sender'}"):
         rebuild(theirs)
 
 

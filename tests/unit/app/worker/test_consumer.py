@@ -16,6 +16,8 @@ from kombu.message import Message
 import app.tasks.canary  # noqa: F401 - registers the task
 from app import contract
 from app.brokers.celery_app import celery_app
+from app.brokers.senders import USER_ID
+from app.contract import Role
 from app.kinds.evidence import failure_of
 from app.kinds.retries import retry_delay_seconds
 from app.worker.consumer import MillraceConsumer, flaw_of
@@ -128,6 +130,7 @@ def test_a_message_of_an_unknown_task_waits_if_its_sender_knew_the_task(headers:
     consumer.strategies = {contract.TASK_WAIT_FOR_RELEASE: lambda *_: names.append(contract.TASK_WAIT_FOR_RELEASE)}
     consumer.on_unknown_task = lambda _body, message, _error: names.append(message.headers["task"])
     message = _message({"task": "added", "id": "order-7", **headers}, [[], {}, {}])
+    message.properties[USER_ID] = Role.RELAY
 
     consumer.create_task_handler()(message)
 
