@@ -107,7 +107,7 @@ class MillraceTask(TransactionalTask):
 
     def _execute_or_drop(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         outcome = getattr(self.request, contract.MESSAGE_DROP_AS, None)
-        if outcome is None:
+        if outcome is None or self.ran:
             try:
                 return self.execute(args, kwargs)
             except JobRevokedError:
@@ -200,7 +200,7 @@ class MillraceTask(TransactionalTask):
     def wait_for_release(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, reason: str) -> Ignore:
         """Park the message until a worker of another release takes it, unless its job was revoked."""
         job_id = self.job_id
-        if job_id is not None and self.patiently(lambda: _is_revoked(job_id)):
+        if job_id is not None and not self.ran and self.patiently(lambda: _is_revoked(job_id)):
             return self._dropped(Outcome.REVOKED, args, kwargs)
         return self.park(RELEASE_AGAIN_SECONDS, reason=reason, since=contract.MESSAGE_RELEASE_SINCE)
 
@@ -258,6 +258,9 @@ class MillraceTask(TransactionalTask):
         self, request: Any = None, args: Any = None, kwargs: Any = None, queue: str | None = None, **options: Any
     ) -> Signature[Any]:
         """Celery's, for retries and parked copies: to the queue that the message came from, not to the task's own."""
+        if "headers" not in options:  # a retry, also one of the task's own
+            headers = (request or self.request).as_execution_options()["headers"]
+            options["headers"] = {name: value for name, value in headers.items() if name not in _OF_ONE_ATTEMPT}
         return super().signature_from_request(request, args, kwargs, queue=queue or load().worker_queue, **options)
 
     def retry_later(self, error: Exception) -> Retry:
@@ -270,9 +273,8 @@ class MillraceTask(TransactionalTask):
         """
         settings = load()
         delay_seconds = retry_delay_seconds(self.request.retries, base_seconds=settings.retry_base_seconds)
-        headers = {name: value for name, value in self._headers().items() if name not in _OF_ONE_ATTEMPT}
         try:
-            return self.retry(exc=error, countdown=delay_seconds, headers=headers)
+            return self.retry(exc=error, countdown=delay_seconds)
         except Retry:
             failpoint(Failpoint.WORKER_AFTER_RETRY_PUBLISH)
             raise

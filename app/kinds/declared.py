@@ -15,7 +15,7 @@ from celery.app.task import get_actual_ignore_result  # type: ignore[attr-define
 from celery.canvas import Signature
 from kombu.utils.json import dumps, loads
 from pydantic import BaseModel
-from pydantic.errors import PydanticInvalidForJsonSchema
+from pydantic.json_schema import GenerateJsonSchema
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DataError, DBAPIError
 
@@ -76,7 +76,10 @@ class DeclaredTask(MillraceTask):
     @cached_property
     def form_id(self) -> str:
         """A hash of the models' JSON schemas."""
-        schemas = {name: _described(form.model) for name, form in self.declaration.forms.items()}
+        schemas = {
+            name: form.model.model_json_schema(schema_generator=_AnyModel)
+            for name, form in self.declaration.forms.items()
+        }
         return sha256(dumps(schemas, sort_keys=True).encode()).hexdigest()[:16]
 
     def apply_async(self, args: Any = None, kwargs: Any = None, *positional: Any, **options: Any) -> Any:
@@ -211,11 +214,12 @@ class OnceTask(DeclaredTask):
         return bool(request.callbacks or request.chain or request.chord or kept)
 
 
-def _described(model: type[BaseModel]) -> Any:
-    try:
-        return model.model_json_schema()
-    except PydanticInvalidForJsonSchema:  # a member with a validator that says nothing of its type
-        return str(inspect.signature(model))
+class _AnyModel(GenerateJsonSchema):
+    """Describes a member whose validator says nothing of its type as one that takes anything."""
+
+    def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> dict[str, Any]:
+        """Pydantic would raise."""
+        return {}
 
 
 def poison(error: DBAPIError) -> PoisonError:

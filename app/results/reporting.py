@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from celery import states
 from celery._state import get_current_task
-from celery.exceptions import Reject
+from celery.exceptions import Reject, SoftTimeLimitExceeded
 from kombu.exceptions import OperationalError
 
 from app.errors import ChordWaitsError
@@ -53,7 +53,10 @@ class PatientReports:
 
         Raises:
             ChordWaitsError: the broker is away.
+            SoftTimeLimitExceeded: the time of the member that calls the errback is over.
         """
+        if isinstance(exc, SoftTimeLimitExceeded):
+            raise exc
         if isinstance(exc, OperationalError):
             raise ChordWaitsError(f"({exc})") from exc
         return super().fail_from_current_stack(task_id, exc=exc)  # type: ignore[misc]

@@ -30,6 +30,27 @@ def test_only_our_own_processes_say_whose_key_it_is(properties: dict[str, str]) 
     assert believed(OWN | FORGED, {"user_id": str(Role.RELAY)}) == OWN | FORGED
 
 
+def test_a_stranger_sets_none_of_our_headers_but_three() -> None:
+    """With the others it could make a worker drop, keep or redirect its message; one that we add later is ours, too."""
+    every = {value for name, value in vars(contract).items() if name.startswith("MESSAGE_")} - {contract.MESSAGE_PREFIX}
+    ours = {name for name in every if name.startswith(contract.MESSAGE_PREFIX)} | {"millrace_added_later"}
+    headers = dict.fromkeys(ours, "forged")
+
+    assert contract.MESSAGE_DROP_AS in ours
+    assert set(believed(headers, {"user_id": "producer-billing"})) == {
+        contract.MESSAGE_KEY, contract.MESSAGE_CORRELATION_ID, contract.MESSAGE_PUBLISHED_AT
+    }  # fmt: skip
+    assert believed(headers, {"user_id": str(Role.WORKER)}) == headers
+
+
+def test_a_stranger_may_not_have_a_message_sent_on() -> None:
+    """`wait_for_release` sends a task of any name, as a worker."""
+    headers = OWN | {"task": contract.TASK_WAIT_FOR_RELEASE}
+
+    assert contract.TASK_WAIT_FOR_RELEASE in (overreach(headers, {}, {"user_id": "producer-billing"}) or "")
+    assert overreach(headers, {}, {"user_id": str(Role.WORKER)}) is None
+
+
 @pytest.mark.parametrize("name", ["callbacks", "errbacks", "chain", "chord"])
 def test_nobody_else_says_what_a_worker_sends_afterwards(name: str) -> None:
     """Links, chains and chords of outsiders are refused, because a worker sends them with its own rights."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
+from itertools import permutations
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
+from celery import group
 from celery.exceptions import Ignore, Retry
 
 from app import contract
@@ -16,6 +19,7 @@ from app.brokers.celery_app import celery_app
 from app.errors import DependencyAwayError
 from app.kinds import base
 from app.kinds.base import MillraceTask
+from app.results.reporting import ReportParked
 from app.settings import load
 
 HOUR_SECONDS = 3600.0
@@ -161,3 +165,58 @@ def test_the_next_attempt_comes_to_the_queue_of_the_last(monkeypatch: pytest.Mon
     finally:
         made.pop_request()
         celery_app.tasks.pop("tests.where")
+
+
+@pytest.mark.usefixtures("settings")
+def test_what_ran_does_not_expire_while_it_is_parked(task: MillraceTask, sent: list[dict[str, Any]]) -> None:
+    """Its copy comes back only to report that: expired, its job would say that it never ran."""
+    task.request.update(expires="2099-01-01T00:00:00+00:00")
+
+    with pytest.raises(Ignore):
+        task.patiently(_away)
+    with pytest.raises(ReportParked):
+        task.report(_away)
+
+    before, after = sent
+    assert before["expires"] == "2099-01-01T00:00:00+00:00"
+    assert contract.MESSAGE_RAN not in before["headers"]
+    assert after["expires"] is None
+    assert after["headers"][contract.MESSAGE_RAN] is True
+
+
+def test_what_ran_is_not_dropped(task: MillraceTask) -> None:
+    """`celery control revoke` may name a copy that came back to report its run."""
+    task.request.update({contract.MESSAGE_RAN: True, contract.MESSAGE_DROP_AS: "revoked"})
+
+    assert task._execute_or_drop((), {}) is None
+
+
+def test_the_two_clocks_of_an_attempt_are_each_their_own(task: MillraceTask, sent: list[dict[str, Any]]) -> None:
+    """An outage does not use up the patience with another release; the next attempt has both anew."""
+    clocks: dict[str, Any] = {contract.MESSAGE_PARKED_SINCE: 1.0, contract.MESSAGE_RELEASE_SINCE: 2.0}
+    for own, other in permutations(clocks):
+        task.request.update(dict.fromkeys(clocks) | {other: clocks[other], "headers": {other: clocks[other]}})
+        task.park(1, reason="", since=own)
+        headers = sent.pop()["headers"]
+        assert headers[other] == clocks[other]
+        assert abs(headers[own] - time.time()) < HOUR_SECONDS, "it begins now"
+
+    marks = clocks | {contract.MESSAGE_RAN: True}
+    task.request.update(marks | {"headers": {contract.MESSAGE_JOB_ID: str(UUID(int=1)), **marks}})
+    for retry in (lambda: task.retry_later(ValueError()), task.retry):
+        with pytest.raises(Retry):
+            retry()
+        headers = sent.pop()["headers"]
+        assert headers.keys() & {contract.MESSAGE_JOB_ID, *marks} == {contract.MESSAGE_JOB_ID}
+
+
+def test_links_have_the_same_ids_in_a_second_run(task: MillraceTask) -> None:
+    """A task `once` tells its messages apart by their ids; one id for the tasks of a group would lose all but one."""
+
+    def ids() -> list[str | None]:
+        links = [task.s(), group(task.s(), task.s()), task.s(), task.s().set(task_id="mine")]
+        task.request.update(callbacks=[json.loads(json.dumps(dict(link))) for link in links])
+        task()
+        return [link["options"].get("task_id") for link in task.request.callbacks or ()]
+
+    assert ids() == ids() == ["order-7 link 0", None, "order-7 link 2", "mine"]

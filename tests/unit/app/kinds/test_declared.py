@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from celery import chain
-from pydantic import BaseModel, ConfigDict, Field, computed_field
+from celery.exceptions import Ignore
+from pydantic import BaseModel, ConfigDict, Field, WrapValidator, computed_field, create_model
+from pydantic_core import core_schema
 
 from app import contract
 from app.brokers.celery_app import celery_app
 from app.brokers.transactional import captured
 from app.errors import BatchResultError
-from app.kinds import JsonText, PoisonError, Transaction, at_least_once, once, once_in_batches
+from app.kinds import JsonText, PoisonError, Transaction, at_least_once, base, declared, once, once_in_batches
 from app.kinds.declared import DeclaredTask, Kind
+from app.settings import load
 
 ORDER = UUID("8a316501-e7df-5a55-bdfa-64d1c8570655")
 
@@ -229,3 +233,66 @@ def test_what_a_model_does_not_take_is_poison(carried: object) -> None:
 
     with pytest.raises(PoisonError):
         task.declaration.form.from_wire(carried)
+
+
+def test_what_ran_says_so_if_it_cannot_be_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL is away after the run: the copy does not expire, or its job would say that it never ran."""
+
+    def away() -> None:
+        raise psycopg.OperationalError("connection refused")
+
+    monkeypatch.setattr(base, "load", lambda: load().model_copy(update={"dependency_wait_seconds": 0.0}))
+    monkeypatch.setattr(declared, "autocommit", away)
+    task: DeclaredTask = at_least_once()(plain)
+    carried = Invoice(order_id=ORDER).model_dump_json()
+    task.push_request(
+        id="order-7", args=[carried], kwargs={}, retries=0, called_directly=False, is_eager=False,
+        expires="2099-01-01T00:00:00+00:00", **{contract.MESSAGE_JOB_ID: str(ORDER)},
+    )  # fmt: skip
+    try:
+        with captured() as messages, pytest.raises(Ignore):
+            task(carried)
+    finally:
+        task.pop_request()
+
+    [copy] = messages
+    headers = copy.properties["application_headers"]
+    assert headers["expires"] is None
+    assert headers[contract.MESSAGE_RAN] is True
+
+
+class Point:
+    """A type that tells pydantic how to make it and not what it looks like."""
+
+    def __init__(self, x: Any) -> None:
+        self.x = x
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
+        """Ask pydantic for a validator that is any function."""
+        return core_schema.no_info_plain_validator_function(
+            lambda value: value if isinstance(value, cls) else cls(value),
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda point: point.x),
+        )
+
+
+def _visit(name: str, extra: Any = int) -> tuple[DeclaredTask, Any]:
+    """A task and its model, as another process would make them: functions are at other addresses there."""
+    place = Annotated[Any, WrapValidator(lambda value, _handler: value)]
+    model: Any = create_model("Place", point=Point, place=(place, None), points=(list[Point], []), extra=(extra, 1))
+
+    def visit(item: Any, tx: Transaction) -> None:
+        pass
+
+    visit.__annotations__ = {"item": model, "tx": Transaction}
+    return once(name=name)(visit), model
+
+
+def test_a_model_without_a_json_schema_has_a_form_too() -> None:
+    """It is sent; two processes compute the same form, and another one after the model has changed."""
+    (task, model), (again, _), (changed, _) = _visit("here"), _visit("there"), _visit("later", str)
+
+    [(*_, headers)] = _messages(lambda: task.delay(model(point=2)))
+
+    assert headers[contract.MESSAGE_FORM] == task.form_id == again.form_id
+    assert changed.form_id != task.form_id

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
 
+from app.deadletters.archive_queries import StoredLetter
+from app.deadletters.rebuild import rebuild
 from app.relay import settlement
 from app.relay.publisher import PublishResult
 from app.relay.settlement import settle
@@ -70,3 +74,21 @@ def test_each_quarantine_of_a_replayed_message_is_a_death_of_its_own() -> None:
     assert len({letter.fingerprint for letter in deaths}) == 3
     again = settlement._letter(claimed(A), "too large"), settlement._letter(claimed(A), "too large")
     assert again[0].fingerprint == again[1].fingerprint, "one death, written twice, is one letter"
+
+
+def test_a_quarantined_message_with_a_chain_can_be_replayed() -> None:
+    """Its letter names no stranger as its sender, whose chain a replay would refuse: we wrote it to the outbox."""
+    body = b'[[1], {}, {"chain": [{"task": "canary"}]}]'
+    properties = {"content_type": "application/json", "content_encoding": "utf-8"}
+    headers = {"application_headers": {"task": "t", "id": str(A)}}
+
+    letter = settlement._letter(replace(claimed(A), body=body, properties=properties | headers), "too large")
+    stored = StoredLetter(
+        dead_letter_id=B, state="dead", queue=letter.queue, reason=letter.reason, task_id=letter.task_id,
+        task_name=letter.task_name, job_id=letter.job_id, keys=tuple(letter.keys), exception_type=letter.exception_type,
+        exception_message=letter.exception_message, attempts=1, exchange=letter.exchange,
+        routing_key=letter.routing_key, properties=letter.properties, body=letter.body, died_at=datetime.now(UTC),
+        archived_at=datetime.now(UTC),
+    )  # fmt: skip
+
+    assert rebuild(stored).body == body

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import redis
 from celery import chain, chord, group, signature
+from celery.exceptions import SoftTimeLimitExceeded
 from pydantic import SecretStr
 
+import app.tasks.canary  # noqa: F401 - registers the task
 from app.brokers.celery_app import celery_app, create
 from app.brokers.transactional import captured
 from app.errors import ChordHeaderError
+from app.results.redis_backend import RedisResults
 from app.settings import load
 
 
@@ -57,3 +61,24 @@ def test_a_header_that_could_not_be_joined_is_refused() -> None:
         chord([_task(), chain(_task(), group(_task(), _task()))], _task()).apply_async()
 
     assert sent == []
+
+
+def test_a_member_whose_time_is_over_does_not_fail_its_chord(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The soft time limit may strike while the body is published: the member comes again and publishes it then."""
+    failed: list[Any] = []
+
+    class Backend(RedisResults):
+        client = SimpleNamespace(zrange=lambda *_: [])
+
+        def chord_error_from_stack(self, _body: Any, error: Any) -> None:
+            failed.append(error)
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise SoftTimeLimitExceeded
+
+    monkeypatch.setattr(celery_app, "send_task", interrupted)
+    backend = Backend(app=celery_app, url="redis://nowhere.invalid")
+
+    with pytest.raises(SoftTimeLimitExceeded):
+        backend._end_chord(SimpleNamespace(group="chord-1", chord=dict(_task())))
+    assert failed == []

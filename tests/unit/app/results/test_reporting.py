@@ -130,6 +130,31 @@ def test_an_errback_that_could_not_be_sent_is_sent_later() -> None:
         Backend().fail_from_current_stack("body", exc=OperationalError("no broker"))
 
 
+def test_an_errback_that_was_interrupted_is_no_failure_of_the_body() -> None:
+    """The time of the member that calls it is over; the member comes again and calls it then."""
+    with pytest.raises(SoftTimeLimitExceeded):
+        Backend().fail_from_current_stack("body", exc=SoftTimeLimitExceeded())
+
+
+class Away:
+    """A backend that cannot store anything."""
+
+    def mark_as_retry(self, *_: Any, **__: Any) -> None:
+        """Celery's, which stores RETRY."""
+        raise redis.ConnectionError
+
+
+class RetriesNotStored(PatientReports, Away):
+    """Ours around it."""
+
+
+@pytest.mark.usefixtures("recorded")
+def test_a_retry_that_cannot_be_reported_is_not_sent_twice(sent: list[dict[str, Any]], request_of_run: Context) -> None:
+    """The next attempt has left already, so a copy of this one would double the task at each retry."""
+    RetriesNotStored().mark_as_retry("member-7", ValueError(), request=request_of_run)
+    assert sent == []
+
+
 def test_the_parent_reports_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """The parent hands reports to its thread: its loop must not wait, and an exception would end the worker."""
     given: list[Callable[[], None]] = []

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import warnings
 
+import pytest
 from redis import exceptions as redis
+from sqlalchemy import create_engine, event
 
+from app.kinds.evidence import failure_of
 from app.results import reporting
+from app.worker import recorder as module
+from app.worker.recorder import Recorder
 from app.worker.reports import Reports
 from tests.harness.waiting import eventually
 
@@ -57,3 +64,35 @@ def test_a_worker_takes_what_it_would_report() -> None:
         assert reporting.in_parent == reports.put
     finally:
         reporting.in_parent = before
+
+
+def test_a_report_may_open_a_connection_and_a_child_can_be_forked_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report keeps forks away, and so does a new connection: both at once must not wait for each other."""
+    database = create_engine("sqlite://")
+    monkeypatch.setattr(module, "engine", lambda: database)
+    monkeypatch.setattr(module, "record_quietly", lambda _batch: None)
+    recorder, failure = Recorder(), failure_of({"id": "1", "task": "t"}, ValueError(), reason="failed", worker="w")
+    assert failure is not None
+    recorder.record_before(failure, lambda: None)  # installs the hook
+    eventually(lambda: event.contains(database, "do_connect", module._connect), within=30, what="hooked", every=0.02)
+    reported, forked = threading.Event(), threading.Event()
+
+    def report() -> None:
+        database.connect().close()
+        reported.set()
+
+    def fork() -> None:
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of forks beside threads
+            child = os.fork()
+        if child == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
+        forked.set()
+
+    reports = Reports()
+    reports.put(report)
+    assert reported.wait(30), "the report is blocked"
+    threading.Thread(target=fork, daemon=True).start()
+    assert forked.wait(30), "the fork is blocked"
+    reports.close()
+    recorder.close()

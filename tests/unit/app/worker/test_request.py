@@ -9,11 +9,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from billiard.einfo import ExceptionInfo
 from celery.worker import state
 from kombu.message import Message
 
+import app.tasks.canary  # noqa: F401 - registers the task
 from app import contract
 from app.brokers.celery_app import celery_app
+from app.results.reporting import ReportParked
 from app.worker.request import MillraceRequest
 
 PAST = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
@@ -84,3 +87,20 @@ def test_what_has_no_job_is_celerys(headers: dict[str, Any]) -> None:
 
     assert delivery.request.revoked()
     assert delivery.answers == ["acknowledged"]
+
+
+def test_what_was_parked_to_be_reported_is_no_longer_in_this_worker() -> None:
+    """Celery would count it as running for ever, and keep its arguments in memory."""
+    delivery = Delivery()
+    state.task_reserved(delivery.request)
+    state.task_accepted(delivery.request)
+
+    try:
+        raise ReportParked("redis is away")
+    except ReportParked:
+        delivery.request.on_failure(ExceptionInfo())
+
+    assert delivery.answers == ["acknowledged"]
+    assert delivery.request.id not in state.requests
+    assert delivery.request not in state.reserved_requests
+    assert delivery.request not in state.active_requests
