@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable
 from traceback import format_exc
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import structlog
 import tenacity
 from celery import Task
-from celery.canvas import Signature
-from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded, TaskPredicate
+from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded, TaskPredicate
 from kombu.exceptions import EncodeError, OperationalError
 from sqlalchemy.exc import DBAPIError
 
 from app import contract
 from app.brokers.message_body import Call, keys_of
-from app.brokers.transactional import TransactionalTask
-from app.errors import DependencyAwayError, ItemRefusedError, JobRevokedError, PoisonError
+from app.errors import ItemRefusedError, JobRevokedError, PoisonError
 from app.failpoints import Failpoint, failpoint
 from app.kinds.evidence import failure_of
-from app.kinds.retries import RELEASE_AGAIN_SECONDS, retry_delay_seconds, wait_out, waits_for_release
+from app.kinds.retries import RELEASE_AGAIN_SECONDS, waits_for_release
 from app.kinds.schedules import Schedule
+from app.kinds.sending_again import SentAgainTask
 from app.results.reporting import ReportParked
 from app.settings import load
 from app.storage import dropped_items, failures, inbox
@@ -35,13 +32,9 @@ from app.storage.identifiers import task_uuid, uuid_or_none
 from app.storage.inbox import dedupe_key
 
 log = structlog.get_logger(__name__)
-T = TypeVar("T")
-
-#: Clocks and marks of one attempt; the next one has its own.
-_OF_ONE_ATTEMPT = frozenset({contract.MESSAGE_PARKED_SINCE, contract.MESSAGE_RELEASE_SINCE, contract.MESSAGE_RAN})
 
 
-class MillraceTask(TransactionalTask):
+class MillraceTask(SentAgainTask):
     """The base of every task, of a plain `@app.task` and `@shared_task` too.
 
     A failure is tried again with growing delays, then dead-lettered with its reason; while PostgreSQL or Redis is away
@@ -102,7 +95,7 @@ class MillraceTask(TransactionalTask):
         """
         links: Any = self.request.callbacks or ()
         for index, link in enumerate(links):
-            if not link.get("subtask_type"):  # of a group, each task would get this id
+            if not link.get("subtask_type"):  # each task of a group or a chain would get this id
                 link.setdefault("options", {}).setdefault("task_id", f"{self.request.id} link {index}")
 
     def _execute_or_drop(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -133,11 +126,6 @@ class MillraceTask(TransactionalTask):
     def known_as(self) -> str:
         """The task that the inbox and the job know this message by."""
         return self.name
-
-    @property
-    def ran(self) -> bool:
-        """Whether this message's task has run, here or before it was parked."""
-        return bool(getattr(self.request, contract.MESSAGE_RAN, None))
 
     @property
     def form_id(self) -> str:
@@ -180,55 +168,12 @@ class MillraceTask(TransactionalTask):
         """Whether somebody had this message before and did not acknowledge it."""
         return bool((self.request.delivery_info or {}).get("redelivered"))
 
-    def patiently(self, body: Callable[[], T]) -> T:
-        """Run `body`, waiting in place while a server is away; if that takes long, park the message and stop here.
-
-        Raises:
-            Ignore: parked; the message is acknowledged and its copy comes back after the delay, at the same attempt.
-            DependencyAwayError: this attempt has been parked for hours; it counts as failed.
-        """
-        settings = load()
-        try:
-            return wait_out(body, patience_seconds=settings.dependency_wait_seconds)
-        except DependencyAwayError as error:
-            since = float(getattr(self.request, contract.MESSAGE_PARKED_SINCE, None) or time.time())
-            if time.time() - since > settings.dependency_patience_hours * 3600:
-                raise
-            delay_seconds = max(1, math.ceil(settings.dependency_wait_seconds))
-            raise self.park(delay_seconds, reason=str(error)) from error
-
     def wait_for_release(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, reason: str) -> Ignore:
         """Park the message until a worker of another release takes it, unless its job was revoked."""
         job_id = self.job_id
         if job_id is not None and not self.ran and self.patiently(lambda: _is_revoked(job_id)):
             return self._dropped(Outcome.REVOKED, args, kwargs)
         return self.park(RELEASE_AGAIN_SECONDS, reason=reason, since=contract.MESSAGE_RELEASE_SINCE)
-
-    def park(self, delay_seconds: int, *, reason: str, since: str = contract.MESSAGE_PARKED_SINCE) -> Ignore:
-        """Send a copy of this message that comes back later, at the same attempt.
-
-        The caller raises the returned exception, which makes Celery acknowledge the message itself. `since` is the
-        header that says when the waiting began.
-
-        Raises:
-            Reject: the broker does not take the copy; the message itself goes back to its queue.
-        """
-        log.warning("task_parked", delay_seconds=delay_seconds, reason=reason)
-        headers = self._headers() | {since: getattr(self.request, since, None) or time.time()}
-        options: dict[str, Any] = {"countdown": delay_seconds, "retries": self.request.retries}
-        if self.ran:
-            headers[contract.MESSAGE_RAN] = True
-            options["expires"] = None
-        again = self.signature_from_request(self.request, headers=headers, **options)
-        try:
-            self.send_again(again)
-        except Exception as error:
-            raise Reject(error, requeue=True) from error
-        return Ignore(reason)
-
-    def send_again(self, again: Signature[Any]) -> None:
-        """Send a parked copy."""
-        again.apply_async()
 
     def report(self, hand_over: Callable[[], None]) -> None:
         """Report the outcome of this run to the result backend, with the patience that the run itself has.
@@ -253,38 +198,6 @@ class MillraceTask(TransactionalTask):
         except Exception as error:
             self._record(error, reason="failed", traceback=format_exc())
             raise Reject(repr(error), requeue=False) from error
-
-    def signature_from_request(
-        self, request: Any = None, args: Any = None, kwargs: Any = None, queue: str | None = None, **options: Any
-    ) -> Signature[Any]:
-        """Celery's, for retries and parked copies: to the queue that the message came from, not to the task's own."""
-        if "headers" not in options:  # a retry, also one of the task's own
-            headers = (request or self.request).as_execution_options()["headers"]
-            options["headers"] = {name: value for name, value in headers.items() if name not in _OF_ONE_ATTEMPT}
-        return super().signature_from_request(request, args, kwargs, queue=queue or load().worker_queue, **options)
-
-    def retry_later(self, error: Exception) -> Retry:
-        """Send the next attempt, later each time; after the last, `error` is raised and the message dies.
-
-        The next attempt has patience of its own.
-
-        Raises:
-            Retry: always, unless it was the last attempt: then `error`.
-        """
-        settings = load()
-        delay_seconds = retry_delay_seconds(self.request.retries, base_seconds=settings.retry_base_seconds)
-        try:
-            return self.retry(exc=error, countdown=delay_seconds)
-        except Retry:
-            failpoint(Failpoint.WORKER_AFTER_RETRY_PUBLISH)
-            raise
-        except Reject as rejection:
-            # Celery dead-letters a task whose retry could not be published; but that is the broker's failure.
-            raise Reject(rejection.args[0], requeue=True) from rejection
-
-    def _headers(self) -> dict[str, Any]:
-        """The message's own headers, less what the broker wrote into them, as Celery copies them."""
-        return dict(self.request.as_execution_options()["headers"])
 
     def on_retry(self, exc: Exception, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
         """Celery's hook, in the child, after the next attempt was sent."""

@@ -17,7 +17,7 @@ from celery.exceptions import Ignore, Retry
 from app import contract
 from app.brokers.celery_app import celery_app
 from app.errors import DependencyAwayError
-from app.kinds import base
+from app.kinds import base, sending_again
 from app.kinds.base import MillraceTask
 from app.results.reporting import ReportParked
 from app.settings import load
@@ -33,7 +33,7 @@ def _nothing(_self: MillraceTask) -> None:
 def settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """No waiting in place, and 2 hours of patience."""
     quick = load().model_copy(update={"dependency_wait_seconds": 0.0, "dependency_patience_hours": 2.0})
-    monkeypatch.setattr(base, "load", lambda: quick)
+    monkeypatch.setattr(sending_again, "load", lambda: quick)
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def test_what_says_itself_that_it_is_final_is(options: dict[str, Any]) -> None:
 
 def test_the_next_attempt_comes_to_the_queue_of_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
     """A list's batch that is tried again must not make single items wait."""
-    monkeypatch.setattr(base, "load", lambda: load().model_copy(update={"worker_queue": "bulk"}))
+    monkeypatch.setattr(sending_again, "load", lambda: load().model_copy(update={"worker_queue": "bulk"}))
     made = celery_app.task(base=MillraceTask, name="tests.where", bind=True, shared=False)(_nothing)
     came = {"exchange": contract.TASKS_EXCHANGE, "routing_key": "0.0.1.bulk"}
     made.push_request(id="order-7", args=[], kwargs={}, retries=0, called_directly=False, delivery_info=came)

@@ -19,7 +19,7 @@ from app import contract
 from app.brokers.celery_app import celery_app
 from app.brokers.transactional import captured
 from app.errors import BatchResultError
-from app.kinds import JsonText, PoisonError, Transaction, at_least_once, base, declared, once, once_in_batches
+from app.kinds import JsonText, PoisonError, Transaction, at_least_once, declared, once, once_in_batches, sending_again
 from app.kinds.declared import DeclaredTask, Kind
 from app.settings import load
 
@@ -241,7 +241,7 @@ def test_what_ran_says_so_if_it_cannot_be_remembered(monkeypatch: pytest.MonkeyP
     def away() -> None:
         raise psycopg.OperationalError("connection refused")
 
-    monkeypatch.setattr(base, "load", lambda: load().model_copy(update={"dependency_wait_seconds": 0.0}))
+    monkeypatch.setattr(sending_again, "load", lambda: load().model_copy(update={"dependency_wait_seconds": 0.0}))
     monkeypatch.setattr(declared, "autocommit", away)
     task: DeclaredTask = at_least_once()(plain)
     carried = Invoice(order_id=ORDER).model_dump_json()

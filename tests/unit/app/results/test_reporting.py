@@ -15,7 +15,7 @@ from redis import exceptions as redis
 
 from app.brokers.celery_app import celery_app
 from app.errors import ChordWaitsError
-from app.kinds import base
+from app.kinds import base, sending_again
 from app.kinds.base import MillraceTask
 from app.results import reporting
 from app.results.reporting import PatientReports, ReportParked
@@ -51,7 +51,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The failures that were recorded; nothing waits in place."""
     failures: list[Any] = []
     monkeypatch.setattr(base, "record_quietly", failures.extend)
-    monkeypatch.setattr(base, "load", lambda: load().model_copy(update={"dependency_wait_seconds": 0.0}))
+    monkeypatch.setattr(sending_again, "load", lambda: load().model_copy(update={"dependency_wait_seconds": 0.0}))
     return failures
 
 
