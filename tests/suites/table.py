@@ -139,7 +139,7 @@ PROOFS = (
     ),
     _on_servers(
         "own_image",
-        140,
+        230,
         "tasks in an image built on ours: what Celery's users write, outside a transaction and inside one; schedules",
         guards=("app/kinds/", "app/brokers/", "app/beat/", "docs/tasks.md"),
     ),
