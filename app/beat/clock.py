@@ -63,7 +63,7 @@ class Clock:
         return min(_SLEEP_MAX_SECONDS, *((slot - slots.now).total_seconds() for slot in following))
 
     def _handle(self, entry: Entry, due: Due, *, skip: bool) -> None:
-        """Send or skip the slots of one entry; an error is logged and counted, and the other entries are still sent."""
+        """Send or skip the slots of one entry, oldest first; after an error it stops, and the next look tries again."""
         if due.missed:
             SLOTS.labels(entry.name, "missed").inc(due.missed)
             if not entry.schedule.perishable:
@@ -75,7 +75,8 @@ class Clock:
                 if may_pass(error):
                     raise
                 log.exception("slot_not_sent", schedule=entry.name, slot=slot.isoformat())
-                outcome = "failed"
+                SLOTS.labels(entry.name, "failed").inc()
+                return  # a later slot that is taken would hide this one
             if outcome is not None:
                 SLOTS.labels(entry.name, outcome).inc()
 
