@@ -105,7 +105,7 @@ def test_a_member_overruns(cluster: Stack) -> None:
 
 def test_a_member_that_nobody_could_report(cluster: Stack) -> None:
     """Members whose task no worker knew are in the dead letters; replayed, they complete their chord."""
-    cluster.ensure("worker-interactive")
+    cluster.ensure("worker-interactive", MILLRACE_RELEASE_PATIENCE_SECONDS="0")
     chords.send(cluster, "replayed", TEN)
     unknown = "SELECT 1 FROM dead_letters WHERE reason = 'unknown_task' AND state = 'dead'"
     eventually(lambda: len(cluster.query(unknown)) == len(TEN), what="all are dead")
