@@ -94,6 +94,14 @@ class Machine:
         """Start it after a kill or a stop, with its data."""
         self.docker.start()
 
+    def pause(self) -> None:
+        """Freeze all of it. On a busy machine Docker may give up ("unable to freeze"); then it is asked again."""
+        eventually(lambda: self.docker.pause() is None, what=f"{self.service.name} is frozen", tolerate=(APIError,))
+
+    def unpause(self) -> None:
+        """Let it go on."""
+        self.docker.unpause()
+
     def wait_ended(self, *, within: float = PATIENCE_SECONDS) -> int:
         """Wait until it has ended; returns the exit code."""
         eventually(lambda: not self.running, within=within, what=f"{self.service.name} ends")

@@ -47,7 +47,7 @@ def test_canaries_that_are_too_old_are_acknowledged_and_seen(beating: Stack) -> 
     beating.remove("beat")
     beating.replace("worker-external", environment={**QUICK, **ONE_AT_A_TIME})
     beating.replace("beat", environment={"MILLRACE_CANARY_SECONDS": EVERY_SECONDS})
-    worker = beating.machines["worker-external"].docker
+    worker = beating.machines["worker-external"]
     worker.pause()
     try:
         # The first is on its way to the worker; the others grow old in the queue.
@@ -85,7 +85,7 @@ def test_a_frozen_server_holds_beat_up_for_a_bounded_time(beating: Stack, server
     """A server that says nothing is worse than none: beat stays alive, and SIGTERM ends it in the middle."""
     queue = "interactive"
     soon(lambda: sent(beating, queue, "sent") >= 1, "beat sends")
-    frozen = beating.machines[server].docker
+    frozen = beating.machines[server]
     frozen.pause()
     try:
         soon(lambda: not healthy(beating, "ready"), "beat is not ready")

@@ -132,7 +132,7 @@ def test_slow_to_connect(pooled: Stack, pooler: Machine) -> None:
     """A handshake that takes longer than usual is waited for, not begun anew: whoever is slow has enough to do."""
     gateway = pooled.replace("gateway", environment={**QUICK, **_THROUGH_IT})
     with ThreadPoolExecutor(8) as pool, pooled.http() as client:
-        pooler.docker.pause()
+        pooler.pause()
         try:
             frozen_at = time.monotonic()
             sent = [pool.submit(client.post, "/v1/events", json=event(f"somebody-{number}")) for number in range(8)]
@@ -141,7 +141,7 @@ def test_slow_to_connect(pooled: Stack, pooler: Machine) -> None:
             )
             retried = "postgresql_tried_again" in gateway.logs()
         finally:
-            pooler.docker.unpause()
+            pooler.unpause()
         answers = [answer.result().status_code for answer in sent]
     assert answers == [httpx.codes.ACCEPTED] * len(sent)
     assert not retried
