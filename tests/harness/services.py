@@ -32,7 +32,7 @@ class Service:
     #: Host path to container path; named volumes are left to the image, so that they go with the container.
     mounts: Mapping[str, str]
     #: The command of its health check; none without one.
-    health: tuple[str, ...]
+    health: tuple[str, ...] = ()
     options: Mapping[str, Any]
 
 
