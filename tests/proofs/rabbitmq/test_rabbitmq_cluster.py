@@ -141,6 +141,7 @@ _REFUSED: list[tuple[Role, str]] = [
     (Role.BEAT, "purge interactive"),
     (Role.BEAT, "bind interactive"),
     (Role.BEAT, "publish celery_delayed_27"),
+    (Role.BEAT, "publish tasks"),
     (Role.BEAT, "publish tasks.dead"),
     (Role.BEAT, "publish "),
     (Role.ARCHIVER, "get interactive"),
@@ -173,7 +174,7 @@ def test_roles_may_no_more_than_they_must(nodes: Nodes, role: Role, deed: str) -
                 _publish(channel, "x", exchange=name)
 
 
-@pytest.mark.parametrize("role", [Role.RELAY, Role.BEAT, Role.WORKER])
+@pytest.mark.parametrize("role", [Role.RELAY, Role.WORKER])
 def test_publishers_may_publish_tasks(nodes: Nodes, role: Role) -> None:
     """What they are for."""
     with nodes.channel(role) as channel:
