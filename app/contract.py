@@ -1,6 +1,7 @@
 """Names that more than one folder must agree on: queues, exchanges, users, ports, headers, metrics, tables.
 
-Standard library only: infra, loadtests and chaos import this module and nothing else of `app`.
+Standard library only: infra, loadtests and chaos import this module and nothing else of `app`. It is long because it is
+that one place: a list to search, and the reader of `queues.toml`.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class Clock:
         """Send what is due; returns the seconds until something may be due again.
 
         Raises:
-            sqlalchemy.exc.DBAPIError: PostgreSQL is away. What was not sent is due at the next tick.
+            sqlalchemy.exc.DBAPIError: PostgreSQL is away. The next tick sends the slots that this one did not.
         """
         with self._database.begin() as connection:
             if not self._begun:

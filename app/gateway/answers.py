@@ -84,7 +84,7 @@ class Status(Answer):
 
 
 class ProblemItem(Answer):
-    """What is wrong with which value."""
+    """A wrong value, and why it is wrong."""
 
     pointer: str
     """A JSON pointer into the body, or the name of a header or parameter."""

@@ -79,7 +79,7 @@ OUTCOME_UNKNOWN = Kind(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldError:
-    """What is wrong with which value; the pointer is a JSON pointer into the body, or a header or parameter."""
+    """A wrong value, and why it is wrong; the pointer is a JSON pointer into the body, or a header or parameter."""
 
     pointer: str
     detail: str

@@ -46,7 +46,7 @@ def read(connection: Connection, schedules: Sequence[str]) -> Slots:
     """The time, and the last slot of each schedule; a new one of `schedules` gets the time as its last slot."""
     connection.execute(_ADOPT, {"schedules": list(schedules)})
     now = connection.execute(_NOW).scalar_one()
-    # One that somebody resets between these statements begins at the next look.
+    # Somebody may reset a schedule between these statements; it then begins at the next look.
     return Slots(now=now, last=dict.fromkeys(schedules, now) | last_slots(connection))
 
 

@@ -1,6 +1,4 @@
-"""Failure records of the worker's main process, written by one thread: its event loop must not wait for PostgreSQL.
-
-While the loop waits it sends no AMQP heartbeat, and a frozen PostgreSQL cost the worker its connection (A10).
+"""Failure records of the worker's main process, written in the background.
 
 A message is rejected after its record is written, because the archiver joins the two when the dead letter arrives. If
 the record takes too long the message is rejected without it, and the dead letter says less.
@@ -9,7 +7,6 @@ the record takes too long the message is rejected without it, and the dead lette
 from __future__ import annotations
 
 import os
-import queue
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -22,11 +19,10 @@ from sqlalchemy import event
 from app.kinds.base import record_quietly
 from app.storage.engine import engine
 from app.storage.failures import TaskFailure
+from app.worker.background import PATIENCE_SECONDS, Background
 
 log = structlog.get_logger(__name__)
 
-#: How long a reject waits for its record, and the end of the worker for those that are still to be written.
-PATIENCE_SECONDS = 5.0
 #: Records that may wait. Rejects wait for them, and prefetch bounds those; this is for when PostgreSQL stays frozen.
 _MOST_WAITING = 200
 
@@ -44,13 +40,12 @@ def _connect(dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
         return dialect.connect(*arguments, **options)
 
 
-class Recorder:
-    """One thread and its queue; it begins with the first record."""
+class Recorder(Background[tuple[TaskFailure, Action]]):
+    """Writes the records, each before its action."""
 
     def __init__(self) -> None:
         """Nothing runs yet."""
-        self._waiting: queue.Queue[tuple[TaskFailure, Action] | None] = queue.Queue(_MOST_WAITING)
-        self._thread: threading.Thread | None = None
+        super().__init__("recorder", most_waiting=_MOST_WAITING)
 
     def record_before(self, failure: TaskFailure, action: Action) -> None:
         """Write the record, then run `action` in the event loop; after `PATIENCE_SECONDS` without."""
@@ -59,45 +54,33 @@ class Recorder:
         if hub is None or state.should_stop is not None or state.should_terminate is not None:
             # The loop turns no more: what it is given now would never run.
             written = threading.Event()
-            if self._put(failure, written.set):
+            if self._record(failure, written.set):
                 written.wait(PATIENCE_SECONDS)
             once()
-        elif self._put(failure, lambda: hub.call_soon(once)):
+        elif self._record(failure, lambda: hub.call_soon(once)):
             hub.call_later(PATIENCE_SECONDS, once)
         else:
             once()
 
-    def close(self) -> None:
-        """Write what waits, if that takes no longer than `PATIENCE_SECONDS`."""
-        if self._thread is None:
-            return
-        try:
-            self._waiting.put_nowait(None)
-        except queue.Full:
-            return
-        self._thread.join(PATIENCE_SECONDS)
-
-    def _put(self, failure: TaskFailure, written: Action) -> bool:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
-            self._thread.start()
-        try:
-            self._waiting.put_nowait((failure, written))
-        except queue.Full:
-            log.warning("task_failure_not_recorded", reason="too many records wait", task_ids=[str(failure.task_id)])
-            return False
-        return True
-
-    def _run(self) -> None:
+    def begin(self) -> None:
+        """Keep forks away from connections that are being made."""
         with no_fork:
             event.listen(engine(), "do_connect", _connect)
-        while (waiting := self._waiting.get()) is not None:
-            failure, written = waiting
-            record_quietly([failure])
-            try:
-                written()
-            except Exception:
-                log.exception("event_loop_gone")
+
+    def handle(self, item: tuple[TaskFailure, Action]) -> None:
+        """Write a record."""
+        failure, written = item
+        record_quietly([failure])
+        try:
+            written()
+        except Exception:
+            log.exception("event_loop_gone")
+
+    def _record(self, failure: TaskFailure, written: Action) -> bool:
+        if self.hand_over((failure, written)):
+            return True
+        log.warning("task_failure_not_recorded", reason="too many records wait", task_ids=[str(failure.task_id)])
+        return False
 
 
 class _Once:

@@ -33,7 +33,7 @@ def own_pool(queue: Queue) -> Pool:
 
 
 def misplaced(queues: Sequence[Queue], pools: Sequence[Pool]) -> list[str]:
-    """What is wrong with foreign pools. A queue has either foreign pools only, or only pools of our own."""
+    """Errors about foreign pools, one a line. A queue has either foreign pools only, or only pools of our own."""
     foreign = {queue.name: queue.foreign for queue in queues}
     return [
         f"{pool.name}: application: only the file of queues may say that an application works on {pool.queue}; "

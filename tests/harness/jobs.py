@@ -37,13 +37,13 @@ def submit(client: httpx.Client, body: Any, **headers: str) -> str:
 
 
 def told(client: httpx.Client, job_id: str) -> Job:
-    """What is told of it."""
+    """The job, as its owner is told."""
     job: Job = client.get(f"{JOBS}/{job_id}").raise_for_status().json()
     return job
 
 
 def revoke(client: httpx.Client, job_id: str) -> Job:
-    """What is told of it then."""
+    """The job after it was revoked, as its owner is told."""
     job: Job = client.post(f"{JOBS}/{job_id}/revoke").raise_for_status().json()
     return job
 

@@ -38,7 +38,7 @@ def _slots(schedule: Schedule, after: str, number: int) -> list[str]:
         (Cron("30 2 * * *", BERLIN), "2026-10-24 12:00", ["2026-10-25 00:30", "2026-10-26 01:30"]),
         # ... also for a beat that starts in the second of the two hours.
         (Cron("45 2 * * *", BERLIN), "2026-10-25 01:40", ["2026-10-26 01:45"]),
-        # What is due every hour goes on in real time, through both.
+        # An hourly schedule goes on in real time, through both changes.
         (Cron("5 * * * *", BERLIN), "2026-03-29 00:00", ["2026-03-29 00:05", "2026-03-29 01:05", "2026-03-29 02:05"]),
         (Cron("5 * * * *", BERLIN), "2026-10-25 00:00", ["2026-10-25 00:05", "2026-10-25 01:05", "2026-10-25 02:05"]),
         (Every(3600), "2026-10-25 00:30", ["2026-10-25 01:00", "2026-10-25 02:00", "2026-10-25 03:00"]),
