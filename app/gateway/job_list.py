@@ -1,7 +1,7 @@
-"""A page of a caller's jobs, newest first, at a price that has a bound.
+"""Reads a page of a caller's jobs, newest first, at a bounded cost.
 
-A state is not stored, so filtering by it means to derive it, of each job that may match. A request looks at so many
-jobs and items at most; where that was not all, its page may be short or empty, and its cursor goes on from there.
+A job's state is not stored: a filter by state derives it for each job that may match. One request looks at a bounded
+number of jobs and items; if more are left, its page may be short or empty, and its cursor goes on from there.
 """
 
 from __future__ import annotations

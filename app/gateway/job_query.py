@@ -32,13 +32,13 @@ def _wrong(detail: str) -> PydanticCustomError:
 
 
 def _moment(text: str) -> datetime:
-    # fromisoformat takes more than RFC 3339, and the document promises that.
+    # fromisoformat takes more forms than RFC 3339, which the OpenAPI document names.
     try:
         if _MOMENT.fullmatch(text):
             return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise _wrong("must be a time as RFC 3339 has it, such as 2026-11-29T12:00:00Z (in a query a + is written %2B)")
+    raise _wrong("must be a time in RFC 3339 form, such as 2026-11-29T12:00:00Z (in a query a + is written %2B)")
 
 
 def _limit(text: str) -> int:
@@ -58,9 +58,9 @@ def _from_cursor(text: str) -> UUID:
         created_at(job_id)
     except (ValueError, OverflowError, OSError):
         job_id = None
-    # Base64 has several spellings of some bytes; ours is the only one that we ever gave.
+    # Several texts decode to the same bytes; only the one that to_cursor makes is taken.
     if job_id is None or to_cursor(job_id) != text:
-        raise _wrong("is none that this list has given")
+        raise _wrong("is not a cursor that this list has returned")
     return job_id
 
 
@@ -124,7 +124,7 @@ class JobQuery(BaseModel):
             errors += [_told(one["loc"], one["type"], one["msg"]) for one in error.errors(include_url=False)]
         else:
             if query.task is not None and query.task not in tasks:
-                errors.append(FieldError(pointer="task", detail="is no task that is declared here"))
+                errors.append(FieldError(pointer="task", detail="is not a declared task"))
         if errors:
             raise ProblemError(INVALID, errors=errors[:ERRORS_MAX])
         return query

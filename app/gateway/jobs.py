@@ -1,4 +1,4 @@
-"""What became of requests, for the API key that sent them; and the word that what still waits shall not be done."""
+"""The routes of jobs: an API key lists, reads and revokes its own."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def job(request: Request) -> Response:
 
 @router.post(PATH + "/revoke", response_class=Response, **openapi.REVOKE)
 async def revoke(request: Request) -> Response:
-    """Nothing of the job begins any more; twice is once. What runs already ends, and the answer is the job."""
+    """Let no further item of the job begin; an item that runs already goes on. The answer is the job."""
     key = await _admit(request, Scope.TASKS_WRITE)
     job_id = _job_id(request.path_params["job_id"])
 

@@ -47,7 +47,7 @@ _MEANINGS = {
     422: "The request is not as it must be, or its Idempotency-Key had another body before. Nothing was accepted.",
     429: "The API key sends more requests than it may. Nothing was accepted.",
     500: "A bug of ours. Repeat with the same Idempotency-Key.",
-    503: "`overloaded`, `unavailable`: nothing was accepted. `outcome-unknown`: repeat, with the same Idempotency-Key.",
+    503: "`overloaded`, `unavailable`: nothing was accepted. `outcome-unknown`: repeat with the same Idempotency-Key.",
 }
 _SECURITY: list[dict[str, list[str]]] = [{"apiKey": []}, {"bearer": []}]
 
@@ -83,7 +83,7 @@ _EXPIRES_SECONDS = {
     "name": contract.HEADER_EXPIRES_SECONDS,
     "in": "header",
     "required": False,
-    "description": "Items that have not begun after so many seconds never do; the job counts them as expired.",
+    "description": "Items that have not begun after so many seconds are never executed; they count as expired.",
     "schema": {"type": "integer", "minimum": 1, "maximum": EXPIRES_MAX_SECONDS},
 }
 
@@ -138,11 +138,11 @@ JOB: dict[str, Any] = {
 }
 REVOKE: dict[str, Any] = {
     "operation_id": "revokeJob",
-    "summary": "Give up what has not begun",
+    "summary": "Revoke the items that have not begun",
     "description": (
-        "Nothing of the job begins any more. What runs already ends as it would: executed, or failed and then revoked. "
-        "The job is `revoking` until the end of each item is known. Where nothing waits nothing changes, but dead "
-        "letters of the job cannot be replayed any more. Twice is once."
+        "No further item of the job begins. An item that already runs goes on: it is executed, or it fails and is then "
+        "revoked instead of tried again. The job is `revoking` until the end of each item is known. If no item waits, "
+        "dead letters of the job can still no longer be replayed. A second revocation changes nothing."
     ),
     "responses": {
         200: _success("It is revoked; the job, as it is now.", "Job"),
