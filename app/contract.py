@@ -245,6 +245,10 @@ HEADER_TRACEPARENT = "traceparent"
 #: Message headers. `correlation_id` itself is an AMQP property with another meaning (the task id).
 MESSAGE_PREFIX = "millrace_"
 MESSAGE_JOB_ID = "millrace_job_id"
+#: Only in the outbox: how many items a message of a task in batches holds, which may leave with others of its task.
+MESSAGE_ITEMS = "millrace_items"
+#: How many messages left the outbox together in this one (`app/brokers/bundles.py`).
+MESSAGE_BUNDLE = "millrace_bundle"
 #: What its sender calls the one item of a message, and whose name it is: the id of the API key that sent it.
 MESSAGE_KEY = "millrace_key"
 MESSAGE_SCOPE = "millrace_scope"

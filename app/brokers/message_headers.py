@@ -74,7 +74,7 @@ _NUMBER = (_number, "a number")
 _HEADERS: Mapping[str, tuple[Check, str]] = {
     **dict.fromkeys(("root_id", "parent_id", "group", "shadow", "lang", "meth", "origin"), _TEXT),
     **dict.fromkeys(("argsrepr", "kwargsrepr", contract.MESSAGE_CORRELATION_ID, contract.MESSAGE_TRACEPARENT), _TEXT),
-    **dict.fromkeys(("retries", "replaced_task_nesting", "group_index"), _COUNT),
+    **dict.fromkeys(("retries", "replaced_task_nesting", "group_index", contract.MESSAGE_BUNDLE), _COUNT),
     **dict.fromkeys(("eta", "expires"), _TIME),
     **dict.fromkeys(
         (contract.MESSAGE_PUBLISHED_AT, contract.MESSAGE_PARKED_SINCE, contract.MESSAGE_RELEASE_SINCE), _NUMBER

@@ -24,7 +24,7 @@ from app import contract
 from app.brokers import wire
 from app.deadletters.consumer import DeadLetterConsumer, Delivery
 from app.deadletters.last_failures import last_failures
-from app.deadletters.letters import ArrivedMessage, letter_from, task_id_of
+from app.deadletters.letters import ArrivedMessage, letter_from, taken_apart, task_id_of
 from app.deadletters.metrics import DEAD_LETTERS, DEAD_LETTERS_OPEN
 from app.failpoints import Failpoint, failpoint
 from app.settings import Settings, load
@@ -151,8 +151,9 @@ def _store_together(messages: Sequence[ArrivedMessage], database: Engine) -> lis
 def _letters(connection: Connection, messages: Sequence[ArrivedMessage]) -> list[DeadLetter]:
     failures = last_failures(connection, map(task_id_of, messages))
     return [
-        letter_from(message, failures.get(task_id) if (task_id := task_id_of(message)) else None)
+        letter_from(part, failures.get(task_id) if (task_id := task_id_of(message)) else None)
         for message in messages
+        for part in taken_apart(message)
     ]
 
 

@@ -8,12 +8,15 @@ what went wrong. Where neither knows, the message itself is looked at.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from kombu import serialization
+
 from app import contract
+from app.brokers.bundles import messages_in
 from app.brokers.message_body import Call, UnreadableBodyError, keys_of, read_call
 from app.brokers.message_headers import flaw_in_headers
 from app.deadletters.plain_values import plain
@@ -60,6 +63,21 @@ class _Why:
     reason: str
     exception_type: str | None
     exception_message: str | None
+
+
+def taken_apart(message: ArrivedMessage) -> list[ArrivedMessage]:
+    """The messages that a bundle holds, because each belongs to another job; of any other message itself."""
+    call = _read(message) if message.headers.get(contract.MESSAGE_BUNDLE) is not None else None
+    if not isinstance(call, Call):
+        return [message]
+    return [
+        replace(
+            message,
+            properties={**message.properties, "application_headers": headers, "correlation_id": headers["id"]},
+            body=serialization.dumps([part.args, part.kwargs, part.embed], "json")[2].encode(),
+        )
+        for headers, part in messages_in(message.headers, call)
+    ]
 
 
 def task_id_of(message: ArrivedMessage) -> UUID | None:

@@ -38,7 +38,7 @@ def drill(fault: Fault, switch: str, event: Event, tx: Transaction) -> None:
 def mend(switch: UUID) -> None:
     """Take the fault out."""
     with engine().begin() as connection:
-        inbox.remember(connection, [switch])
+        inbox.remember(connection, {switch: None})
 
 
 def _misbehave(fault: Fault) -> None:

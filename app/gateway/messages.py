@@ -64,7 +64,7 @@ async def build(
 def _calls(declaration: Declaration, submission: Submission) -> Iterator[dict[str, Any]]:
     if declaration.kind is Kind.ONCE_IN_BATCHES:
         for batch in batches.split(submission.items):
-            yield {"args": [batch], "headers": {}}
+            yield {"args": [batch], "headers": {contract.MESSAGE_ITEMS: len(batch)}}
         return
     [parameter] = declaration.forms
     for item in submission.items:

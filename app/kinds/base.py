@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from traceback import format_exc
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from kombu.exceptions import EncodeError, OperationalError
 from sqlalchemy.exc import DBAPIError
 
 from app import contract
+from app.brokers.bundles import messages_in
 from app.brokers.message_body import Call, keys_of
 from app.errors import ItemRefusedError, JobRevokedError, PoisonError
 from app.failpoints import Failpoint, failpoint
@@ -87,6 +88,10 @@ class MillraceTask(SentAgainTask):
         """
         return self.patiently(lambda: self.run(*args, **kwargs))
 
+    def is_halved(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+        """Whether this message is not run again when it is redelivered: its halves are sent instead."""
+        return False
+
     def _name_links(self) -> None:
         """Give the tasks that are linked to this one ids that a second run gives them, too.
 
@@ -109,18 +114,25 @@ class MillraceTask(SentAgainTask):
 
     def _dropped(self, outcome: Outcome, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ignore:
         """Record how this message's items ended; the returned exception makes Celery acknowledge the message."""
-        carried = keys_of(vars(self.request), Call(args=list(args), kwargs=kwargs, embed={}))
-        keys = [dedupe_key(self.known_as, self.scope, key) for key in carried] or [self.dedupe_key]
-        job_id = self.job_id
+        items = self._items_of_jobs(args, kwargs)
 
         def record() -> None:
             with engine().begin() as connection:
-                if job_id is not None:
-                    dropped_items.record_unexecuted(connection, job_id, keys, outcome)
+                dropped_items.record_unexecuted(connection, items, outcome)
 
         self.patiently(record)
         self.request.update(dropped_as=outcome)  # the metrics count it as this outcome
         return Ignore(f"{outcome}")
+
+    def _items_of_jobs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[UUID, UUID]:
+        """The items of this message as the inbox knows them, each with its job."""
+        items: dict[UUID, UUID] = {}
+        for headers, call in messages_in(vars(self.request), Call(args=list(args), kwargs=kwargs, embed={})):
+            job_id = uuid_or_none(headers.get(contract.MESSAGE_JOB_ID))
+            scope = str(headers.get(contract.MESSAGE_SCOPE) or "")
+            keys = [dedupe_key(self.known_as, scope, key) for key in keys_of(headers, call)] or [self.dedupe_key]
+            items |= dict.fromkeys(keys, job_id) if job_id is not None else {}
+        return items
 
     @property
     def known_as(self) -> str:
@@ -221,7 +233,7 @@ class MillraceTask(SentAgainTask):
 
 def _is_revoked(job_id: UUID) -> bool:
     with autocommit().connect() as connection:
-        return inbox.is_revoked(connection, job_id)
+        return bool(inbox.revoked_jobs(connection, [job_id]))
 
 
 def record_quietly(batch: list[TaskFailure]) -> None:

@@ -6,6 +6,7 @@ function failed, or that came back because its worker died, is halved through th
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DataError, IntegrityError
 
 from app import contract
+from app.brokers.bundles import Carried, batch_of, carried_of
 from app.brokers.message_body import ITEM, ITEM_KEY
 from app.brokers.transactional import in_transaction
 from app.errors import BatchResultError, DependencyAwayError, JobRevokedError, PoisonError
@@ -25,9 +27,10 @@ from app.kinds.evidence import failure_of
 from app.kinds.metrics import count_effects
 from app.kinds.retries import retry_delay_seconds
 from app.settings import load
-from app.storage import failures, inbox
+from app.storage import dropped_items, failures, inbox
+from app.storage.dropped_items import Outcome
 from app.storage.engine import engine
-from app.storage.identifiers import new_id
+from app.storage.identifiers import new_id, uuid_or_none
 
 log = structlog.get_logger(__name__)
 
@@ -38,17 +41,19 @@ _CODES = frozenset({"42501", "42P01", "42703", "3F000"})
 #: The scope of what a batch remembers of itself. No API key has this id.
 _BATCH = "(batch)"
 
-Carried = dict[str, Any]
-
 
 class _Item(NamedTuple):
-    key: UUID
     item: BaseModel
+    job_id: UUID | None
 
 
-class _Refused(NamedTuple):
-    carried: Carried
-    error: Exception
+class _Read(NamedTuple):
+    """A batch that was looked at."""
+
+    good: dict[UUID, _Item]
+    refused: list[tuple[Carried, Exception]]
+    #: The same items once more, from other jobs, each of which may be revoked for itself.
+    again: list[Carried]
 
 
 class BatchTask(DeclaredTask):
@@ -78,9 +83,13 @@ class BatchTask(DeclaredTask):
             for item in value
         ]
 
-    def headers_of(self, args: Any, kwargs: Any) -> dict[str, str]:
-        """Each item has its key beside it."""
-        return {}
+    def headers_of(self, args: Any, kwargs: Any) -> dict[str, Any]:
+        """Each item has its key beside it. The outbox learns that the message may leave with others."""
+        return {contract.MESSAGE_ITEMS: len(args[0])} if args and isinstance(args[0], list) else {}
+
+    def is_halved(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+        """Not if it holds a single item."""
+        return any(isinstance(batch, list) and len(batch) > 1 for batch in (*args, *kwargs.values()))
 
     def execute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Run the batch, or send its halves.
@@ -91,66 +100,85 @@ class BatchTask(DeclaredTask):
         [(parameter, batch)] = self.arguments(args, kwargs).items()
         if not isinstance(batch, list):
             raise PoisonError(f"{parameter}: expected a list of items")
-        if self.redelivered and len(batch) > 1:
-            self.patiently(lambda: self._split(batch, reason="redelivered"))
+        carried = carried_of(batch, vars(self.request))
+        if self.redelivered and len(carried) > 1:
+            self.patiently(lambda: self._split(carried, reason="redelivered"))
             return
-        good, refused = self._read(batch)
+        read = self._read(carried)
         try:
-            if len(batch) == 1 and refused:
-                raise refused[0].error
-            self.patiently(lambda: self._run(parameter, good, refused, alone=len(batch) == 1))
+            if len(carried) == 1 and read.refused:
+                raise read.refused[0][1]
+            self.patiently(lambda: self._run(parameter, read, alone=len(carried) == 1))
         except (TaskPredicate, JobRevokedError):
             raise
         except Exception as error:
-            if len(batch) > 1 and not _spares_items(error):
+            if len(carried) > 1 and not _spares_items(error):
                 reason = type(error).__name__
-                self.patiently(lambda: self._split(batch, reason=reason))
+                self.patiently(lambda: self._split(carried, reason=reason))
             elif isinstance(error, DataError | IntegrityError):
                 raise poison(error) from None
             else:
                 raise
 
-    def _read(self, batch: list[Any]) -> tuple[list[_Item], list[_Refused]]:
+    def _read(self, batch: list[Carried]) -> _Read:
         [form] = self.declaration.forms.values()
-        good: dict[UUID, _Item] = {}
-        refused: list[_Refused] = []
+        read = _Read({}, [], [])
         for carried in batch:
             try:
-                key = inbox.dedupe_key(self.name, self.scope, carried[ITEM_KEY])
-                good.setdefault(key, _Item(key, form.from_wire(carried[ITEM])))
+                scope = str(carried.headers.get(contract.MESSAGE_SCOPE) or "")
+                key = inbox.dedupe_key(self.name, scope, carried.item[ITEM_KEY])
+                item = _Item(
+                    form.from_wire(carried.item[ITEM]), uuid_or_none(carried.headers.get(contract.MESSAGE_JOB_ID))
+                )
             except Exception as error:  # noqa: BLE001 - whatever it is, it is this item's and not its neighbours'
-                refused.append(_Refused(carried, error if isinstance(error, PoisonError) else _no_item(error)))
-        return list(good.values()), refused
+                read.refused.append((carried, error if isinstance(error, PoisonError) else _no_item(error)))
+                continue
+            if read.good.setdefault(key, item).job_id != item.job_id:
+                read.again.append(carried)
+        return read
 
-    def _run(self, parameter: str, good: list[_Item], refused: list[_Refused], *, alone: bool) -> None:
+    def _run(self, parameter: str, read: _Read, *, alone: bool) -> None:
         with engine().begin() as connection:
-            own = [] if alone else [self._own_key]
-            keys = [item.key for item in good]
-            fresh = inbox.enter(connection, [*keys, *own], job_id=self.job_id, attempt=self.attempt)
-            if not fresh.issuperset(own):
+            own = {} if alone else {self._own_key: self.job_id}
+            items = {key: item.job_id for key, item in read.good.items()}
+            entered = inbox.enter(connection, items | own, attempt=self.attempt)
+            if entered.revoked and not entered.new:
+                raise JobRevokedError(f"({self.job_id})")
+            if not entered.new.issuperset(own):
                 return  # it was executed or split before: what it sent must not be sent again
-            if items := [item.item for item in good if item.key in fresh]:
+            if fresh := [item for key, item in read.good.items() if key in entered.new]:
                 with in_transaction(connection):
-                    self.run(**{parameter: items}, **self.transaction(connection))
+                    transaction = self.transaction(connection, [item.job_id for item in fresh])
+                    self.run(**{parameter: [item.item for item in fresh]}, **transaction)
             failpoint(Failpoint.WORKER_MIDDLE_OF_BATCH)
-            for carried, error in refused:
+            for carried, error in read.refused:
                 self._send_alone(connection, carried, error)
-        count_effects(stored=len(items), duplicate=len(good) - len(items))
+            if read.again:
+                with in_transaction(connection):
+                    self._send(read.again)
+            revoked = {key: job_id for key, job_id in items.items() if job_id and key in entered.revoked}
+            if revoked:
+                dropped_items.record_unexecuted(connection, revoked, Outcome.REVOKED)
+        count_effects(stored=len(fresh), duplicate=len(items) - len(fresh) - len(revoked))
 
     def _send_alone(self, connection: Connection, carried: Carried, error: Exception) -> None:
         """Give an item that failed among others its own message, at its second attempt."""
         delay_seconds = retry_delay_seconds(0, base_seconds=load().retry_base_seconds)
         with in_transaction(connection):
             result = self._send([carried], retries=1, countdown=delay_seconds)
-        headers = {"id": result.id, "task": self.name, **self._own_headers(), "retries": 0}
+        headers = {"id": result.id, "task": self.name, **carried.headers, "retries": 0}
         failure = failure_of(headers, error, reason="retried", worker=str(self.request.hostname or ""))
         if failure is not None:
             failures.record(connection, [failure])
 
-    def _split(self, batch: list[Any], *, reason: str) -> None:
+    def _split(self, batch: list[Carried], *, reason: str) -> None:
         """Send the halves instead, unless the batch was executed or split before."""
         with engine().begin() as connection:
-            if not inbox.enter(connection, [self._own_key], job_id=self.job_id, attempt=self.attempt):
+            own = self._own_key
+            entered = inbox.enter(connection, {own: self.job_id}, attempt=self.attempt)
+            if entered.revoked:
+                raise JobRevokedError(f"({self.job_id})")
+            if not entered.new:
                 return
             middle = (len(batch) + 1) // 2
             with in_transaction(connection):
@@ -162,15 +190,13 @@ class BatchTask(DeclaredTask):
     def _own_key(self) -> UUID:
         return inbox.dedupe_key(self.name, _BATCH, str(self.request.id))
 
-    def _send(self, batch: list[Any], **options: Any) -> Any:
+    def _send(self, carried: list[Carried], **options: Any) -> Any:
+        batch, headers = batch_of(carried)
+        for name in (contract.MESSAGE_FORM, "expires"):
+            if (value := getattr(self.request, name, None)) is not None:
+                headers[name] = str(value)
         # To the queue that this batch came from: what is slow among lists stays among lists.
-        return self.app.send_task(
-            self.name, args=[batch], queue=load().worker_queue, headers=self._own_headers(), **options
-        )
-
-    def _own_headers(self) -> dict[str, str]:
-        names = (contract.MESSAGE_SCOPE, contract.MESSAGE_JOB_ID, contract.MESSAGE_FORM, "expires")
-        return {name: str(value) for name in names if (value := getattr(self.request, name, None))}
+        return self.app.send_task(self.name, args=[batch], queue=load().worker_queue, headers=headers, **options)
 
 
 def _no_item(error: Exception) -> PoisonError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -123,9 +123,9 @@ class DeclaredTask(MillraceTask):
         bound.apply_defaults()
         return dict(bound.arguments)
 
-    def transaction(self, connection: Connection) -> dict[str, Transaction]:
+    def transaction(self, connection: Connection, job_ids: Sequence[UUID | None]) -> dict[str, Transaction]:
         """The argument that the function has for its transaction."""
-        made = Transaction(connection, task_id=self.task_id, job_id=self.job_id)
+        made = Transaction(connection, task_id=self.task_id, job_ids=job_ids)
         return {str(self.declaration.transaction): made}
 
     def decoded(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,7 +165,7 @@ class AtLeastOnceTask(DeclaredTask):
     def _is_revoked(self, job_id: UUID) -> bool:
         try:
             with autocommit().connect() as connection:
-                return inbox.is_revoked(connection, job_id)
+                return bool(inbox.revoked_jobs(connection, [job_id]))
         except Exception as error:
             if not is_away(error):
                 raise
@@ -173,7 +173,7 @@ class AtLeastOnceTask(DeclaredTask):
 
     def _remember(self) -> None:
         with autocommit().connect() as connection:
-            inbox.remember(connection, [self.dedupe_key], job_id=self.job_id, attempt=self.attempt)
+            inbox.remember(connection, {self.dedupe_key: self.job_id}, attempt=self.attempt)
 
 
 class OnceTask(DeclaredTask):
@@ -195,12 +195,15 @@ class OnceTask(DeclaredTask):
     def _in_transaction(self, arguments: Mapping[str, Any]) -> Any:
         key = self.dedupe_key
         with engine().begin() as connection:
-            if not inbox.enter(connection, [key], job_id=self.job_id, attempt=self.attempt):
+            entered = inbox.enter(connection, {key: self.job_id}, attempt=self.attempt)
+            if entered.revoked:
+                raise JobRevokedError(f"({self.job_id})")
+            if not entered.new:
                 count_effects(stored=0, duplicate=1)
                 kept = inbox.result_of(connection, key)
                 return None if kept is None else loads(kept)
             with in_transaction(connection):
-                result = self.run(**arguments, **self.transaction(connection))
+                result = self.run(**arguments, **self.transaction(connection, [self.job_id]))
             if self._result_goes_on:
                 inbox.keep_result(connection, key, dumps(result))
         count_effects(stored=1, duplicate=0)

@@ -16,13 +16,20 @@ class Transaction:
     It commits when the function returns and is rolled back when it raises, so it has neither `commit` nor `rollback`.
     """
 
-    def __init__(self, connection: Connection, *, task_id: UUID, job_id: UUID | None = None) -> None:
+    def __init__(self, connection: Connection, *, task_id: UUID, job_ids: Sequence[UUID | None] = (None,)) -> None:
         """Hold the connection whose transaction has begun, and whose message it is for."""
-        #: The message's id, and the job that it is a part of.
+        #: The message's id.
         self.task_id = task_id
-        self.job_id = job_id
+        #: The job of each item, in the order of the items; of a single task there is one.
+        self.job_ids = job_ids
         #: For what needs SQLAlchemy's own: an ORM session, `insert().returning()`. Do not end its transaction.
         self.connection = connection
+
+    @property
+    def job_id(self) -> UUID | None:
+        """The job that all of it belongs to; None where items belong to several, or to none."""
+        jobs = set(self.job_ids)
+        return jobs.pop() if len(jobs) == 1 else None
 
     def execute(
         self,

@@ -18,7 +18,8 @@ from collections.abc import Sequence
 import structlog
 from sqlalchemy import Engine
 
-from app.brokers import wire
+from app.brokers import bundles, wire
+from app.brokers.bundles import Parcel
 from app.failpoints import Failpoint, failpoint
 from app.relay import settlement
 from app.relay.metrics import CONFIRM_SECONDS, PUBLISHED, REFUSED
@@ -93,14 +94,24 @@ class Lane:
 
     def _publish(self, messages: Sequence[ClaimedMessage]) -> None:
         failpoint(Failpoint.RELAY_AFTER_CLAIM)
+        parcels = bundles.parcels(messages)
+        result = self._send(parcels)
+        if several := [one for one in parcels if len(one.rows) > 1 and one.message.message_id in result.refused]:
+            # One of the messages in it cannot be sent, and the others can.
+            self._mark([parcel for parcel in parcels if parcel not in several], result)
+            parcels = [bundles.parcel_of(row) for parcel in several for row in parcel.rows]
+            result = self._send(parcels)
+        failpoint(Failpoint.RELAY_AFTER_CONFIRM)
+        self._mark(parcels, result)
+
+    def _send(self, parcels: Sequence[Parcel]) -> PublishResult:
+        messages = [parcel.message for parcel in parcels]
         try:
             with CONFIRM_SECONDS.time():
-                result = self._publisher.publish(messages, timeout_seconds=self._settings.relay_confirm_timeout_seconds)
+                return self._publisher.publish(messages, timeout_seconds=self._settings.relay_confirm_timeout_seconds)
         except BrokerAwayError as error:
-            self._mark(messages, error.result)
+            self._mark(parcels, error.result)
             raise
-        failpoint(Failpoint.RELAY_AFTER_CONFIRM)
-        self._mark(messages, result)
 
     def _drop(self, messages: Sequence[ClaimedMessage]) -> None:
         if messages:
@@ -108,8 +119,9 @@ class Lane:
                 settlement.drop(connection, messages)
             log.info("messages_revoked", queue=self.queue, count=len(messages))
 
-    def _mark(self, messages: Sequence[ClaimedMessage], result: PublishResult) -> None:
-        settled = settlement.settle(messages, result)
+    def _mark(self, parcels: Sequence[Parcel], result: PublishResult) -> None:
+        messages = [row for parcel in parcels for row in parcel.rows]
+        settled = settlement.settle(parcels, result)
         with self._autocommit.connect() if settled.whole else self._database.begin() as connection:
             settlement.write(connection, messages, settled)
         PUBLISHED.labels(self.queue).inc(len(settled.confirmed))

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy.engine import Connection
 
 from app import contract
+from app.brokers.bundles import Parcel
 from app.brokers.message_body import UnreadableBodyError, keys_of, read_call
 from app.brokers.senders import USER_ID
 from app.contract import Role
@@ -35,14 +36,19 @@ class Settlement:
         return not self.released and not self.quarantined
 
 
-def settle(messages: Sequence[ClaimedMessage], result: PublishResult) -> Settlement:
-    """Decide from the broker's words."""
+def settle(parcels: Sequence[Parcel], result: PublishResult) -> Settlement:
+    """Decide from the broker's words. A bundle that was refused is released: its messages can be sent one by one."""
+    settlement = Settlement(confirmed=[], released=[], quarantined={})
     confirmed = set(result.confirmed)
-    return Settlement(
-        confirmed=[message for message in messages if message.message_id in confirmed],
-        released=[m for m in messages if m.message_id not in confirmed and m.message_id not in result.refused],
-        quarantined=dict(result.refused),
-    )
+    for parcel in parcels:
+        words = result.refused.get(parcel.message.message_id)
+        if parcel.message.message_id in confirmed:
+            settlement.confirmed.extend(parcel.rows)
+        elif words is not None and len(parcel.rows) == 1:
+            settlement.quarantined[parcel.message.message_id] = words
+        else:
+            settlement.released.extend(parcel.rows)
+    return settlement
 
 
 def write(connection: Connection, messages: Sequence[ClaimedMessage], settlement: Settlement) -> None:

@@ -6,7 +6,7 @@ worker that drops its message writes. A job's state is derived from both (`job_s
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from uuid import UUID
 
@@ -37,13 +37,13 @@ def record(connection: Connection, items: Collection[tuple[UUID, UUID]], outcome
     connection.execute(_DROP, {"job_ids": job_ids, "keys": keys, "outcome": outcome.value})
 
 
-def record_unexecuted(connection: Connection, job_id: UUID, keys: Collection[UUID], outcome: Outcome) -> None:
-    """Record the end of those items that no run has executed.
+def record_unexecuted(connection: Connection, items: Mapping[UUID, UUID], outcome: Outcome) -> None:
+    """Record the end of those items, given as dedupe key and job, that no run has executed.
 
     The first run of a redelivered message may still have its transaction open. This waits until it ends, as a second
     run would; otherwise the item would be dropped first and executed afterwards.
     """
     attempt = connection.begin_nested()
-    free = inbox.remember(connection, keys)
+    free = inbox.remember(connection, dict(items))
     attempt.rollback()
-    record(connection, [(job_id, key) for key in free], outcome)
+    record(connection, [(items[key], key) for key in free], outcome)

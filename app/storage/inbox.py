@@ -5,27 +5,35 @@ The statement that inserts a key also checks whether the job was revoked, which 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from hashlib import sha256
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
-from app.errors import JobRevokedError
-
 # Sorted, because overlapping batches that lock their keys in different orders deadlock (6 times in 12; design.md).
 _REMEMBER = text("""
     INSERT INTO inbox (dedupe_key, job_id, attempts)
-    SELECT dedupe_key, cast(:job_id AS uuid), :attempt
-    FROM unnest(cast(:keys AS uuid[])) AS k(dedupe_key)
-    WHERE NOT EXISTS (SELECT FROM job_revocations r WHERE r.job_id = cast(:unless_revoked AS uuid))
+    SELECT dedupe_key, job_id, :attempt
+    FROM unnest(cast(:keys AS uuid[]), cast(:job_ids AS uuid[])) AS k(dedupe_key, job_id)
+    WHERE NOT EXISTS (SELECT FROM job_revocations r WHERE r.job_id = k.job_id AND :unless_revoked)
     ORDER BY dedupe_key
     ON CONFLICT DO NOTHING RETURNING dedupe_key
 """)
-_REVOKED = text("SELECT EXISTS (SELECT FROM job_revocations WHERE job_id = :job_id)")
+_REVOKED = text("SELECT job_id FROM job_revocations WHERE job_id = ANY (cast(:job_ids AS uuid[]))")
 _KEEP_RESULT = text("UPDATE inbox SET result = :result WHERE dedupe_key = :key")
 _RESULT = text("SELECT result FROM inbox WHERE dedupe_key = :key")
+
+
+class Entered(NamedTuple):
+    """What became of keys that were to be entered; of the others an earlier run has executed the items."""
+
+    #: May be executed now.
+    new: set[UUID]
+    #: Their jobs were revoked.
+    revoked: set[UUID]
 
 
 def dedupe_key(task_name: str, scope: str, key: str) -> UUID:
@@ -34,36 +42,32 @@ def dedupe_key(task_name: str, scope: str, key: str) -> UUID:
     return UUID(bytes=sha256(name.encode("utf-8", "backslashreplace")).digest()[:16])
 
 
-def enter(connection: Connection, keys: Iterable[UUID], *, job_id: UUID | None, attempt: int) -> set[UUID]:
-    """Returns the keys that are new and may be executed now, in the caller's transaction.
-
-    Raises:
-        JobRevokedError: their job was revoked, so none may be executed.
-    """
-    new = _remember(connection, keys, job_id=job_id, attempt=attempt, unless_revoked=job_id)
-    # No key is new if the message came twice or its job was revoked; only then this needs a second statement.
-    if not new and job_id is not None and is_revoked(connection, job_id):
-        raise JobRevokedError(f"({job_id})")
-    return new
+def enter(connection: Connection, items: Mapping[UUID, UUID | None], *, attempt: int) -> Entered:
+    """Enter the keys of items, each with its job, if it has one; what is new may be executed, in this transaction."""
+    new = _remember(connection, items, attempt=attempt, unless_revoked=True)
+    # A key is not new if its message came twice or its job was revoked; only then this needs a second statement.
+    known = {key: job_id for key, job_id in items.items() if key not in new and job_id is not None}
+    revoked = revoked_jobs(connection, set(known.values())) if known else set()
+    return Entered(new, {key for key, job_id in known.items() if job_id in revoked})
 
 
-def remember(
-    connection: Connection, keys: Iterable[UUID], *, job_id: UUID | None = None, attempt: int = 0
-) -> set[UUID]:
+def remember(connection: Connection, items: Mapping[UUID, UUID | None], *, attempt: int = 0) -> set[UUID]:
     """Returns the keys that are new. It ignores revocations, because the caller has executed the items already."""
-    return _remember(connection, keys, job_id=job_id, attempt=attempt, unless_revoked=None)
+    return _remember(connection, items, attempt=attempt, unless_revoked=False)
 
 
 def _remember(
-    connection: Connection, keys: Iterable[UUID], *, job_id: UUID | None, attempt: int, unless_revoked: UUID | None
+    connection: Connection, items: Mapping[UUID, UUID | None], *, attempt: int, unless_revoked: bool
 ) -> set[UUID]:
-    parameters = {"keys": list(keys), "job_id": job_id, "attempt": attempt, "unless_revoked": unless_revoked}
+    parameters = {
+        "keys": list(items), "job_ids": list(items.values()), "attempt": attempt, "unless_revoked": unless_revoked,
+    }  # fmt: skip
     return set(connection.execute(_REMEMBER, parameters).scalars())
 
 
-def is_revoked(connection: Connection, job_id: UUID) -> bool:
-    """Whether the job's owner has revoked it."""
-    return bool(connection.execute(_REVOKED, {"job_id": job_id}).scalar())
+def revoked_jobs(connection: Connection, job_ids: Collection[UUID]) -> set[UUID]:
+    """Those of the jobs that their owners have revoked."""
+    return set(connection.execute(_REVOKED, {"job_ids": list(job_ids)}).scalars())
 
 
 def keep_result(connection: Connection, key: UUID, result: str) -> None:

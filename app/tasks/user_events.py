@@ -94,11 +94,11 @@ STORE = """
     WITH incoming AS (
         SELECT * FROM unnest(
             cast(:event_ids AS uuid[]), cast(:user_ids AS text[]), cast(:amounts AS bigint[]), cast(:types AS text[]),
-            cast(:occurred_ats AS timestamptz[]), cast(:payloads AS text[])
-        ) AS e(event_id, user_id, amount, type, occurred_at, payload)
+            cast(:occurred_ats AS timestamptz[]), cast(:payloads AS text[]), cast(:job_ids AS uuid[])
+        ) AS e(event_id, user_id, amount, type, occurred_at, payload, job_id)
     ), stored AS (
         INSERT INTO events (event_id, job_id, task_id, user_id, amount, type, occurred_at, payload)
-        SELECT event_id, cast(:job_id AS uuid), cast(:task_id AS uuid), user_id, amount, type, occurred_at,
+        SELECT event_id, job_id, cast(:task_id AS uuid), user_id, amount, type, occurred_at,
                cast(payload AS jsonb)
         FROM incoming
         RETURNING user_id, amount
@@ -131,7 +131,7 @@ def store(events: list[Event], tx: Transaction) -> None:
             "types": [event.type for event in events],
             "occurred_ats": [event.occurred_at for event in events],
             "payloads": [event.payload for event in events],
-            "job_id": tx.job_id,
+            "job_ids": tx.job_ids,
             "task_id": tx.task_id,
             "clearing_account": f"{_CLEARING}{tx.task_id.int % _CLEARING_ACCOUNTS:02}",
         },

@@ -37,7 +37,7 @@ class MillraceRequest(Request):
 
         Celery also remembers the ids of expired messages. They are forgotten here, so that a replay is not dropped.
         """
-        if self.request_dict.get(contract.MESSAGE_JOB_ID) is None:
+        if not self.request_dict.keys() & {contract.MESSAGE_JOB_ID, contract.MESSAGE_BUNDLE}:
             super()._announce_revoked(reason, terminated, signum, expired)  # type: ignore[misc]  # not in the stubs
         elif terminated:
             self.reject(requeue=True)
@@ -48,7 +48,7 @@ class MillraceRequest(Request):
                 state.revoked.discard(self.id)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
-        """A hard time limit rejects to the dead letters at once.
+        """A hard time limit rejects to the dead letters at once; a batch of several items comes back and is halved.
 
         Celery would requeue the message until the delivery limit: 20 more runs that each take the whole limit.
         """
@@ -91,7 +91,9 @@ class MillraceRequest(Request):
         """Reject to the queue, or, after a hard time limit, to the dead letters: after the record, if there is one."""
         if self._rejecting:
             return
-        reject = partial(super().reject, requeue=requeue and not self._overran)
+        # Every task here is a MillraceTask.
+        is_final = self._overran and not self.task.is_halved(self.args, self.kwargs)  # type: ignore[attr-defined]
+        reject = partial(super().reject, requeue=requeue and not is_final)
         if self._failure is None:
             reject()
         else:
