@@ -1,29 +1,35 @@
 """The law of batches, for any task: each good item once, each bad one dead, and nothing else.
 
-Hypothesis draws the items and when workers die; PostgreSQL is real, and the broker is a list, so that each delivery can
-be repeated and each death of a worker put where it hurts.
+Hypothesis draws the items, whether their messages leave the outbox together, whose jobs are revoked and when workers
+die; PostgreSQL is real, and the broker is a list, so that each delivery can be repeated and each death of a worker put
+where it hurts.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter, deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+from celery.exceptions import Ignore
 from hypothesis import HealthCheck, given, settings, strategies as st
 from pydantic import BaseModel
 from sqlalchemy import Engine, create_engine, event
 
+from app import contract
 from app.brokers import transactional
+from app.brokers.bundles import Carried, carried_of, parcels
 from app.brokers.celery_app import celery_app
+from app.brokers.transactional import captured
 from app.contract import Role
-from app.kinds import PoisonError, Transaction, batches, once_in_batches
+from app.kinds import PoisonError, Transaction, base, batches, once_in_batches
 from app.kinds.batches import BatchTask
-from app.storage.outbox import OutboxMessage
+from app.storage.inbox import dedupe_key
+from app.storage.outbox import ClaimedMessage, OutboxMessage
 from tests.harness.stack import Stack
 
 #: Deliveries after which the broker gives a message up.
@@ -66,13 +72,31 @@ def execute(items: list[Item], tx: Transaction) -> None:
 class Delivery:
     """A message in a queue."""
 
-    batch: list[Any]
-    task_id: str
+    body: bytes
+    headers: dict[str, Any]
     times: int = 1
 
     def again(self) -> Delivery:
         """The same, once more."""
-        return Delivery(batch=self.batch, task_id=self.task_id, times=self.times + 1)
+        return replace(self, times=self.times + 1)
+
+    @property
+    def items(self) -> list[Carried]:
+        """What it holds."""
+        return carried_of(json.loads(self.body)[0][0], self.headers)
+
+
+def deliveries(messages: Sequence[OutboxMessage]) -> list[Delivery]:
+    """The messages as a relay sends them."""
+    claimed = [
+        ClaimedMessage(
+            message_id=m.message_id, task_id=m.task_id, job_id=m.job_id, task_name=m.task_name, queue=m.queue,
+            properties=m.properties, body=m.body,
+        )
+        for m in messages
+    ]  # fmt: skip
+    sent = [parcel.message for parcel in parcels(claimed)]
+    return [Delivery(body=one.body, headers=one.properties["application_headers"]) for one in sent]
 
 
 class Queue:
@@ -89,9 +113,7 @@ class Queue:
 
     def commit(self, _: object) -> None:
         """What was sent is there."""
-        for message in self._sent:
-            [[batch], _kwargs, _embed] = json.loads(message.body)
-            self.ready.append(Delivery(batch=batch, task_id=str(message.task_id)))
+        self.ready.extend(deliveries(self._sent))
         self._sent.clear()
 
     def rollback(self, _: object) -> None:
@@ -117,7 +139,8 @@ def task(single: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[BatchTask]:
         return connection
 
     database: Engine = create_engine("postgresql+psycopg://", creator=connect)
-    monkeypatch.setattr(batches, "engine", lambda: database)
+    for module in (batches, base):
+        monkeypatch.setattr(module, "engine", lambda: database)
     monkeypatch.setattr(batches, "failpoint", lambda _: None)
     made = once_in_batches(name=TASK)(execute)
     assert isinstance(made, BatchTask)
@@ -128,12 +151,13 @@ def task(single: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[BatchTask]:
 
 
 def _run(task: BatchTask, delivery: Delivery) -> None:
+    [args, kwargs, _] = json.loads(delivery.body)
     task.push_request(
-        id=delivery.task_id, args=[delivery.batch], kwargs={}, retries=0, hostname="w@h", headers={},
+        **delivery.headers, args=args, kwargs=kwargs, hostname="w@h", headers={},
         delivery_info={"redelivered": delivery.times > 1}, called_directly=False, is_eager=False,
     )  # fmt: skip
     try:
-        task.execute((delivery.batch,), {})
+        task._execute_or_drop(tuple(args), kwargs)
     finally:
         task.pop_request()
 
@@ -155,18 +179,28 @@ def _carried(key: str, fate: Fate) -> dict[str, Any]:
         max_size=4,
     ),
     deaths=st.lists(st.booleans(), max_size=12),
+    revoked=st.sets(st.integers(0, 3), max_size=2),
+    together=st.booleans(),
 )  # fmt: skip
 def test_each_good_item_once_each_bad_one_dead(
-    single: Stack, task: BatchTask, sent: list[list[tuple[int, Fate]]], deaths: list[bool]
-) -> None:
+    single: Stack, task: BatchTask, sent: list[list[tuple[int, Fate]]], deaths: list[bool], revoked: set[int],
+    *, together: bool,
+) -> None:  # fmt: skip
     """Batches may share items; a worker may die after any commit, and then its message comes again."""
     run = uuid4().hex
     fates: dict[int, Fate] = {}
     queue = Queue()
-    for items in sent:
-        # An item is what it is, in every batch that holds it.
-        carried = [_carried(f"{run}-{number}", fates.setdefault(number, fate)) for number, fate in items]
-        queue.ready.append(Delivery(batch=carried, task_id=str(uuid4())))
+    jobs = [uuid4() for _ in sent]
+    with captured() as messages:
+        for job_id, items in zip(jobs, sent, strict=True):
+            # An item is what it is, in every batch that holds it.
+            batch = [_carried(f"{run}-{number}", fates.setdefault(number, fate)) for number, fate in items]
+            task.apply_async([batch], headers={contract.MESSAGE_JOB_ID: str(job_id)})
+    queue.ready.extend(
+        deliveries(messages) if together else [one for message in messages for one in deliveries([message])]
+    )
+    gone = [job_id for index, job_id in enumerate(jobs) if index in revoked]
+    single.query("INSERT INTO job_revocations (job_id) SELECT unnest(%s::uuid[])", gone, role=Role.OWNER)
     dies = iter(deaths)
     database = batches.engine()
     for name in ("commit", "rollback"):
@@ -179,6 +213,8 @@ def test_each_good_item_once_each_bad_one_dead(
                 _run(task, delivery)
             except WorkerDiedError:
                 queue.reject(delivery, requeue=True)
+            except Ignore:
+                pass  # its job was revoked
             except Exception:  # noqa: BLE001 - it fails for good; the retries before that are another test's
                 queue.reject(delivery, requeue=False)
             else:
@@ -187,9 +223,27 @@ def test_each_good_item_once_each_bad_one_dead(
     for name in ("commit", "rollback"):
         event.remove(database, name, getattr(queue, name))
 
+    wanted = {number for index, items in enumerate(sent) if index not in revoked for number, _ in items}
     done = Counter(key for (key,) in single.query("SELECT key FROM tasks.law WHERE key LIKE %s", f"{run}-%"))
-    assert done == Counter(f"{run}-{number}" for number, fate in fates.items() if fate == "good")
-    dead = Counter(item["key"] for delivery in queue.dead for item in delivery.batch)
-    bad = [number for items in sent for number, _ in items if fates[number] != "good"]
-    assert dead == Counter(f"{run}-{number}" for number in bad), "once for each time that it was sent"
-    assert all(len(delivery.batch) == 1 for delivery in queue.dead), "a bad item took its neighbours along"
+    assert done == Counter(f"{run}-{number}" for number in wanted if fates[number] == "good")
+    dead = Counter((one.item["key"], one.headers[contract.MESSAGE_JOB_ID]) for one in _dead(queue))
+    bad = Counter(
+        (f"{run}-{number}", str(jobs[index]))
+        for index, items in enumerate(sent) if index not in revoked
+        for number, _ in items if fates[number] != "good"
+    )  # fmt: skip
+    assert {item: times for item, times in dead.items() if UUID(item[1]) not in gone} == dict(bad), "once for each send"
+    assert all(len(delivery.items) == 1 for delivery in queue.dead), "a bad item took its neighbours along"
+    dropped = {
+        (str(job_id), key)
+        for job_id, key in single.query("SELECT job_id, dedupe_key FROM dropped_items WHERE job_id = ANY (%s)", gone)
+    }
+    for index in revoked & set(range(len(sent))):
+        for number, _ in sent[index]:
+            name, job = f"{run}-{number}", str(jobs[index])
+            ends = (job, dedupe_key(TASK, "", name)) in dropped, (name, job) in dead, name in done
+            assert any(ends), "an item of a revoked job has no end"
+
+
+def _dead(queue: Queue) -> list[Carried]:
+    return [one for delivery in queue.dead for one in delivery.items]

@@ -31,7 +31,7 @@ def dropped(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr(
         base.dropped_items,
         "record_unexecuted",
-        lambda _connection, job, keys, outcome: recorded.append((job, keys, outcome)),
+        lambda _connection, items, outcome: recorded.append((items, outcome)),
     )
     return recorded
 
@@ -66,7 +66,7 @@ def revoke(monkeypatch: pytest.MonkeyPatch, *, revoked: bool) -> None:
 def test_what_expired_is_known_by_its_own_task(dropped: list[Any], deliver: Deliver) -> None:
     """Its job looks for that key, and would wait for ever for one of `wait_for_release`."""
     assert deliver(**{contract.MESSAGE_DROP_AS: "expired"}) == []
-    assert dropped == [(JOB, [dedupe_key("ship_order", "shop", "7")], Outcome.EXPIRED)]
+    assert dropped == [({dedupe_key("ship_order", "shop", "7"): JOB}, Outcome.EXPIRED)]
 
 
 def test_what_was_revoked_waits_no_longer(
@@ -76,7 +76,7 @@ def test_what_was_revoked_waits_no_longer(
     revoke(monkeypatch, revoked=True)
 
     assert deliver() == []
-    assert dropped == [(JOB, [dedupe_key("ship_order", "shop", "7")], Outcome.REVOKED)]
+    assert dropped == [({dedupe_key("ship_order", "shop", "7"): JOB}, Outcome.REVOKED)]
 
 
 def test_what_ran_is_not_revoked(dropped: list[Any], deliver: Deliver, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from app.brokers.bundles import Parcel, parcel_of
 from app.deadletters.archive_queries import StoredLetter
 from app.deadletters.rebuild import rebuild
 from app.relay import settlement
@@ -41,7 +42,7 @@ def test_each_answer_of_the_broker_has_its_consequence(result: PublishResult, ex
 
     A missing queue is never the message's fault: a rebuilt broker put the whole backlog aside after a minute (A6).
     """
-    settled = settle([claimed(A)], result)
+    settled = settle([parcel_of(claimed(A))], result)
 
     assert {
         "confirmed": len(settled.confirmed), "released": len(settled.released), "quarantined": len(settled.quarantined)
@@ -53,9 +54,24 @@ def test_neighbours_in_a_batch_are_settled_apart() -> None:
     """One message that was not taken does not hold back the one that was confirmed."""
     first, second = claimed(A), claimed(B)
 
-    settled = settle([first, second], PublishResult(confirmed=[B], unroutable=[A]))
+    settled = settle([parcel_of(first), parcel_of(second)], PublishResult(confirmed=[B], unroutable=[A]))
 
     assert (settled.confirmed, settled.released) == ([second], [first])
+
+
+def test_a_bundle_ends_as_its_messages() -> None:
+    """One that the broker refuses is tried again message by message: a single one of them may be to blame."""
+    rows = claimed(A), claimed(B)
+    bundle = Parcel(claimed(UUID(int=3)), rows)
+
+    for result, ended in [
+        (PublishResult(confirmed=[UUID(int=3)]), "confirmed"),
+        (PublishResult(refused={UUID(int=3): "too large"}), "released"),
+        (PublishResult(), "released"),
+    ]:
+        settled = settle([bundle], result)
+        assert getattr(settled, ended) == list(rows)
+        assert not settled.quarantined
 
 
 def test_each_quarantine_of_a_replayed_message_is_a_death_of_its_own() -> None:
