@@ -1,8 +1,8 @@
-"""The moment of acceptance: idempotency key, job and outbox rows in ONE statement: one round trip, one commit.
+"""The moment of acceptance: idempotency keys, jobs and outbox rows in ONE statement: one round trip, one commit.
 
-The statement is its own transaction (the connection is in autocommit mode): it is there whole, or not at all.
-The key comes first, and everything else hangs on it: a concurrent twin waits for the first one's commit inside its own
-insert, then finds that it has nothing to do.
+The statement is its own transaction (the connection is in autocommit mode): it is there whole, or not at all. Requests
+that come while others are written share the next statement. Keys come first, and everything else hangs on them: a
+concurrent twin waits for the first one's commit inside its own insert, then finds that it has nothing to do.
 """
 
 from __future__ import annotations
@@ -10,71 +10,83 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 import orjson
+import psycopg
 
+from app.failpoints import Failpoint, failpoint
 from app.gateway.connections import Connection
-from app.gateway.problems import KEY_REUSED, ProblemError
+from app.gateway.database import Database
+from app.gateway.problems import KEY_REUSED, UNAVAILABLE, ProblemError, retry_after
+from app.gateway.together import Together
 from app.storage import outbox
 from app.storage.outbox import OutboxMessage
 
 KEYS_SEPARATOR = "\x1f"
-# A key that has expired is taken over; one that has not gives no row, and then nothing below inserts anything.
+#: Statements under way at once, each with and without keys: one is planned and sent while another commits.
+_AT_ONCE = 2
+#: Requests in one statement; a longer one gains nothing, and all of them wait for it.
+_MOST = 64
+#: A request with more bytes has a statement of its own, for which nobody waits.
+_ALONE_BYTES = 64 * 1024
+#: As long as a request may wait for a connection.
+_PATIENCE_SECONDS = 3.0
+_RETRY_SECONDS = 2.0
+
+# A key that has expired is taken over; one that has not gives no row, and then nothing below inserts anything for it.
+# Sorted, so that two statements that hold the same keys cannot wait for each other.
 _KEY = """
     key AS (
         INSERT INTO idempotency_keys (api_key_id, idempotency_key, request_hash, job_id, expires_at)
-        VALUES (%(api_key_id)s, %(idempotency_key)s, %(request_hash)s, %(job_id)s, %(expires_at)s)
+        SELECT * FROM unnest(
+            %(api_key_ids)b::text[], %(idempotency_keys)b::text[], %(request_hashes)b::bytea[], %(job_ids)b::uuid[],
+            %(expires_ats)b::timestamptz[]
+        ) AS k(api_key_id, idempotency_key, request_hash, job_id, expires_at)
+        ORDER BY api_key_id, idempotency_key
         ON CONFLICT (api_key_id, idempotency_key) DO UPDATE
         SET request_hash = excluded.request_hash, job_id = excluded.job_id, expires_at = excluded.expires_at
         WHERE idempotency_keys.expires_at <= now()
-        RETURNING 1
+        RETURNING job_id
     ),
 """
-_IF_NEW = "WHERE EXISTS (SELECT FROM key)"
-_JOB = """
+_IF_NEW = "WHERE job_id IN (SELECT job_id FROM key)"
+_JOBS_AND_MESSAGES = """
     job AS (
         INSERT INTO jobs (job_id, task_name, queue, keys, api_key_id, correlation_id, traceparent)
-        SELECT %(job_id)s::uuid, %(task_name)s::text, %(queue)s::text, string_to_array(%(keys)s, chr(31)),
-               %(api_key_id)s::text, %(correlation_id)s::text, %(traceparent)s::text
+        SELECT job_id, task_name, queue, string_to_array(keys, chr(31)), api_key_id, correlation_id, traceparent
+        FROM unnest(
+            %(job_ids)b::uuid[], %(task_names)b::text[], %(queues)b::text[], %(keys)b::text[], %(api_key_ids)b::text[],
+            %(correlation_ids)b::text[], %(traceparents)b::text[]
+        ) AS j(job_id, task_name, queue, keys, api_key_id, correlation_id, traceparent)
         {condition}
     ),
-"""
-# Arrays cost psycopg 20 us each, and one message is the case that must be cheap. Binary (%b): no escaping of bodies.
-_ONE_MESSAGE = """
     message AS (
-        SELECT %(message_id)s::uuid AS message_id, %(job_id)s::uuid AS job_id, %(task_id)s::uuid AS task_id,
-               %(task_name)s::text AS task_name, %(queue)s::text AS queue,
-               %(properties)s::text AS properties, %(body)b::bytea AS body,
-               0::float8 AS delay_seconds
-        {condition}
-    ),
-"""
-_MANY_MESSAGES = """
-    message AS (
-        SELECT m.*, %(job_id)s::uuid AS job_id, %(task_name)s::text AS task_name, %(queue)s::text AS queue,
-               0::float8 AS delay_seconds
-        FROM unnest(%(message_ids)b::uuid[], %(task_ids)b::uuid[], %(properties)b::text[], %(bodies)b::bytea[])
-             AS m(message_id, task_id, properties, body)
+        SELECT message_id, job_id, task_id, task_name, queue, properties, body, 0::float8 AS delay_seconds
+        FROM unnest(
+            %(message_ids)b::uuid[], %(of_job_ids)b::uuid[], %(task_ids)b::uuid[], %(of_task_names)b::text[],
+            %(of_queues)b::text[], %(properties)b::text[], %(bodies)b::bytea[]
+        ) AS m(message_id, job_id, task_id, task_name, queue, properties, body)
         {condition}
     ),
 """
 
 
-def statement(*, with_key: bool, many: bool) -> str:
-    """Put one of the four forms together; the last part is the outbox's own."""
-    condition = _IF_NEW if with_key else ""
-    parts = (_KEY if with_key else "", _JOB, _MANY_MESSAGES if many else _ONE_MESSAGE)
-    return "WITH " + "".join(part.format(condition=condition) for part in parts) + outbox.ENQUEUE_MESSAGES
+def statement(*, with_keys: bool) -> str:
+    """Put one of the two forms together; the last part is the outbox's own."""
+    condition = _IF_NEW if with_keys else ""
+    key = _KEY if with_keys else ""
+    return "WITH " + key + _JOBS_AND_MESSAGES.format(condition=condition) + outbox.ENQUEUE_MESSAGES
 
 
-_STATEMENTS = {(key, many): statement(with_key=key, many=many) for key in (False, True) for many in (False, True)}
+_STATEMENTS = {with_keys: statement(with_keys=with_keys) for with_keys in (False, True)}
 _EARLIER = """
-    SELECT k.request_hash, k.job_id, cardinality(j.keys) AS accepted
-    FROM idempotency_keys k LEFT JOIN jobs j USING (job_id)
-    WHERE k.api_key_id = %(api_key_id)s AND k.idempotency_key = %(idempotency_key)s
+    SELECT k.api_key_id, k.idempotency_key, k.request_hash, k.job_id, cardinality(j.keys) AS accepted
+    FROM unnest(%(api_key_ids)b::text[], %(idempotency_keys)b::text[]) AS asked(api_key_id, idempotency_key)
+    JOIN idempotency_keys k USING (api_key_id, idempotency_key) LEFT JOIN jobs j USING (job_id)
 """
 
 
@@ -102,6 +114,20 @@ class IdempotencyKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """Everything that is written for a request."""
+
+    job: NewJob
+    messages: Sequence[OutboxMessage]
+    key: IdempotencyKey | None
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """What no two orders of one statement may share: the caller's key."""
+        return self.job.api_key_id, self.key.key if self.key is not None else str(self.job.job_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
     """What the caller is told."""
 
@@ -115,61 +141,107 @@ def request_hash(body: bytes) -> bytes:
     return sha256(body).digest()
 
 
-async def accept(
-    connection: Connection, job: NewJob, messages: Sequence[OutboxMessage], key: IdempotencyKey | None
-) -> Accepted:
-    """Write it, once.
+class Acceptance:
+    """Writes orders, together where several wait."""
 
-    Raises:
-        ProblemError: 422 where the key was used for another body.
-    """
-    parameters = {**_job_parameters(job), **_message_parameters(messages)}
-    if key is not None:
-        parameters |= {
-            "idempotency_key": key.key,
-            "request_hash": key.request_hash,
-            "expires_at": datetime.now(UTC) + timedelta(seconds=key.keep_seconds),
-        }
-    written = await connection.execute(_STATEMENTS[key is not None, len(messages) > 1], parameters)
-    if key is None or written.rowcount:
-        return Accepted(job_id=job.job_id, items=len(job.keys), replayed=False)
-    found = await connection.execute(_EARLIER, parameters)
-    earlier = await found.fetchone()
-    if earlier is None or bytes(earlier["request_hash"]) != key.request_hash:
-        raise ProblemError(KEY_REUSED, "Take a new key for a new request, or repeat the first one byte by byte.")
+    def __init__(self, database: Database) -> None:
+        """Nothing is written yet."""
+        self._database = database
+        self._with_key, self._without_key = (
+            Together(partial(self._write, with_keys=with_keys), at_once=_AT_ONCE, most=_MOST,
+                     patience_seconds=_PATIENCE_SECONDS)
+            for with_keys in (True, False)
+        )  # fmt: skip
+
+    async def accept(self, order: Order) -> Accepted:
+        """Write it, once.
+
+        Raises:
+            ProblemError: 422 where the key was used for another body; 503 where PostgreSQL is away, or slow.
+        """
+        if sum(len(message.body) for message in order.messages) > _ALONE_BYTES:
+            [answer] = await self._write([order], with_keys=order.key is not None)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+        together = self._with_key if order.key is not None else self._without_key
+        try:
+            return await together.ask(order)
+        except TimeoutError:
+            raise ProblemError(UNAVAILABLE, headers=retry_after(_RETRY_SECONDS)) from None
+
+    async def _write(self, orders: Sequence[Order], *, with_keys: bool) -> Sequence[Accepted | Exception]:
+        async def write(connection: Connection) -> list[Accepted | Exception]:
+            failpoint(Failpoint.GATEWAY_BEFORE_COMMIT)
+            return await write_orders(connection, orders)
+
+        try:
+            # With a key the second time finds what the first one wrote, if it did; we do what its sender is told to do.
+            return await self._database.run(write, writes=True, repeatable=with_keys)
+        except (psycopg.DataError, psycopg.IntegrityError) as error:
+            if len(orders) == 1:
+                return [error]
+            # Nothing of it was written. It is one request's fault, and no other's.
+            return [answer for order in orders for answer in await self._write([order], with_keys=with_keys)]
+
+
+async def write_orders(connection: Connection, orders: Sequence[Order]) -> list[Accepted | Exception]:
+    """Write orders that all have an idempotency key, or none."""
+    # A statement takes each key once.
+    first = {order.name: order for order in reversed(orders)}
+    now = [order for order in orders if first[order.name] is order]
+    parameters = _parameters(now)
+    written = await connection.execute(_STATEMENTS[now[0].key is not None], parameters)
+    earlier: dict[tuple[str, str], dict[str, Any]] = {}
+    if now[0].key is not None and written.rowcount < sum(len(order.messages) for order in now):
+        found = await connection.execute(_EARLIER, parameters)
+        earlier = {(row["api_key_id"], row["idempotency_key"]): row for row in await found.fetchall()}
+        missing: dict[str, Any] = {"request_hash": b"", "job_id": None}
+        earlier = {order.name: earlier.get(order.name, missing) for order in now}
+    answers = {id(order): _answer(order, earlier.get(order.name)) for order in now}
+    if later := [order for order in orders if id(order) not in answers]:
+        answers |= {id(order): one for order, one in zip(later, await write_orders(connection, later), strict=True)}
+    return [answers[id(order)] for order in orders]
+
+
+def _answer(order: Order, earlier: dict[str, Any] | None) -> Accepted | Exception:
+    if earlier is None or order.key is None:
+        return Accepted(job_id=order.job.job_id, items=len(order.job.keys), replayed=False)
+    if bytes(earlier["request_hash"]) != order.key.request_hash:
+        return ProblemError(KEY_REUSED, "Take a new key for a new request, or repeat the first one byte by byte.")
     return Accepted(
         job_id=earlier["job_id"],
-        items=earlier["accepted"] or len(job.keys),
-        # Our own: written by an attempt whose answer never came.
-        replayed=earlier["job_id"] != job.job_id,
+        items=earlier["accepted"] or len(order.job.keys),
+        # Our own: written by this statement, or by an attempt whose answer never came.
+        replayed=earlier["job_id"] != order.job.job_id,
     )
 
 
-def _job_parameters(job: NewJob) -> dict[str, Any]:
-    return {
-        "job_id": job.job_id,
-        "task_name": job.task_name,
-        "queue": job.queue,
-        # An array costs psycopg more. The gateway refuses keys with this character.
-        "keys": KEYS_SEPARATOR.join(job.keys),
-        "api_key_id": job.api_key_id,
-        "correlation_id": job.correlation_id,
-        "traceparent": job.traceparent,
+def _parameters(orders: Sequence[Order]) -> dict[str, Any]:
+    jobs = [order.job for order in orders]
+    messages = [(order.job, message) for order in orders for message in order.messages]
+    parameters: dict[str, Any] = {
+        "job_ids": [job.job_id for job in jobs],
+        "task_names": [job.task_name for job in jobs],
+        "queues": [job.queue for job in jobs],
+        # PostgreSQL has no ragged arrays. The gateway refuses keys with this character.
+        "keys": [KEYS_SEPARATOR.join(job.keys) for job in jobs],
+        "api_key_ids": [job.api_key_id for job in jobs],
+        "correlation_ids": [job.correlation_id for job in jobs],
+        "traceparents": [job.traceparent for job in jobs],
+        "message_ids": [message.message_id for _, message in messages],
+        "of_job_ids": [job.job_id for job, _ in messages],
+        "task_ids": [message.task_id for _, message in messages],
+        "of_task_names": [job.task_name for job, _ in messages],
+        "of_queues": [job.queue for job, _ in messages],
+        "properties": [orjson.dumps(message.properties).decode() for _, message in messages],
+        "bodies": [message.body for _, message in messages],
     }
-
-
-def _message_parameters(messages: Sequence[OutboxMessage]) -> dict[str, Any]:
-    first = messages[0]
-    if len(messages) == 1:
-        return {
-            "message_id": first.message_id,
-            "task_id": first.task_id,
-            "properties": orjson.dumps(first.properties).decode(),
-            "body": first.body,
+    if keys := [order.key for order in orders if order.key is not None]:
+        now = datetime.now(UTC)
+        parameters |= {
+            "idempotency_keys": [key.key for key in keys],
+            "request_hashes": [key.request_hash for key in keys],
+            "expires_ats": [now + timedelta(seconds=key.keep_seconds) for key in keys],
         }
-    return {
-        "message_ids": [message.message_id for message in messages],
-        "task_ids": [message.task_id for message in messages],
-        "properties": [orjson.dumps(message.properties).decode() for message in messages],
-        "bodies": [message.body for message in messages],
-    }
+    return parameters

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from app.gateway.acceptance import Acceptance
 from app.gateway.authentication import Authenticator
 from app.gateway.bodies import BodyMemory
 from app.gateway.database import Database
@@ -20,6 +21,7 @@ class Parts:
 
     settings: Settings
     database: Database
+    acceptance: Acceptance
     authenticator: Authenticator
     limiter: RateLimiter
     shedder: Shedder
@@ -32,6 +34,7 @@ def assemble(settings: Settings) -> Parts:
     return Parts(
         settings=settings,
         database=database,
+        acceptance=Acceptance(database),
         authenticator=Authenticator(database),
         limiter=RateLimiter(settings),
         shedder=Shedder(database, settings),

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import math
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import redis.asyncio
@@ -25,7 +26,8 @@ from throttled.exceptions import StoreUnavailableError
 
 from app import contract
 from app.gateway import metrics
-from app.gateway.problems import RATE_LIMITED, ProblemError, retry_after
+from app.gateway.problems import OVERLOADED, RATE_LIMITED, ProblemError, retry_after
+from app.gateway.together import Together
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -43,6 +45,8 @@ _CONNECTIONS = 4
 _PROBE_KEY = "millrace:limiter-probe"
 #: What one sentinel may take to answer: the first of the list may be on a machine that is gone.
 _SENTINEL_TIMEOUT_SECONDS = 0.4
+#: How long a request waits for its turn to be counted. Redis, or the local limit, answers within a fraction of it.
+_PATIENCE_SECONDS = 1.0
 #: Keys whose limits are kept at hand.
 _KEYS_MAX = 4096
 
@@ -113,6 +117,7 @@ class RateLimiter:
         self._global._backend._client = self._client  # noqa: SLF001 - its URL form cannot carry our TLS options
         self._local = MemoryStore(options={"MAX_SIZE": _KEYS_MAX})
         self._limiters: dict[tuple[float, bool], BaseRateLimiter] = {}
+        self._asked: dict[tuple[str, float], Together[None, Any]] = {}
         self.breaker = Breaker(self._connect_all)
 
     async def check(self, api_key_id: str, requests_per_second: float) -> None:
@@ -121,20 +126,44 @@ class RateLimiter:
         Raises:
             ProblemError: 429, with the seconds after which one would pass.
         """
-        result = await self._ask(api_key_id, requests_per_second)
+        try:
+            result = await self._together(api_key_id, requests_per_second).ask(None)
+        except TimeoutError:
+            raise ProblemError(OVERLOADED, headers=retry_after(1.0)) from None
         if result.limited:
             wait = max(result.state.retry_after, 0.0)
             raise ProblemError(RATE_LIMITED, headers=retry_after(math.ceil(wait) or 1, spread=0.5))
 
-    async def _ask(self, api_key_id: str, requests_per_second: float) -> Any:
+    def _together(self, api_key_id: str, requests_per_second: float) -> Together[None, Any]:
+        """Requests of one key that come at the same time are counted together."""
+        key = (api_key_id, requests_per_second)
+        if (asked := self._asked.get(key)) is None:
+            if len(self._asked) >= _KEYS_MAX:
+                self._asked.clear()
+            count = partial(self._count, api_key_id, requests_per_second)
+            most = burst(requests_per_second)
+            asked = self._asked[key] = Together(count, at_once=1, most=most, patience_seconds=_PATIENCE_SECONDS)
+        return asked
+
+    async def _count(self, api_key_id: str, requests_per_second: float, requests: Sequence[None]) -> list[Any]:
+        together = await self._ask(api_key_id, requests_per_second, cost=len(requests))
+        if not together.limited or len(requests) == 1:
+            return [together] * len(requests)
+        # Not all of them may pass. From the first that may not, none may.
+        results: list[Any] = []
+        while len(results) < len(requests) and not (results and results[-1].limited):
+            results.append(await self._ask(api_key_id, requests_per_second, cost=1))
+        return results + results[-1:] * (len(requests) - len(results))
+
+    async def _ask(self, api_key_id: str, requests_per_second: float, *, cost: int) -> Any:
         if self.breaker.closed:
             try:
                 async with asyncio.timeout(self._timeout_seconds):
-                    return await self._limiter(requests_per_second, everywhere=True).limit(api_key_id)
+                    return await self._limiter(requests_per_second, everywhere=True).limit(api_key_id, cost)
             except (StoreUnavailableError, RedisError, OSError, TimeoutError) as error:
                 self.breaker.trip(error)
-        metrics.LIMITER_LOCAL.inc()
-        return await self._limiter(requests_per_second, everywhere=False).limit(api_key_id)
+        metrics.LIMITER_LOCAL.inc(cost)
+        return await self._limiter(requests_per_second, everywhere=False).limit(api_key_id, cost)
 
     def _limiter(self, requests_per_second: float, *, everywhere: bool) -> BaseRateLimiter:
         """The library's limiter for a rate: there are few different rates, and making one is not cheap."""

@@ -14,9 +14,8 @@ from app import contract
 from app.contract import Scope
 from app.failpoints import Failpoint, failpoint
 from app.gateway import acceptance, bodies, items, messages, metrics, openapi
-from app.gateway.acceptance import Accepted, IdempotencyKey, NewJob
+from app.gateway.acceptance import Accepted, IdempotencyKey, NewJob, Order
 from app.gateway.bodies import Share
-from app.gateway.connections import Connection
 from app.gateway.messages import Target
 from app.gateway.parts import parts_of
 from app.gateway.problems import INVALID, FieldError, ProblemError
@@ -61,19 +60,13 @@ async def _submit(request: Request, task_name: str, declaration: Declaration) ->
     expires_seconds = expires_seconds_of(request)
     await parts.limiter.check(key.api_key_id, key.requests_per_second)
     with parts.body_memory.share() as share:
-        job, outgoing, once = await _prepare(request, share, target, idempotency_key, expires_seconds)
-
-        async def write(connection: Connection) -> Accepted:
-            failpoint(Failpoint.GATEWAY_BEFORE_COMMIT)
-            return await acceptance.accept(connection, job, outgoing, once)
-
-        # With a key the second time finds what the first one wrote, if it did; we do what its sender is told to do.
-        accepted = await parts.database.run(write, writes=True, repeatable=once is not None)
+        order = await _prepare(request, share, target, idempotency_key, expires_seconds)
+        accepted = await parts.acceptance.accept(order)
     failpoint(Failpoint.GATEWAY_AFTER_COMMIT)
     if not accepted.replayed:
-        metrics.ITEMS_ACCEPTED.labels(job.queue).inc(accepted.items)
+        metrics.ITEMS_ACCEPTED.labels(order.job.queue).inc(accepted.items)
     request.state.log = {
-        "job_id": str(accepted.job_id), "task_name": task_name, "queue": job.queue, "items": accepted.items,
+        "job_id": str(accepted.job_id), "task_name": task_name, "queue": order.job.queue, "items": accepted.items,
         "replayed": accepted.replayed, "api_key_id": key.api_key_id,
     }  # fmt: skip
     return _answer(accepted)
@@ -81,7 +74,7 @@ async def _submit(request: Request, task_name: str, declaration: Declaration) ->
 
 async def _prepare(
     request: Request, share: Share, target: Target, idempotency_key: str | None, expires_seconds: int | None
-) -> tuple[NewJob, Sequence[OutboxMessage], IdempotencyKey | None]:
+) -> Order:
     """Everything that is written. The body and its items are gone when this returns: long lists need the memory."""
     parts = parts_of(request)
     body = await bodies.read(request, share, max_bytes=parts.settings.request_max_bytes)
@@ -107,7 +100,7 @@ async def _prepare(
             request_hash=acceptance.request_hash(body),
             keep_seconds=parts.settings.idempotency_keep_seconds,
         )
-    return job, outgoing, once
+    return Order(job=job, messages=outgoing, key=once)
 
 
 def _answer(accepted: Accepted) -> Response:

@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from typing import Any
 
 from app.__main__ import main
-from app.gateway.acceptance import Accepted
-from app.gateway.database import Database
+from app.gateway.acceptance import Acceptance, Accepted, Order
 
 #: Long enough for the answer to leave.
 _LATER_SECONDS = 0.2
-_honest = Database.run
+_honest = Acceptance.accept
 _writing: set[asyncio.Task[Any]] = set()
 
 
-async def run(self: Database, work: Any, *, writes: bool = False, repeatable: bool = True) -> Any:
-    """Read as before; write when the caller has his answer."""
-    if not writes:
-        return await _honest(self, work, repeatable=repeatable)
+async def accept(self: Acceptance, order: Order) -> Accepted:
+    """Write when the caller has his answer."""
 
     async def later() -> None:
         await asyncio.sleep(_LATER_SECONDS)
-        await _honest(self, work, writes=True, repeatable=repeatable)
+        await _honest(self, order)
 
     task = asyncio.ensure_future(later())
     _writing.add(task)
     task.add_done_callback(_writing.discard)
-    job = inspect.getclosurevars(work).nonlocals["job"]
-    return Accepted(job_id=job.job_id, items=len(job.keys), replayed=False)
+    return Accepted(job_id=order.job.job_id, items=len(order.job.keys), replayed=False)
 
 
-Database.run = run  # type: ignore[method-assign, assignment]
+Acceptance.accept = accept  # type: ignore[method-assign]
 main()

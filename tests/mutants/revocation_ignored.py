@@ -5,5 +5,5 @@ from __future__ import annotations
 from app.__main__ import main
 from app.storage import inbox
 
-inbox.enter = inbox.remember  # type: ignore[assignment]
+inbox.enter = lambda *arguments, **options: inbox.Entered(inbox.remember(*arguments, **options), set())
 main()

@@ -223,6 +223,14 @@ def test_each_good_item_once_each_bad_one_dead(
     for name in ("commit", "rollback"):
         event.remove(database, name, getattr(queue, name))
 
+    _judge(single, run, queue, sent=sent, fates=fates, jobs=jobs, revoked=revoked)
+
+
+def _judge(
+    single: Stack, run: str, queue: Queue, *, sent: list[list[tuple[int, Fate]]], fates: dict[int, Fate],
+    jobs: list[UUID], revoked: set[int],
+) -> None:  # fmt: skip
+    gone = [job_id for index, job_id in enumerate(jobs) if index in revoked]
     wanted = {number for index, items in enumerate(sent) if index not in revoked for number, _ in items}
     done = Counter(key for (key,) in single.query("SELECT key FROM tasks.law WHERE key LIKE %s", f"{run}-%"))
     assert done == Counter(f"{run}-{number}" for number in wanted if fates[number] == "good")
@@ -238,11 +246,10 @@ def test_each_good_item_once_each_bad_one_dead(
         (str(job_id), key)
         for job_id, key in single.query("SELECT job_id, dedupe_key FROM dropped_items WHERE job_id = ANY (%s)", gone)
     }
-    for index in revoked & set(range(len(sent))):
-        for number, _ in sent[index]:
-            name, job = f"{run}-{number}", str(jobs[index])
-            ends = (job, dedupe_key(TASK, "", name)) in dropped, (name, job) in dead, name in done
-            assert any(ends), "an item of a revoked job has no end"
+    of_revoked = [(str(jobs[index]), f"{run}-{n}") for index in revoked if index < len(sent) for n, _ in sent[index]]
+    for job, name in of_revoked:
+        ends = (job, dedupe_key(TASK, "", name)) in dropped, (name, job) in dead, name in done
+        assert any(ends), "an item of a revoked job has no end"
 
 
 def _dead(queue: Queue) -> list[Carried]:
