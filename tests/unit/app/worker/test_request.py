@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from billiard.einfo import ExceptionInfo
+from billiard.exceptions import TimeLimitExceeded
 from celery.worker import state
 from kombu.message import Message
 
-import app.tasks.canary  # noqa: F401 - registers the task
+import app.tasks.canary
+import app.tasks.user_events  # noqa: F401 - registers the task, as the line above
 from app import contract
 from app.brokers.celery_app import celery_app
 from app.results.reporting import ReportParked
+from app.worker.recorder import recorder
 from app.worker.request import MillraceRequest
 
+EVENTS = contract.TASK_INGEST_EVENT
 PAST = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
 
 
@@ -33,17 +37,17 @@ def _forgetful() -> Iterator[None]:
 class Delivery:
     """A message, and what was said to the broker about it."""
 
-    def __init__(self, **headers: Any) -> None:
+    def __init__(self, args: Sequence[Any] = (), task: str = contract.TASK_CANARY, **headers: Any) -> None:
         self.answers: list[str] = []
-        body = json.dumps([[], {}, {}]).encode()
+        body = json.dumps([args, {}, {}]).encode()
         task_id = str(uuid4())
-        known = {"task": contract.TASK_CANARY, "id": task_id, "root_id": task_id, "argsrepr": "", "kwargsrepr": ""}
+        known = {"task": task, "id": task_id, "root_id": task_id, "argsrepr": "", "kwargsrepr": ""}
         message = Message(
             body, content_type="application/json", content_encoding="utf-8", headers=known | headers,
             delivery_info={}, properties={},
         )  # fmt: skip
         self.request = MillraceRequest(
-            message, app=celery_app, task=celery_app.tasks[contract.TASK_CANARY], hostname="w@h",
+            message, app=celery_app, task=celery_app.tasks[task], hostname="w@h",
             on_ack=lambda *_: self.answers.append("acknowledged"),
             on_reject=lambda _log, _errors, requeue: self.answers.append(f"rejected, requeue={requeue}"),
         )  # fmt: skip
@@ -57,6 +61,35 @@ def test_what_expired_goes_to_the_child_if_it_has_a_job() -> None:
     assert delivery.request.request_dict[contract.MESSAGE_DROP_AS] == "expired"
     assert delivery.answers == []
     assert delivery.request.id not in state.revoked
+
+
+def test_a_bundle_goes_to_the_child_too() -> None:
+    """Its items belong to jobs, although the message itself names none."""
+    delivery = Delivery(**{"expires": PAST, contract.MESSAGE_BUNDLE: 2})
+
+    assert not delivery.request.revoked()
+    assert delivery.request.request_dict[contract.MESSAGE_DROP_AS] == "expired"
+
+
+@pytest.mark.parametrize(("items", "requeued"), [(1, False), (2, True)])
+def test_a_hard_time_limit_ends_one_item_and_halves_several(
+    items: int, *, requeued: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One item that hangs took its neighbours into the dead letters, which are other jobs' in a bundle."""
+    monkeypatch.setattr(recorder, "record_before", lambda _failure, then: then())
+    delivery = Delivery(args=[[{"key": str(number), "item": "{}"} for number in range(items)]], task=EVENTS)
+
+    delivery.request.on_failure(_overrun())
+    delivery.request.on_timeout(soft=False, timeout=1)
+
+    assert delivery.answers == [f"rejected, requeue={requeued}"]
+
+
+def _overrun() -> ExceptionInfo:
+    try:
+        raise TimeLimitExceeded(1)
+    except TimeLimitExceeded:
+        return ExceptionInfo()
 
 
 def test_what_celery_revoked_goes_to_the_child_if_it_has_a_job() -> None:
