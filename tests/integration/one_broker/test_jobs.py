@@ -78,6 +78,29 @@ def test_what_is_in_the_broker_is_dropped(single: Stack, client: httpx.Client) -
     assert any(contract.TASK_INGEST_EVENT in line and line.endswith(" 1.0") for line in counted), counted
 
 
+def test_jobs_that_leave_together_end_apart(single: Stack, client: httpx.Client) -> None:
+    """Jobs of two owners wait while no relay runs, then go out as one message. Revoking one drops its item alone."""
+    single.remove("relay-1", "relay-2", "worker-interactive")
+    with jobs.owner(single) as other:
+        job_ids = [jobs.submit(owner, event()) for owner in (client, other) for _ in range(20)]
+        single.ensure("relay-1")
+        eventually(
+            lambda: all(jobs.told(client, job_id)["state"] == "queued" for job_id in job_ids[:20]),
+            what="a relay has sent them",
+        )
+        revoked, *_ = job_ids
+        jobs.revoke(client, revoked)
+        single.ensure("relay-2", "worker-interactive")
+
+        told = {job_id: jobs.ended(client, job_id) for job_id in job_ids[:20]}
+        told |= {job_id: jobs.ended(other, job_id) for job_id in job_ids[20:]}
+    assert {job_id for job_id, job in told.items() if job["state"] == "revoked"} == {revoked}
+    assert {job["state"] for job_id, job in told.items() if job_id != revoked} == {"succeeded"}
+    assert jobs.effects(single, *job_ids) == {UUID(job_id): 1 for job_id in job_ids if job_id != revoked}
+    [(messages,)] = single.query("SELECT count(DISTINCT task_id) FROM events WHERE job_id = ANY(%s::uuid[])", job_ids)
+    assert messages == 1, "they did not leave together"
+
+
 def test_revoked_while_workers_run(single: Stack, client: httpx.Client) -> None:
     """Each item of each job is executed or revoked, as the effects say too; and what ended stays as it ended."""
     bodies = [[event() for _ in range(LIST_ITEMS)] if number % 3 == 0 else event() for number in range(RACERS)]

@@ -11,8 +11,8 @@ import orjson
 import pytest
 from hypothesis import given, strategies as st
 
-from app.contract import MESSAGE_KEY, TASK_INGEST_EVENT
-from app.deadletters.letters import ArrivedMessage, LastFailure, letter_from, newest_death
+from app.contract import MESSAGE_BUNDLE, MESSAGE_JOB_ID, MESSAGE_KEY, MESSAGE_SCOPE, TASK_INGEST_EVENT
+from app.deadletters.letters import ArrivedMessage, LastFailure, letter_from, newest_death, taken_apart
 from app.storage.dead_letters import DeadLetter
 
 TASK_ID = UUID("00000000-0000-4000-8000-000000000001")
@@ -193,3 +193,26 @@ def test_every_message_becomes_a_letter(body: bytes, headers: dict[str, Any], co
     assert letter.body == body
     assert letter.reason
     assert len(letter.fingerprint) == 32
+
+
+def test_a_bundle_is_archived_as_its_messages() -> None:
+    """Each letter belongs to one job, has the failure of the bundle, and is the same when the bundle comes again."""
+    other = UUID(int=9)
+    body = orjson.dumps([[[
+        {"headers": {MESSAGE_JOB_ID: str(JOB_ID), MESSAGE_SCOPE: "shop"}, "items": [item("a"), item("b")]},
+        {"headers": {MESSAGE_JOB_ID: str(other), MESSAGE_SCOPE: "mill"}, "items": [item("c")]},
+    ]], {}, {}])  # fmt: skip
+    dead = message(body, headers={MESSAGE_BUNDLE: 2})
+    failure = LastFailure(reason="failed", exception_type="UndefinedTable", exception_message="no table", attempt=6)
+
+    first, second = (letter_from(part, failure, now=NOW) for part in taken_apart(dead))
+
+    assert (first.job_id, first.keys) == (JOB_ID, ["a", "b"])
+    assert (second.job_id, second.keys) == (other, ["c"])
+    assert orjson.loads(second.body) == [[[item("c")]], {}, {}]
+    assert {first.exception_type, second.exception_type} == {"UndefinedTable"}
+    assert len({TASK_ID, first.task_id, second.task_id}) == 3
+    assert [letter_from(part, failure, now=NOW).fingerprint for part in taken_apart(dead)] == [
+        first.fingerprint,
+        second.fingerprint,
+    ]
