@@ -1,4 +1,4 @@
-"""Models of the gateway's answers; `openapi.py` makes the schemas of the OpenAPI document from them.
+"""Models of the gateway's answers, from which FastAPI makes the OpenAPI document.
 
 The routes write the answers themselves, for speed; the suite `schemathesis` holds each answer to its model.
 """
@@ -100,6 +100,3 @@ class Problem(Answer):
     detail: str = ""
     instance: str = ""
     errors: Annotated[list[ProblemItem], Field(max_length=ERRORS_MAX)] = []
-
-
-ANSWERS = (Accepted, Job, Jobs, Status, Problem)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from app.contract import Scope
+from app.gateway.api_keys import KeyRecord
 from app.gateway.authentication import Authenticator
 from app.gateway.bodies import BodyMemory
 from app.gateway.database import Database
@@ -43,3 +45,22 @@ def parts_of(request: Request) -> Parts:
     """The parts of the application that serves this request."""
     parts: Parts = request.app.state.parts
     return parts
+
+
+class Caller:
+    """What a route depends on: the caller's API key, which has a scope and may send one more request."""
+
+    def __init__(self, scope: Scope) -> None:
+        """FastAPI calls it before it reads the request's parameters."""
+        self._scope = scope
+
+    async def __call__(self, request: Request) -> KeyRecord:
+        """The key.
+
+        Raises:
+            ProblemError: 401, 403, 429; 503 where PostgreSQL cannot be asked for a key.
+        """
+        parts = parts_of(request)
+        key = await parts.authenticator.require(request, self._scope)
+        await parts.limiter.check(key.api_key_id, key.requests_per_second)
+        return key

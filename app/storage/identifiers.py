@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
 from uuid_utils.compat import uuid7
@@ -20,6 +20,12 @@ def first_id_at(moment: datetime) -> UUID:
     """Return the smallest UUIDv7 of a moment: 48 bits of Unix milliseconds, then zeros (RFC 9562, 5.7)."""
     milliseconds = int(moment.timestamp() * 1000)
     return UUID(int=milliseconds << 80)
+
+
+def later_id(identifier: UUID, by: timedelta) -> UUID:
+    """Return the smallest UUIDv7 of a moment so long after that of another id. Any UUID is taken, whatever its time."""
+    milliseconds = (identifier.int >> 80) + int(by.total_seconds() * 1000)
+    return UUID(int=min(milliseconds << 80, 2**128 - 1))
 
 
 def created_at(identifier: UUID) -> datetime:
