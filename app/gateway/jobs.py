@@ -107,9 +107,14 @@ def render(job: Job) -> dict[str, Any]:
 
 def _one(found: list[Job]) -> Response:
     if not found:
-        raise ProblemError(NOT_FOUND, "No job of this API key has this id.")
+        raise not_found()
     return _json(render(found[0]))
 
 
 def _json(body: dict[str, Any]) -> Response:
     return Response(orjson.dumps(body), media_type="application/json")
+
+
+def not_found() -> ProblemError:
+    """There is no such job, or it is another key's: the answer is the same."""
+    return ProblemError(NOT_FOUND, "No job of this API key has this id.")

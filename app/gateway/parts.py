@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -12,6 +13,7 @@ from app.gateway.authentication import Authenticator
 from app.gateway.bodies import BodyMemory
 from app.gateway.database import Database
 from app.gateway.rate_limits import RateLimiter
+from app.gateway.result_stores import PostgreSQLResults, RedisResults, ResultStore
 from app.gateway.shedding import Shedder
 from app.settings import Settings
 
@@ -26,11 +28,14 @@ class Parts:
     limiter: RateLimiter
     shedder: Shedder
     body_memory: BodyMemory
+    redis_results: RedisResults
+    #: By the value of `result=` in a declaration.
+    results: Mapping[str, ResultStore]
 
 
 def assemble(settings: Settings) -> Parts:
     """Make the parts; nothing is connected yet."""
-    database = Database(settings)
+    database, redis_results = Database(settings), RedisResults(settings)
     return Parts(
         settings=settings,
         database=database,
@@ -38,6 +43,8 @@ def assemble(settings: Settings) -> Parts:
         limiter=RateLimiter(settings),
         shedder=Shedder(database, settings),
         body_memory=BodyMemory(settings.bodies_max_bytes),
+        redis_results=redis_results,
+        results={"redis": redis_results, "postgresql": PostgreSQLResults(database, settings)},
     )
 
 

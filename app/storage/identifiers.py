@@ -33,6 +33,11 @@ def created_at(identifier: UUID) -> datetime:
     return datetime.fromtimestamp((identifier.int >> 80) / 1000, tz=UTC)
 
 
+def item_task_id(job_id: UUID, key: str) -> UUID:
+    """Return the id of the task that a job sends for one of its items: its result is found by the item's key."""
+    return uuid5(job_id, key)
+
+
 def uuid_or_none(value: object) -> UUID | None:
     """The UUID that a text is, if it is one."""
     try:
