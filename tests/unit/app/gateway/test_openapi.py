@@ -54,7 +54,13 @@ def test_what_needs_a_key_says_so(document: dict[str, Any]) -> None:
     secured = {path for path, item in document["paths"].items() for verb in item.values() if verb.get("security")}
 
     submitting = {"/v1/events", "/v1/tasks/ingest_user_event"}
-    assert secured == submitting | {"/v1/jobs", "/v1/jobs/{job_id}", "/v1/jobs/{job_id}/revoke", "/metrics"}
+    assert secured == submitting | {
+        "/v1/jobs",
+        "/v1/jobs/{job_id}",
+        "/v1/jobs/{job_id}/revoke",
+        "/v1/jobs/{job_id}/results",
+        "/metrics",
+    }
 
 
 def test_no_model_takes_the_name_of_an_answer() -> None:
