@@ -138,7 +138,7 @@ def test_without_redis_everything_else_works(single: Stack, client: httpx.Client
     single.machines["redis"].kill()
 
     answer = client.get(f"{jobs.JOBS}/{passing}/results")
-    assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (503, "results-unavailable")
+    assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (503, "results-unavailable")
     assert int(answer.headers["Retry-After"]) >= 1
     assert jobs.told(client, passing)["state"] == "succeeded"
     wait(client, lasting, ["succeeded"])
