@@ -80,7 +80,7 @@ def test_results_are_polled(single: Stack, client: httpx.Client) -> None:
         assert "a number that can never work" in error["message"]
     pages = [results(client, lasting, limit=2), results(client, lasting, limit=2, after=2)]
     assert [page["next"] for page in pages] == [2, None]
-    assert [one for page in pages for one in page["results"]] == told
+    assert [one for page in pages for one in page["results"]] == results(client, lasting)["results"]
 
 
 def test_a_page_is_bounded(client: httpx.Client) -> None:
