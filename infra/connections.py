@@ -119,7 +119,7 @@ def _of_application(stack: Stack) -> Iterator[Connection]:
         yield Connection(source, rabbitmq, (contract.PORT_AMQPS,), "tasks, dead letters, events")
     for source in foreign:
         yield Connection(source, rabbitmq, (contract.PORT_AMQPS,), "its tasks, and nothing else of ours")
-    yield Connection(Pods(naming.GATEWAY), redis, redis_ports, "rate limits")
+    yield Connection(Pods(naming.GATEWAY), redis, redis_ports, "rate limits, results that callers poll")
     for source in workers:
         yield Connection(source, redis, redis_ports, "results, parts of chords")
     yield Connection(Pods(naming.MIGRATE), postgresql, (contract.PORT_POSTGRESQL,), "a migration needs one session")

@@ -1,4 +1,4 @@
-"""Models of the gateway's answers; `openapi.py` makes the schemas of the OpenAPI document from them.
+"""Models of the gateway's answers, from which FastAPI makes the OpenAPI document.
 
 The routes write the answers themselves, for speed; the suite `schemathesis` holds each answer to its model.
 """
@@ -6,7 +6,7 @@ The routes write the answers themselves, for speed; the suite `schemathesis` hol
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, WithJsonSchema
@@ -77,6 +77,32 @@ class Jobs(Answer):
     """The `cursor` of the next page; null on the last page."""
 
 
+class ItemFailure(Answer):
+    """Why an item failed for good."""
+
+    reason: str | None
+    """That of its dead letter; null as long as it has none."""
+    exception_type: str | None
+    message: str | None
+
+
+class ItemResult(Answer):
+    """What an item returned; `docs/jobs.md` says what the states mean."""
+
+    key: str
+    state: Literal["pending", "succeeded", "failed", "revoked", "expired", "gone", "too_large"]
+    value: Any
+    error: ItemFailure | None
+
+
+class Results(Answer):
+    """A page of results, in the order of the items."""
+
+    results: list[ItemResult]
+    next: NonNegativeInt | None
+    """The `after` of the next page; null on the last page."""
+
+
 class Status(Answer):
     """It is well."""
 
@@ -100,6 +126,3 @@ class Problem(Answer):
     detail: str = ""
     instance: str = ""
     errors: Annotated[list[ProblemItem], Field(max_length=ERRORS_MAX)] = []
-
-
-ANSWERS = (Accepted, Job, Jobs, Status, Problem)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.gateway import jobs, openapi, operations, problems, submission
+from app.gateway import jobs, openapi, operations, parameters, problems, results, submission
 from app.gateway.middleware import RequestContext
 from app.gateway.parts import Parts
 from app.gateway.problems import METHOD_NOT_ALLOWED, NOT_FOUND, Kind, ProblemError
@@ -37,6 +37,7 @@ def create(parts: Parts) -> FastAPI:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
         await parts.limiter.close()
+        await parts.redis_results.close()
         await parts.database.close()
 
     app = FastAPI(
@@ -48,28 +49,21 @@ def create(parts: Parts) -> FastAPI:
         redirect_slashes=False,  # a redirected POST loses its body with many clients
         docs_url=None,  # its page loads scripts from other people's servers
         redoc_url=None,
+        responses=openapi.refusals(405, 500),
+        generate_unique_id_function=lambda route: route.name,
+        separate_input_output_schemas=False,  # a member with a default may be left out
     )
     app.state.parts = parts
     registry.import_tasks(parts.settings)
     tasks = registry.declarations()
-    for router in (submission.router_of(tasks), jobs.router, operations.router):
+    for router in (submission.router_of(tasks), jobs.router, results.router, operations.router):
         app.include_router(router)
     app.add_exception_handler(ProblemError, _problem)
+    app.add_exception_handler(RequestValidationError, _wrong_parameters)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_middleware(RequestContext)
-    _describe(app, openapi.schemas(tasks))
+    openapi.complete(app.openapi(), tasks)
     return app
-
-
-def _describe(app: FastAPI, schemas: dict[str, Any]) -> None:
-    generate = app.openapi
-
-    def described() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = openapi.complete(generate(), schemas)
-        return app.openapi_schema
-
-    app.openapi = described  # type: ignore[method-assign]  # FastAPI's documented way
 
 
 def _request_id() -> str | None:
@@ -81,6 +75,12 @@ async def _problem(_: Request, error: Exception) -> Response:
     if not isinstance(error, ProblemError):
         raise error
     return problems.response(error, request_id=_request_id())
+
+
+async def _wrong_parameters(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    return await _problem(request, parameters.problem(error))
 
 
 async def _http_exception(_: Request, error: Exception) -> Response:

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.contract import Scope
-from app.gateway import job_list, openapi
-from app.gateway.answers import Counts
+from app.gateway import answers, job_list, parameters
 from app.gateway.api_keys import KeyRecord
 from app.gateway.connections import Connection
 from app.gateway.job_list import Page
-from app.gateway.job_query import JobQuery, to_cursor
-from app.gateway.parts import parts_of
-from app.gateway.problems import NOT_FOUND, ProblemError
+from app.gateway.job_query import LIMIT_MAX, JobQuery, to_cursor
+from app.gateway.openapi import refusals
+from app.gateway.parts import Caller, parts_of
+from app.gateway.problems import INVALID, NOT_FOUND, FieldError, ProblemError
 from app.gateway.submission import JOBS_PATH
 from app.kinds import registry
-from app.storage.identifiers import created_at
 from app.storage.job_records import Job
 
-router = APIRouter()
+router = APIRouter(responses=refusals(401, 403, 422, 429, 503))
 
 PATH = JOBS_PATH + "/{job_id}"
+Reader = Annotated[KeyRecord, Depends(Caller(Scope.JOBS_READ))]
+
 _REVOKE = """
     INSERT INTO job_revocations (job_id)
     SELECT job_id FROM jobs WHERE job_id = %(job_id)s AND api_key_id = %(api_key_id)s
@@ -35,11 +36,19 @@ _REVOKE = """
 """
 
 
-@router.get(JOBS_PATH, response_class=Response, **openapi.JOBS)
-async def jobs(request: Request) -> Response:
-    """The jobs of the caller's own key, newest first."""
-    key = await _admit(request, Scope.JOBS_READ)
-    query = JobQuery.of(request.query_params, tasks=registry.declarations())
+@router.get(
+    JOBS_PATH,
+    response_model=answers.Jobs,
+    description="The jobs of the caller's own key, newest first. A request looks at most at "
+    f"{job_list.PASSED_MAX:,} jobs, derives the state of at most {LIMIT_MAX}, and looks up about "
+    f"{job_list.ITEMS_MAX:,} of their items: so a page may hold fewer jobs than `limit`, or none, although more "
+    "match. There are more as long as `next` is not null.",
+)
+async def list_jobs(request: Request, key: Reader, query: Annotated[JobQuery, Query()]) -> Response:
+    """A page of jobs."""
+    parameters.refuse_repeated(request.query_params, JobQuery.model_fields)
+    if query.task is not None and query.task not in registry.declarations():
+        raise ProblemError(INVALID, errors=[FieldError(pointer="task", detail="is not a declared task")])
 
     async def read(connection: Connection) -> Page:
         return await job_list.read(connection, query, api_key_id=key.api_key_id)
@@ -49,11 +58,9 @@ async def jobs(request: Request) -> Response:
     return _json({"jobs": [render(job) for job in page.jobs], "next": cursor})
 
 
-@router.get(PATH, response_class=Response, **openapi.JOB)
-async def job(request: Request) -> Response:
-    """State, counts, attempts, times and the last error of a job; only jobs of the caller's own key are shown."""
-    key = await _admit(request, Scope.JOBS_READ)
-    job_id = _job_id(request.path_params["job_id"])
+@router.get(PATH, response_model=answers.Job, responses=refusals(404))
+async def get_job(request: Request, key: Reader, job_id: UUID) -> Response:
+    """What became of a request of the caller's own key."""
 
     async def read(connection: Connection) -> list[Job]:
         return await job_list.read_jobs(connection, [job_id], api_key_id=key.api_key_id)
@@ -61,11 +68,16 @@ async def job(request: Request) -> Response:
     return _one(await parts_of(request).database.run(read))
 
 
-@router.post(PATH + "/revoke", response_class=Response, **openapi.REVOKE)
-async def revoke(request: Request) -> Response:
-    """Let no further item of the job begin; an item that runs already goes on. The answer is the job."""
-    key = await _admit(request, Scope.TASKS_WRITE)
-    job_id = _job_id(request.path_params["job_id"])
+@router.post(PATH + "/revoke", response_model=answers.Job, responses=refusals(404))
+async def revoke_job(
+    request: Request, key: Annotated[KeyRecord, Depends(Caller(Scope.TASKS_WRITE))], job_id: UUID
+) -> Response:
+    """Revoke the items that have not begun.
+
+    No further item of the job begins. An item that already runs goes on: it is executed, or it fails and is then
+    revoked instead of tried again. The job is `revoking` until the end of each item is known. If no item waits, dead
+    letters of the job can still no longer be replayed. A second revocation changes nothing.
+    """
 
     async def write(connection: Connection) -> list[Job]:
         await connection.execute(_REVOKE, {"job_id": job_id, "api_key_id": key.api_key_id})
@@ -82,7 +94,7 @@ def render(job: Job) -> dict[str, Any]:
         "task": job.task_name,
         "queue": job.queue,
         "state": status.state.value,
-        "counts": {name: getattr(status, name) for name in Counts.model_fields},
+        "counts": {name: getattr(status, name) for name in answers.Counts.model_fields},
         "attempts": status.attempts,
         "failed_attempts": status.failed_attempts,
         "accepted_at": job.records.accepted_at,
@@ -93,16 +105,9 @@ def render(job: Job) -> dict[str, Any]:
     }
 
 
-async def _admit(request: Request, scope: Scope) -> KeyRecord:
-    parts = parts_of(request)
-    key = await parts.authenticator.require(request, scope)
-    await parts.limiter.check(key.api_key_id, key.requests_per_second)
-    return key
-
-
 def _one(found: list[Job]) -> Response:
     if not found:
-        raise _not_found()
+        raise not_found()
     return _json(render(found[0]))
 
 
@@ -110,14 +115,6 @@ def _json(body: dict[str, Any]) -> Response:
     return Response(orjson.dumps(body), media_type="application/json")
 
 
-def _job_id(given: str) -> UUID:
-    try:
-        job_id = UUID(given)
-        created_at(job_id)
-    except (ValueError, OverflowError, OSError):
-        raise _not_found() from None
-    return job_id
-
-
-def _not_found() -> ProblemError:
+def not_found() -> ProblemError:
+    """There is no such job, or it is another key's: the answer is the same."""
     return ProblemError(NOT_FOUND, "No job of this API key has this id.")

@@ -16,6 +16,7 @@ from app.gateway.bodies import Share
 from app.gateway.items import Submission
 from app.gateway.pace import Pace
 from app.kinds.declared import Declaration, Kind
+from app.storage.identifiers import item_task_id
 from app.storage.outbox import OutboxMessage
 
 
@@ -50,10 +51,8 @@ async def build(
     pace = Pace()
     total_bytes = 0
     with captured() as messages:
-        for call in _calls(target.declaration, submission):
-            celery_app.send_task(
-                target.task_name, queue=queue, task_id=str(uuid4()), headers=headers | call.pop("headers"), **call
-            )
+        for call in _calls(target.declaration, submission, job_id):
+            celery_app.send_task(target.task_name, queue=queue, headers=headers | call.pop("headers"), **call)
             total_bytes += len(messages[-1].body)
             if submission.is_list:
                 share.built(total_bytes)
@@ -61,11 +60,12 @@ async def build(
     return messages
 
 
-def _calls(declaration: Declaration, submission: Submission) -> Iterator[dict[str, Any]]:
+def _calls(declaration: Declaration, submission: Submission, job_id: UUID) -> Iterator[dict[str, Any]]:
     if declaration.kind is Kind.ONCE_IN_BATCHES:
         for batch in batches.split(submission.items):
-            yield {"args": [batch], "headers": {contract.MESSAGE_ITEMS: len(batch)}}
+            yield {"args": [batch], "headers": {contract.MESSAGE_ITEMS: len(batch)}, "task_id": str(uuid4())}
         return
     [parameter] = declaration.forms
     for item in submission.items:
-        yield {"kwargs": {parameter: item.wire}, "headers": {contract.MESSAGE_KEY: item.key}}
+        task_id = str(item_task_id(job_id, item.key))
+        yield {"kwargs": {parameter: item.wire}, "headers": {contract.MESSAGE_KEY: item.key}, "task_id": task_id}

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from app.contract import Scope
 from app.gateway.acceptance import Acceptance
+from app.gateway.api_keys import KeyRecord
 from app.gateway.authentication import Authenticator
 from app.gateway.bodies import BodyMemory
 from app.gateway.database import Database
 from app.gateway.rate_limits import RateLimiter
+from app.gateway.result_stores import PostgreSQLResults, RedisResults, ResultStore
 from app.gateway.shedding import Shedder
 from app.settings import Settings
 
@@ -26,11 +30,14 @@ class Parts:
     limiter: RateLimiter
     shedder: Shedder
     body_memory: BodyMemory
+    redis_results: RedisResults
+    #: By the value of `result=` in a declaration.
+    results: Mapping[str, ResultStore]
 
 
 def assemble(settings: Settings) -> Parts:
     """Make the parts; nothing is connected yet."""
-    database = Database(settings)
+    database, redis_results = Database(settings), RedisResults(settings)
     return Parts(
         settings=settings,
         database=database,
@@ -39,6 +46,8 @@ def assemble(settings: Settings) -> Parts:
         limiter=RateLimiter(settings),
         shedder=Shedder(database, settings),
         body_memory=BodyMemory(settings.bodies_max_bytes),
+        redis_results=redis_results,
+        results={"redis": redis_results, "postgresql": PostgreSQLResults(database, settings)},
     )
 
 
@@ -46,3 +55,22 @@ def parts_of(request: Request) -> Parts:
     """The parts of the application that serves this request."""
     parts: Parts = request.app.state.parts
     return parts
+
+
+class Caller:
+    """What a route depends on: the caller's API key, which has a scope and may send one more request."""
+
+    def __init__(self, scope: Scope) -> None:
+        """FastAPI calls it before it reads the request's parameters."""
+        self._scope = scope
+
+    async def __call__(self, request: Request) -> KeyRecord:
+        """The key.
+
+        Raises:
+            ProblemError: 401, 403, 429; 503 where PostgreSQL cannot be asked for a key.
+        """
+        parts = parts_of(request)
+        key = await parts.authenticator.require(request, self._scope)
+        await parts.limiter.check(key.api_key_id, key.requests_per_second)
+        return key

@@ -75,6 +75,10 @@ OUTCOME_UNKNOWN = Kind(
     status=503,
     title="The database did not answer: accepted or not is unknown, so repeat with the same Idempotency-Key",
 )
+RESULTS_AWAY = Kind(
+    name="results-unavailable", status=503, title="The results cannot be read at present; try again later"
+)
+KINDS = tuple(value for value in list(globals().values()) if isinstance(value, Kind))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,24 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import math
-import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
-import redis.asyncio
 import structlog
-from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from throttled.asyncio import BaseRateLimiter, MemoryStore, RateLimiterRegistry, RedisStore, per_duration
 from throttled.exceptions import StoreUnavailableError
 
-from app import contract
-from app.gateway import metrics
+from app.gateway import metrics, redis_client
 from app.gateway.problems import OVERLOADED, RATE_LIMITED, ProblemError, retry_after
 from app.gateway.together import Together
 from app.settings import Settings
@@ -37,14 +31,12 @@ BURST_SECONDS = 0.1
 BURST_MIN = 5
 #: Counted per minute, so that rates below one a second are whole numbers too.
 _PERIOD = timedelta(minutes=1)
-#: Seconds between two probes of a Redis that did not answer, and what a probe may take (TLS handshake included).
-_PROBE_SECONDS, _PROBE_TIMEOUT_SECONDS = 1.0, 2.0
+#: Seconds between two probes of a Redis that did not answer.
+_PROBE_SECONDS = 1.0
 #: Connections to Redis: a check takes a fraction of a millisecond, so few do. A probe opens all of them, because a TLS
 #: handshake in the middle of a request would take more than the request's share of time.
 _CONNECTIONS = 4
 _PROBE_KEY = "millrace:limiter-probe"
-#: What one sentinel may take to answer: the first of the list may be on a machine that is gone.
-_SENTINEL_TIMEOUT_SECONDS = 0.4
 #: How long a request waits for its turn to be counted. Redis, or the local limit, answers within a fraction of it.
 _PATIENCE_SECONDS = 1.0
 #: Keys whose limits are kept at hand.
@@ -97,7 +89,7 @@ class Breaker:
         while True:
             await self._failed.wait()
             try:
-                async with asyncio.timeout(_PROBE_TIMEOUT_SECONDS):
+                async with asyncio.timeout(redis_client.ANSWER_SECONDS):
                     await self._probe()
             except (RedisError, OSError, TimeoutError):
                 await asyncio.sleep(self._probe_seconds)
@@ -112,7 +104,7 @@ class RateLimiter:
     def __init__(self, settings: Settings) -> None:
         """No connection is made yet."""
         self._timeout_seconds = settings.redis_timeout_seconds
-        self._client = _client(settings)
+        self._client = redis_client.connect(settings, connections=_CONNECTIONS)
         self._global = RedisStore(options={})
         self._global._backend._client = self._client  # noqa: SLF001 - its URL form cannot carry our TLS options
         self._local = MemoryStore(options={"MAX_SIZE": _KEYS_MAX})
@@ -184,41 +176,3 @@ class RateLimiter:
         """Give the connections back."""
         with suppress(RedisError, OSError):
             await self._client.aclose()
-
-
-class _PrimaryPool(SentinelConnectionPool, redis.asyncio.BlockingConnectionPool):
-    """Connections to whichever Redis the sentinels call the primary; like the plain pool, it waits for a free one."""
-
-
-def _client(settings: Settings) -> Any:
-    pool: Any
-    connections: dict[str, Any] = {"max_connections": _CONNECTIONS, "timeout": 1}
-    if settings.redis_sentinels:
-        hosts = [(host, contract.PORT_SENTINEL) for host in settings.redis_sentinels]
-        asked = {"ssl": True, **_connection(settings, _SENTINEL_TIMEOUT_SECONDS)}
-        sentinels = Sentinel(hosts, sentinel_kwargs=asked)  # type: ignore[no-untyped-call]
-        found = {"ssl": True, **_connection(settings, _PROBE_TIMEOUT_SECONDS)}
-        pool = _PrimaryPool(contract.REDIS_SERVICE, sentinels, **found, **connections)  # type: ignore[no-untyped-call]
-    else:
-        pool = redis.asyncio.BlockingConnectionPool(
-            connection_class=redis.asyncio.SSLConnection,
-            host=settings.redis_host,
-            port=settings.redis_port,
-            **_connection(settings, _PROBE_TIMEOUT_SECONDS),
-            **connections,
-        )
-    return redis.asyncio.Redis(connection_pool=pool)
-
-
-def _connection(settings: Settings, timeout_seconds: float) -> dict[str, Any]:
-    return {
-        "username": settings.redis_user,
-        "password": settings.redis_password.get_secret_value(),
-        "ssl_ca_certs": settings.ca_file,
-        "ssl_cert_reqs": ssl.CERT_REQUIRED,
-        "ssl_check_hostname": True,
-        "socket_connect_timeout": timeout_seconds,
-        "socket_timeout": timeout_seconds,
-        # A repeated check counts twice; the local limit is the second try.
-        "retry": Retry(NoBackoff(), 0),
-    }

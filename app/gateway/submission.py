@@ -2,63 +2,95 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Annotated
 
 import orjson
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Header
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app import contract
 from app.contract import Scope
 from app.failpoints import Failpoint, failpoint
-from app.gateway import acceptance, bodies, items, messages, metrics, openapi
+from app.gateway import acceptance, answers, bodies, items, messages, metrics, openapi, parameters
 from app.gateway.acceptance import Accepted, IdempotencyKey, NewJob, Order
+from app.gateway.api_keys import KeyRecord
 from app.gateway.bodies import Share
 from app.gateway.messages import Target
-from app.gateway.parts import parts_of
-from app.gateway.problems import INVALID, FieldError, ProblemError
-from app.kinds.declared import Declaration
+from app.gateway.parameters import LEFT_OUT, WHOLE_NUMBER
+from app.gateway.parts import Caller, parts_of
+from app.kinds.declared import Declaration, Kind
 from app.storage.identifiers import new_id
 from app.storage.outbox import OutboxMessage
 from app.telemetry import context
 
 JOBS_PATH = "/v1/jobs"
+#: A week: longer than any outage that a request should outlive, shorter than what retention keeps.
+EXPIRES_MAX_SECONDS = 7 * 24 * 3600
+_HEADERS = (contract.HEADER_IDEMPOTENCY_KEY, contract.HEADER_EXPIRES_SECONDS)
+
 #: Visible ASCII: it goes into an index, into logs and through proxies.
-_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,200}")
-_WHOLE_SECONDS = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
+_RepeatKey = Annotated[
+    Annotated[str, Field(pattern=r"^[!-~]{1,200}$", min_length=1, max_length=200)] | None,
+    LEFT_OUT,
+    Header(
+        alias=contract.HEADER_IDEMPOTENCY_KEY,
+        description="The caller's name for this request: the same bytes again get the same answer.",
+    ),
+]
+_ExpiresSeconds = Annotated[
+    Annotated[int, Field(ge=1, le=EXPIRES_MAX_SECONDS), WHOLE_NUMBER] | None,
+    LEFT_OUT,
+    Header(
+        alias=contract.HEADER_EXPIRES_SECONDS,
+        description="Items that have not begun after so many seconds are never executed; they count as expired.",
+    ),
+]
 
 
 def router_of(declarations: Mapping[str, Declaration]) -> APIRouter:
     """A route for each path of each task."""
-    router = APIRouter()
+    router = APIRouter(responses=openapi.refusals(401, 403, 408, 413, 415, 422, 429, 503))
     for task_name, declaration in declarations.items():
+        kind = Kind.ONCE if declaration.kind is Kind.ONCE_IN_BATCHES else declaration.kind
         for path in declaration.paths:
-            described = openapi.submit(task_name, declaration, path)
             router.add_api_route(
-                path, _route(task_name, declaration), methods=["POST"], status_code=202, response_class=Response,
-                **described,
-            )  # fmt: skip
+                path,
+                _route(task_name, declaration),
+                methods=["POST"],
+                status_code=202,
+                response_model=answers.Accepted,
+                response_description=f"Committed: each item will be executed {kind}, whatever happens next. "
+                "`Location` says where to ask.",
+                name=f"submit_{task_name}" + ("" if path == declaration.paths[0] else "_at_its_path"),
+                summary=f"Submit one item of {task_name}, or a list",
+                openapi_extra={"requestBody": openapi.body(declaration)},
+            )
     return router
 
 
-def _route(task_name: str, declaration: Declaration) -> Callable[[Request], Awaitable[Response]]:
-    async def submit(request: Request) -> Response:
-        return await _submit(request, task_name, declaration)
+def _route(task_name: str, declaration: Declaration) -> Callable[..., Awaitable[Response]]:
+    async def submit(
+        request: Request,
+        key: Annotated[KeyRecord, Depends(Caller(Scope.TASKS_WRITE))],
+        idempotency_key: _RepeatKey = None,
+        expires_seconds: _ExpiresSeconds = None,
+    ) -> Response:
+        parameters.refuse_repeated(request.headers, _HEADERS)
+        target = Target(task_name=task_name, declaration=declaration, api_key_id=key.api_key_id)
+        return await _submit(request, target, idempotency_key, expires_seconds)
 
     return submit
 
 
-async def _submit(request: Request, task_name: str, declaration: Declaration) -> Response:
+async def _submit(
+    request: Request, target: Target, idempotency_key: str | None, expires_seconds: int | None
+) -> Response:
     """Accept one item, or a list of up to 1,000. 202 means: committed, and executed whatever happens next."""
     parts = parts_of(request)
-    key = await parts.authenticator.require(request, Scope.TASKS_WRITE)
-    target = Target(task_name=task_name, declaration=declaration, api_key_id=key.api_key_id)
     bodies.check_headers(request.headers.get("content-type"), request.headers.get("content-encoding"))
-    idempotency_key = idempotency_key_of(request)
-    expires_seconds = expires_seconds_of(request)
-    await parts.limiter.check(key.api_key_id, key.requests_per_second)
     with parts.body_memory.share() as share:
         order = await _prepare(request, share, target, idempotency_key, expires_seconds)
         accepted = await parts.acceptance.accept(order)
@@ -66,8 +98,8 @@ async def _submit(request: Request, task_name: str, declaration: Declaration) ->
     if not accepted.replayed:
         metrics.ITEMS_ACCEPTED.labels(order.job.queue).inc(accepted.items)
     request.state.log = {
-        "job_id": str(accepted.job_id), "task_name": task_name, "queue": order.job.queue, "items": accepted.items,
-        "replayed": accepted.replayed, "api_key_id": key.api_key_id,
+        "job_id": str(accepted.job_id), "task_name": order.job.task_name, "queue": order.job.queue,
+        "items": accepted.items, "replayed": accepted.replayed, "api_key_id": order.job.api_key_id,
     }  # fmt: skip
     return _answer(accepted)
 
@@ -107,40 +139,3 @@ def _answer(accepted: Accepted) -> Response:
     url = f"{JOBS_PATH}/{accepted.job_id}"
     body = {"job_id": str(accepted.job_id), "status_url": url, "accepted": accepted.items}
     return Response(orjson.dumps(body), status_code=202, media_type="application/json", headers={"Location": url})
-
-
-def idempotency_key_of(request: Request) -> str | None:
-    """The caller's name for this request, if it gave one.
-
-    Raises:
-        ProblemError: 422, where it is not one of the allowed form.
-    """
-    key = _header(request, contract.HEADER_IDEMPOTENCY_KEY)
-    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
-        raise _wrong(contract.HEADER_IDEMPOTENCY_KEY, "must be 1 to 200 visible ASCII characters")
-    return key
-
-
-def expires_seconds_of(request: Request) -> int | None:
-    """How long the items may wait, if the caller says so.
-
-    Raises:
-        ProblemError: 422, where it is no number of seconds, or too many.
-    """
-    text = _header(request, contract.HEADER_EXPIRES_SECONDS)
-    if text is None:
-        return None
-    if not _WHOLE_SECONDS.fullmatch(text) or int(text) > openapi.EXPIRES_MAX_SECONDS:
-        raise _wrong(contract.HEADER_EXPIRES_SECONDS, f"must be a whole number from 1 to {openapi.EXPIRES_MAX_SECONDS}")
-    return int(text)
-
-
-def _header(request: Request, name: str) -> str | None:
-    given = set(request.headers.getlist(name))
-    if len(given) > 1:
-        raise _wrong(name, "is given twice, with different values")
-    return given.pop() if given else None
-
-
-def _wrong(header: str, detail: str) -> ProblemError:
-    return ProblemError(INVALID, errors=[FieldError(pointer=header, detail=detail)])

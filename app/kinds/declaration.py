@@ -118,7 +118,7 @@ def _declare(
     shown = [parameter for parameter in signature.parameters.values() if parameter.name != transaction]
     declaration = Declaration(
         kind=kind, signature=signature.replace(parameters=shown), transaction=transaction, forms=forms, queue=queue,
-        list_queue=list_queue or queue, paths=paths, schema=schema, where=where,
+        list_queue=list_queue or queue, paths=paths, result=result, schema=schema, where=where,
     )  # fmt: skip
     options = {"base": _BASES[kind], "name": name, "declaration": declaration, **kept, **celery_options}
     made: DeclaredTask = celery_app.task(**options)(_without(function, declaration.signature))

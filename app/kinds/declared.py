@@ -55,6 +55,8 @@ class Declaration:
     list_queue: str
     #: Where the gateway serves the task; nothing: nowhere.
     paths: tuple[str, ...] = ()
+    #: Where its results are kept: redis, postgresql, or nowhere.
+    result: str | None = None
     #: Statements that make what the task needs in PostgreSQL.
     schema: str = ""
     #: Where it stands, for messages.

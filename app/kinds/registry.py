@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from app.brokers.celery_app import celery_app
@@ -84,9 +85,25 @@ def declarations() -> Mapping[str, Declaration]:
 def _modules(package: str) -> Iterator[str]:
     yield package
     folders = getattr(_import(package), "__path__", ())  # a single module has none
+    for folder in map(Path, folders):
+        _refuse_hidden(folder)
     for found in pkgutil.walk_packages(folders, f"{package}.", onerror=_refuse):
         if not found.name.endswith(".__main__"):  # a program, which would run here
             yield found.name
+
+
+def _refuse_hidden(folder: Path) -> None:
+    """Python's walk passes over a folder without `__init__.py`, and no process would know the tasks in it.
+
+    Raises:
+        TaskPackageError: the message names the folder.
+    """
+    for module in sorted(folder.rglob("*.py")):
+        for inside in module.parents[: -len(folder.parents) - 1]:
+            if not (inside / "__init__.py").exists():
+                raise TaskPackageError(
+                    f"({inside} has no __init__.py, but {module.name} in it: add one, or move it out)"
+                )
 
 
 def _import(module: str) -> object:

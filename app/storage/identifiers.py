@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
 from uuid_utils.compat import uuid7
@@ -22,9 +22,20 @@ def first_id_at(moment: datetime) -> UUID:
     return UUID(int=milliseconds << 80)
 
 
+def later_id(identifier: UUID, by: timedelta) -> UUID:
+    """Return the smallest UUIDv7 of a moment so long after that of another id. Any UUID is taken, whatever its time."""
+    milliseconds = (identifier.int >> 80) + int(by.total_seconds() * 1000)
+    return UUID(int=min(milliseconds << 80, 2**128 - 1))
+
+
 def created_at(identifier: UUID) -> datetime:
     """Return the moment that a UUIDv7 carries."""
     return datetime.fromtimestamp((identifier.int >> 80) / 1000, tz=UTC)
+
+
+def item_task_id(job_id: UUID, key: str) -> UUID:
+    """Return the id of the task that a job sends for one of its items: its result is found by the item's key."""
+    return uuid5(job_id, key)
 
 
 def uuid_or_none(value: object) -> UUID | None:

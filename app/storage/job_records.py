@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from app.storage.identifiers import created_at, first_id_at
+from app.storage.identifiers import later_id
 from app.storage.job_state import DeadLetterOfJob, Failure, JobRecords, JobStatus, derive
 
 #: A job's messages get their ids within this time after the job's own.
@@ -83,7 +83,7 @@ def parameters(job_ids: Sequence[UUID], *, api_key_id: str) -> dict[str, Any]:
     """The parameters of both statements."""
     return {
         "job_ids": list(job_ids),
-        "messages_before": [first_id_at(created_at(job_id) + _MESSAGES_WITHIN) for job_id in job_ids],
+        "messages_before": [later_id(job_id, _MESSAGES_WITHIN) for job_id in job_ids],
         "api_key_id": api_key_id,
     }
 

@@ -16,6 +16,8 @@ _LIMITER = (
     "+get +set +setex +del +incrby +incrbyfloat +expire +pexpire +ttl +pttl +exists +hget +hmget +hset +hincrby "
     "+multi +exec +mget"
 )
+#: A caller of the gateway polls results, which it reads and never writes.
+_POLLED = "%R~celery-task-meta-*"
 #: Results and their notices, counters of chords: the names that Celery's Redis backend gives them.
 _RESULTS = "~celery-task-meta-* ~celery-taskset-meta-* &celery-task-meta-*"
 #: The commands of that backend and its scripts: they store and read results, count parts of chords, notify clients.
@@ -32,7 +34,7 @@ _NOTHING = "resetkeys resetchannels -@all"
 _READS_THE_FILE = "allkeys +@write +select"
 
 RULES: dict[Role, str] = {
-    Role.GATEWAY: f"resetkeys resetchannels {_LIMITS} -@all {_LIMITER}",
+    Role.GATEWAY: f"resetkeys resetchannels {_LIMITS} {_POLLED} -@all {_LIMITER} +strlen",
     Role.WORKER: f"resetkeys resetchannels {_RESULTS} -@all {_BACKEND}",
     Role.OPERATOR: "allkeys allchannels +@all",
     Role.PROBE: f"{_NOTHING} +ping +info",

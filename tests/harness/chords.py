@@ -64,6 +64,11 @@ def worker(stack: Stack, name: str = "worker-interactive", *, wait: bool = True,
     stack.replace(name, environment={**_ENVIRONMENT, **environment}, mounts=_TASKS, wait=wait)
 
 
+def gateway(stack: Stack, **environment: str) -> None:
+    """Start a gateway that serves the tasks."""
+    stack.replace("gateway", environment={**_ENVIRONMENT, **environment}, mounts=_TASKS)
+
+
 def send(
     stack: Stack, name: str, numbers: range | list[Any], *, how: str = "outside", body: str = "end",
     queue: str = "interactive",

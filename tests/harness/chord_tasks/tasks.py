@@ -6,6 +6,7 @@ import time
 from contextlib import suppress
 
 from celery import shared_task
+from pydantic import BaseModel
 from sqlalchemy import text
 
 from app.kinds import PoisonError, Transaction, at_least_once, once
@@ -60,6 +61,31 @@ def lasting(number: int, tx: Transaction) -> int:
 def passing(number: int) -> int:
     """A result for a day."""
     return number
+
+
+class Number(BaseModel):
+    """An item; a negative one fails for good."""
+
+    name: str
+    number: int
+
+
+@once(http=True, key="name", result="postgresql")
+def double(item: Number, tx: Transaction) -> int:
+    """A result that a caller of the gateway polls for 30 days."""
+    return int(tx.execute("SELECT cast(:number AS int)", {"number": _checked(item)}).scalar_one()) * 2
+
+
+@at_least_once(http=True, result="redis")
+def repeat(item: Number) -> str:
+    """One that he polls for a day; its length is the number."""
+    return "x" * _checked(item)
+
+
+def _checked(item: Number) -> int:
+    if item.number < 0:
+        raise PoisonError("a number that can never work")
+    return item.number
 
 
 def _end(chord: str, what: str, results: list[int]) -> None:

@@ -18,6 +18,7 @@ OPERATIONS = [
     ("GET", "/v1/jobs"),
     ("GET", "/v1/jobs/{job_id}"),
     ("POST", "/v1/jobs/{job_id}/revoke"),
+    ("GET", "/v1/jobs/{job_id}/results"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),

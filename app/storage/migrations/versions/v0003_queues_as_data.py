@@ -29,3 +29,5 @@ def downgrade() -> None:
         "ADD COLUMN routing_key text NOT NULL DEFAULT ''"
     )
     op.execute("UPDATE outbox SET routing_key = queue")
+    op.execute("ALTER TABLE outbox ALTER COLUMN exchange DROP DEFAULT, ALTER COLUMN routing_key DROP DEFAULT")
+    op.execute("ALTER TABLE outbox_pending ALTER COLUMN attempts DROP DEFAULT")

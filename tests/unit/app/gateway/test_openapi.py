@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from pydantic import create_model
 
+from app import contract
 from app.errors import DeclarationError
 from app.gateway import openapi
-from app.gateway.application import create
-from app.gateway.parts import assemble
+from app.gateway.job_query import JobQuery
 from app.kinds.items import ItemForm
-from app.settings import Settings
 from app.tasks.user_events import ingest_user_event
 
 
 @pytest.fixture
-def document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def document(gateway: FastAPI) -> dict[str, Any]:
     """The gateway's own document."""
-    monkeypatch.setenv("MILLRACE_SECRETS_DIR", str(tmp_path))
-    return create(assemble(Settings())).openapi()
+    return gateway.openapi()
 
 
 def references(node: Any) -> set[str]:
@@ -56,7 +54,13 @@ def test_what_needs_a_key_says_so(document: dict[str, Any]) -> None:
     secured = {path for path, item in document["paths"].items() for verb in item.values() if verb.get("security")}
 
     submitting = {"/v1/events", "/v1/tasks/ingest_user_event"}
-    assert secured == submitting | {"/v1/jobs", "/v1/jobs/{job_id}", "/v1/jobs/{job_id}/revoke", "/metrics"}
+    assert secured == submitting | {
+        "/v1/jobs",
+        "/v1/jobs/{job_id}",
+        "/v1/jobs/{job_id}/revoke",
+        "/v1/jobs/{job_id}/results",
+        "/metrics",
+    }
 
 
 def test_no_model_takes_the_name_of_an_answer() -> None:
@@ -66,4 +70,23 @@ def test_no_model_takes_the_name_of_an_answer() -> None:
     declaration = replace(ingest_user_event.declaration, forms={"item": ItemForm(item)})
 
     with pytest.raises(DeclarationError, match="Counts"):
-        openapi.schemas({"report": declaration})
+        openapi.complete({"paths": {}, "components": {"schemas": {"Counts": {}}}}, {"report": declaration})
+
+
+def test_parameters_are_described(document: dict[str, Any]) -> None:
+    """As they are read: no null, which nobody can send, and the bounds."""
+    described = {
+        one["name"]: one
+        for path in ("/v1/events", "/v1/jobs")
+        for operation in document["paths"][path].values()
+        for one in operation["parameters"]
+    }
+
+    headers = {contract.HEADER_IDEMPOTENCY_KEY, contract.HEADER_EXPIRES_SECONDS}
+    assert described.keys() == headers | JobQuery.model_fields.keys()
+    assert all(
+        one["description"] and not one["required"] and "anyOf" not in one["schema"] for one in described.values()
+    )
+    limit, expires = described["limit"]["schema"], described[contract.HEADER_EXPIRES_SECONDS]["schema"]
+    assert (limit["type"], limit["minimum"], limit["maximum"]) == ("integer", 1, 200)
+    assert (expires["type"], expires["minimum"], expires["maximum"]) == ("integer", 1, 604_800)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -200,3 +201,17 @@ def test_a_package_that_cannot_be_imported_is_named(tmp_path: Any, monkeypatch: 
     )
     with pytest.raises(MillraceError, match=r"acme\.broken:lost"):
         registry.import_tasks(settings("acme"))
+
+
+def test_a_folder_that_python_passes_over_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its tasks were unknown to every process, and nobody said so; at any depth, with modules directly in it or not."""
+    (tmp_path / "hidden_tasks" / "billing" / "monthly").mkdir(parents=True)
+    (tmp_path / "hidden_tasks" / "__init__.py").touch()
+    (tmp_path / "hidden_tasks" / "billing" / "monthly" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    settings = load().model_copy(update={"task_packages": ("hidden_tasks",)})
+
+    with pytest.raises(TaskPackageError, match=r"billing.* no __init__\.py"):
+        registry.import_tasks(settings)
+    (tmp_path / "hidden_tasks" / "billing" / "__init__.py").touch()
+    registry.import_tasks(settings)

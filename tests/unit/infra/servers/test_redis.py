@@ -84,6 +84,15 @@ def test_a_worker_reaches_results_and_nothing_else() -> None:
     assert not {"+keys", "+scan", "+flushall", "+config", "+eval", "+@all", "+@write"}.intersection(rule)
 
 
+def test_the_gateway_reads_results_and_writes_none() -> None:
+    """It polls them for their owners; a rate limit is all that it writes."""
+    rule = RULES[Role.GATEWAY].split()
+
+    keys = ["~throttled:*", "~millrace:*", "%R~celery-task-meta-*"]
+    assert [word for word in rule if word[0] in "~&%"] == keys
+    assert not {"+keys", "+scan", "+flushall", "+config", "+@all", "+@write"}.intersection(rule)
+
+
 def test_only_who_has_a_password_has_a_user() -> None:
     """A single Redis knows neither replica nor sentinel."""
     acl = users_acl({Role.GATEWAY: "g", Role.PROBE: "p"})

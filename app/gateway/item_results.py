@@ -1,0 +1,64 @@
+"""What an item returned, worked out from what the result backend and our own tables say of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import accumulate
+from typing import Any
+
+from celery import states
+from kombu.utils.json import object_hook
+
+#: Bytes of the results on a page; a longer one fits no page and is `too_large`.
+PAGE_MAX_BYTES = 1024 * 1024
+
+#: An item: its key, when it was executed, how it was dropped, and of its dead letter what became the item's error.
+Row = Mapping[str, Any]
+
+
+def fitting(sizes: Sequence[int]) -> int:
+    """How many of the results are on a page: all before the first that does not fit."""
+    together = accumulate(size if size <= PAGE_MAX_BYTES else 0 for size in sizes)
+    return sum(total <= PAGE_MAX_BYTES for total in together)
+
+
+def item_result(row: Row, meta: str | bytes | None, *, too_large: bool, kept_since: datetime) -> dict[str, Any]:
+    """The item as its owner is told. A success of the backend decides; otherwise our own tables know it better."""
+    kept = {} if meta is None else json.loads(meta, object_hook=_unwrapped, parse_constant=lambda _: None)
+    state, value, error = "pending", None, None
+    if too_large:
+        state = "too_large"
+    elif kept.get("status") == states.SUCCESS:
+        state, value = "succeeded", kept["result"]
+    elif row["executed_at"] is not None:
+        state = "gone" if row["executed_at"] < kept_since else "pending"
+    elif row["outcome"] is not None or row["reason"] == "expired":
+        state = row["outcome"] or "expired"
+    elif row["reason"] is not None:
+        state, error = "failed", {name: row[name] for name in ("reason", "exception_type", "message")}
+    elif kept.get("status") == states.FAILURE:
+        state, error = "failed", _error(kept["result"])
+    return {"key": row["key"], "state": state, "value": value, "error": error}
+
+
+def text(body: Mapping[str, Any]) -> str:
+    """JSON; what only Python knows, such as a time, as its text."""
+    return json.dumps(body, default=lambda value: value.isoformat() if hasattr(value, "isoformat") else str(value))
+
+
+def _unwrapped(value: dict[str, Any]) -> Any:
+    """A value that kombu has wrapped, such as a time; an object that only looks like one stays as it is."""
+    try:
+        return object_hook(value)
+    except Exception:  # noqa: BLE001 - whatever its decoders raise
+        return value
+
+
+def _error(raised: Any) -> dict[str, Any]:
+    """An exception as Celery writes it, of an item whose dead letter has not arrived yet."""
+    given = raised if isinstance(raised, dict) else {}
+    words = given.get("exc_message")
+    message = " ".join(map(str, words)) if isinstance(words, list) else words
+    return {"reason": None, "exception_type": given.get("exc_type"), "message": message}

@@ -1,0 +1,25 @@
+"""The gateway reads results; a rate that is no number is refused (BR-13)."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0012"
+down_revision = "0008"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """PostgreSQL takes NaN for the largest number, so only an upper bound refuses it."""
+    op.execute("GRANT SELECT ON results TO gateway")
+    op.execute(
+        "ALTER TABLE api_keys ADD CONSTRAINT api_keys_rate_is_finite"
+        " CHECK (requests_per_second BETWEEN 0.02 AND 1000000)"
+    )
+
+
+def downgrade() -> None:
+    """As it was."""
+    op.execute("ALTER TABLE api_keys DROP CONSTRAINT api_keys_rate_is_finite")
+    op.execute("REVOKE SELECT ON results FROM gateway")

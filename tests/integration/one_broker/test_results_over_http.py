@@ -1,0 +1,150 @@
+"""The results of a job's items, polled over HTTP by the owner of the job, and by nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from app.contract import Role
+from app.gateway.item_results import PAGE_MAX_BYTES
+from tests.harness import chords, jobs
+from tests.harness.messages import event
+from tests.harness.stack import Stack
+from tests.harness.waiting import eventually
+
+TASKS = "/v1/tasks"
+#: Longer than Redis keeps a result.
+AGED = "UPDATE inbox SET executed_at = executed_at - interval '25 h' WHERE job_id = %s"
+AGED_JOB = "UPDATE jobs SET accepted_at = accepted_at - interval '25 h' WHERE job_id = %s"
+
+
+@pytest.fixture
+def client(single: Stack) -> Iterator[httpx.Client]:
+    """An owner of jobs, on a stack that knows tasks with results."""
+    chords.worker(single)
+    chords.gateway(single)
+    single.ensure("relay-1", "archiver")
+    with jobs.owner(single) as client:
+        yield client
+
+
+def number(value: int) -> dict[str, Any]:
+    """An item."""
+    return {"name": str(uuid4()), "number": value}
+
+
+def submit(client: httpx.Client, task: str, items: Any) -> str:
+    """The job's id."""
+    return str(client.post(f"{TASKS}/{task}", json=items).raise_for_status().json()["job_id"])
+
+
+def results(client: httpx.Client, job_id: str, **query: Any) -> dict[str, Any]:
+    """A page."""
+    page: dict[str, Any] = client.get(f"{jobs.JOBS}/{job_id}/results", params=query).raise_for_status().json()
+    return page
+
+
+def states(client: httpx.Client, job_id: str) -> list[str]:
+    """How the items ended."""
+    return [one["state"] for one in results(client, job_id)["results"]]
+
+
+def wait(client: httpx.Client, job_id: str, wanted: list[str]) -> list[dict[str, Any]]:
+    """Poll until the items have ended so."""
+    eventually(lambda: states(client, job_id) == wanted, what=f"{job_id} says {wanted}")
+    found: list[dict[str, Any]] = results(client, job_id)["results"]
+    return found
+
+
+def test_results_are_polled(single: Stack, client: httpx.Client) -> None:
+    """By item, in order, from either backend: pending, what it returned, why it failed; on pages."""
+    single.remove("worker-interactive")
+    items = [number(1), number(-1), number(3)]
+    lasting, passing = submit(client, "double", items), submit(client, "repeat", items)
+    assert states(client, lasting) == states(client, passing) == ["pending"] * 3
+    chords.worker(single)
+
+    ended = ["succeeded", "failed", "succeeded"]
+    told = wait(client, lasting, ended)
+    assert [one["key"] for one in told] == [item["name"] for item in items]
+    assert [one["value"] for one in told] == [2, None, 6]
+    assert [one["value"] for one in wait(client, passing, ended)] == ["x", None, "xxx"]
+    for job_id in (lasting, passing):
+        jobs.ended(client, job_id)
+        error = results(client, job_id)["results"][1]["error"]
+        assert (error["reason"], error["exception_type"]) == ("failed", "PoisonError")
+        assert "a number that can never work" in error["message"]
+    pages = [results(client, lasting, limit=2), results(client, lasting, limit=2, after=2)]
+    assert [page["next"] for page in pages] == [2, None]
+    assert [one for page in pages for one in page["results"]] == results(client, lasting)["results"]
+
+
+def test_a_page_is_bounded(client: httpx.Client) -> None:
+    """In bytes too: what does not fit any more is on the next page, and what fits no page says so."""
+    half = PAGE_MAX_BYTES // 2 + 1
+    job_id = submit(client, "repeat", [number(half), number(PAGE_MAX_BYTES), number(half), number(1)])
+    jobs.ended(client, job_id)
+    eventually(lambda: states(client, job_id) == ["succeeded", "too_large"], what="the first page is full")
+    assert results(client, job_id)["next"] == 2
+    second = results(client, job_id, after=2)
+    assert ([len(one["value"]) for one in second["results"]], second["next"]) == ([half, 1], None)
+
+
+def test_nobody_else_reads_them(single: Stack, client: httpx.Client) -> None:
+    """Another key finds no job; neither does anybody without one, or with an id that is none."""
+    job_id = submit(client, "double", number(4))
+    wait(client, job_id, ["succeeded"])
+
+    path = f"{jobs.JOBS}/{job_id}/results"
+    with jobs.owner(single) as stranger:
+        assert stranger.get(path).status_code == 404
+    assert client.get(path, headers={"X-API-Key": ""}).status_code == 401
+    assert client.get(f"{jobs.JOBS}/{uuid4()}/results").status_code == 404
+    for wrong in ("job/results", f"{job_id}/results?after=-1", f"{job_id}/results?limit=101"):
+        answer = client.get(f"{jobs.JOBS}/{wrong}")
+        assert (answer.status_code, answer.headers["Content-Type"]) == (422, "application/problem+json")
+    assert client.get(f"{jobs.JOBS}/{jobs.submit(client, event())}/results").status_code == 404  # keeps none
+
+
+def test_what_is_no_longer_kept_is_gone(single: Stack, client: httpx.Client) -> None:
+    """Redis keeps a result for a day; until then a missing one may still come. What never began is said so."""
+    job_id = submit(client, "repeat", [number(1), number(2)])
+    wait(client, job_id, ["succeeded"] * 2)
+    with single.redis() as session:
+        session.delete(*session.keys("celery-task-meta-*"))
+    assert states(client, job_id) == ["pending"] * 2
+    single.query(AGED, job_id, role=Role.OWNER)
+    assert states(client, job_id) == ["pending"] * 2, "another job executed the key: this one's result comes yet"
+    single.query(AGED_JOB, job_id, role=Role.OWNER)
+    assert states(client, job_id) == ["gone"] * 2
+
+    single.remove("worker-interactive")
+    revoked = submit(client, "double", number(5))
+    late = client.post(f"{TASKS}/repeat", json=number(6), headers={"Millrace-Expires-Seconds": "1"}).json()["job_id"]
+    jobs.revoke(client, revoked)
+    chords.worker(single)
+    wait(client, revoked, ["revoked"])
+    wait(client, late, ["expired"])
+
+
+def test_without_redis_everything_else_works(single: Stack, client: httpx.Client) -> None:
+    """A result in Redis is a 503 that says when to come again; jobs and results in PostgreSQL are told."""
+    passing, lasting = submit(client, "repeat", number(7)), submit(client, "double", number(8))
+    wait(client, passing, ["succeeded"])
+    single.machines["redis"].kill()
+
+    answer = client.get(f"{jobs.JOBS}/{passing}/results")
+    assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (503, "results-unavailable")
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert jobs.told(client, passing)["state"] == "succeeded"
+    wait(client, lasting, ["succeeded"])
+    wait(client, submit(client, "double", number(9)), ["succeeded"])
+    single.machines["redis"].start_again()
+    eventually(
+        lambda: client.get(f"{jobs.JOBS}/{passing}/results").status_code == 200, what="Redis answers the gateway again"
+    )
+    wait(client, passing, ["succeeded"])
