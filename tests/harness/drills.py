@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from app.drills.tasks import Fault
+from tests.harness import here
 from tests.harness.stack import Stack
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
 
@@ -13,19 +14,19 @@ DRILL_USER = "drill"
 
 
 class Drill:
-    """One misbehaving task: `python -m app drill`."""
+    """One misbehaving task, as `python -m app drill` sends it."""
 
-    def __init__(self, stack: Stack, fault: str, *, queue: str) -> None:
+    def __init__(self, stack: Stack, fault: Fault, *, queue: str) -> None:
         """Send it."""
-        sent = json.loads(stack.operate("drill", "--fault", fault, "--queue", queue).splitlines()[-1])
+        sent = here.drill(stack, fault, queue)
         self._stack = stack
-        self.task_id: str = sent["task_id"]
-        self.event_id: str = sent["event_id"]
-        self._switch: str = sent["switch"]
+        self.task_id = sent.task_id
+        self.event_id = sent.event_id
+        self._switch = sent.switch
 
     def mend(self) -> None:
         """Take the fault out, as if a new image had been deployed."""
-        self._stack.run("worker-external", "drill-mend", self._switch)
+        here.mend(self._stack, self._switch)
 
 
 def archived(stack: Stack, task_id: str) -> list[dict[str, Any]]:

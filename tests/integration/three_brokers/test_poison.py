@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tests.harness.drills import DRILL_USER, Drill, archived, wait_archived
 from tests.harness.load import Load, assert_exact
 from tests.harness.messages import carried, event, publish, task_body
 from tests.harness.stack import QUICK, Stack
+from tests.harness.stacks import healed
 
 #: Twenty deliveries of a killed child take minutes; the number changes nothing of the path. Only in this module.
 DELIVERY_LIMIT = 4
@@ -46,8 +48,7 @@ class Outcome:
 @pytest.fixture(scope="module")
 def outcome(_cluster: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
     """Six kinds of poison at once, among neighbours; then mended and replayed."""
-    _cluster.heal()
-    _limit_deliveries(_cluster, few=True)
+    _limit_deliveries(healed(_cluster), few=True)
     try:
         yield _poison(_cluster, tmp_path_factory.mktemp("poison"))
     finally:
@@ -97,12 +98,16 @@ def _poison(stack: Stack, folder: Path) -> Outcome:
     body.write_bytes(task_body([repaired]))
     for part in (folder, folder.parent):
         part.chmod(0o755)
-    replay = ("dead-letters", "replay", "--note", "mended", "--actor", "the tests")
     ids = [str(letters[name]["dead_letter_id"]) for name in drills]
-    stack.operate(*replay, *ids)
     renamed_id, repaired_id = (str(letters[name]["dead_letter_id"]) for name in ("unknown task", "not JSON"))
-    stack.operate(*replay, renamed_id, "--task", contract.TASK_INGEST_EVENT)
-    stack.operate(*replay, repaired_id, "--body-file", "/tmp/body/body.json", mounts={str(folder): "/tmp/body"})  # noqa: S108
+    replays = (
+        ids,
+        [renamed_id, "--task", contract.TASK_INGEST_EVENT],
+        [repaired_id, "--body-file", "/body/body.json"],
+    )  # fmt: skip
+    replay = ("dead-letters", "replay", "--note", "mended", "--actor", "the tests")
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda words: stack.operate(*replay, *words, mounts={str(folder): "/body"}), replays))
     accounting = running.accounting()
     return Outcome(
         letters=letters, event_ids=event_ids, task_ids=task_ids, before_lists=before, after_lists=after,
