@@ -130,8 +130,8 @@ class Stack(WaysIn):
         for name in self.servers:
             if not self.machines[name].running:
                 self.machines[name].start_again()
-        for name in self.servers:
-            self.wait(name)
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(self.wait, self.servers))
         self.ensure()
 
     def start_all(self, wanted: Mapping[str, Mapping[str, str]]) -> None:
