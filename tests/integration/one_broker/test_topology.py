@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -44,6 +45,11 @@ def _queues(stack: Stack) -> set[str]:
     return {queue["name"] for queue in stack.broker.ask("GET", f"/api/queues/{contract.VHOST}")}
 
 
+def _refused(command: Callable[[], str], said: str) -> None:
+    with pytest.raises(AssertionError, match=rf"ended with 2(.|\n)*{said}"):
+        command()
+
+
 @pytest.mark.usefixtures("_declared")
 def test_an_empty_queue_is_removed_by_an_operator(single: Stack) -> None:
     """With its dead-letter queue, and nothing else: not a declared one, and not a queue that somebody else made."""
@@ -53,10 +59,11 @@ def test_an_empty_queue_is_removed_by_an_operator(single: Stack) -> None:
         before = _queues(single)
         single.run("topology")
         assert _queues(single) == before, "only a person removes a queue"
-        for name in (contract.EVENT_QUEUE, "of-somebody-else"):
-            with pytest.raises(AssertionError, match=rf"ended with 2(.|\n)*{name}"):
-                single.operate("queues", "remove", name)
-        assert EXTRA in single.operate("queues", "list")
+        with ThreadPoolExecutor() as pool:
+            listed = pool.submit(single.operate, "queues", "list")
+            names = (contract.EVENT_QUEUE, "of-somebody-else")
+            list(pool.map(lambda name: _refused(partial(single.operate, "queues", "remove", name), name), names))
+        assert EXTRA in listed.result()
         single.operate(*_REMOVE)
         assert before - _queues(single) == {EXTRA, contract.dead_letter_queue(EXTRA)}
     finally:
@@ -65,15 +72,9 @@ def test_an_empty_queue_is_removed_by_an_operator(single: Stack) -> None:
 
 def _assert_kept(stack: Stack, counts: str) -> None:
     """A deployment's command and a person's end with 2 and say so; neither removes a queue."""
-
-    def refused(command: Callable[..., str], *words: str) -> None:
-        with pytest.raises(AssertionError, match=rf"ended with 2(.|\n)*{EXTRA} \({counts}\)"):
-            command(*words)
-
+    commands = (partial(stack.run, "topology"), partial(stack.operate, *_REMOVE))
     with ThreadPoolExecutor() as pool:
-        commands = [pool.submit(refused, stack.run, "topology"), pool.submit(refused, stack.operate, *_REMOVE)]
-        for command in commands:
-            command.result()
+        list(pool.map(lambda command: _refused(command, rf"{EXTRA} \({counts}\)"), commands))
     assert _queues(stack) >= {EXTRA, contract.dead_letter_queue(EXTRA)}
 
 
