@@ -66,18 +66,19 @@ def _limit_deliveries(stack: Stack, *, few: bool) -> None:
 
 def _poison(stack: Stack, folder: Path) -> Outcome:
     # Only there: Celery takes ten seconds to find that a child is gone, and a shorter time limit would come first.
-    stack.ensure("worker-interactive", **LIMITS)
-    stack.replace(
-        "worker-external", environment={**QUICK, "MILLRACE_WORKER_CONCURRENCY": "1"}, options={"mem_limit": "320m"}
-    )
+    with ThreadPoolExecutor() as pool:
+        limited = pool.submit(stack.ensure, "worker-interactive", **LIMITS)
+        small = {"environment": {**QUICK, "MILLRACE_WORKER_CONCURRENCY": "1"}, "options": {"mem_limit": "320m"}}
+        stack.replace("worker-external", **small)
+        limited.result()
     with Load(stack, folder / "ledger", singles=15, lists=3) as running:
         # Before the first: on a busy machine it takes the load's whole time to send all six.
         stored = running.stored()
         drills = {
-            "raises": Drill(stack, "raise", queue="interactive"),
             "overruns": Drill(stack, "overrun", queue="interactive"),
             "dies": Drill(stack, "die", queue="bulk"),
             "eats memory": Drill(stack, "eat-memory", queue="external"),
+            "raises": Drill(stack, "raise", queue="interactive", by_command=True),
         }
         repaired, renamed = carried(event(DRILL_USER)), carried(event(DRILL_USER))
         task_ids = {name: drill.task_id for name, drill in drills.items()}
