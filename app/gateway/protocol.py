@@ -136,11 +136,15 @@ class BoundedProtocol(HttpToolsProtocol):
             body = orjson.dumps(problems.document(kind, detail=detail))
             head = f"content-type: {problems.MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
             self.transport.write(STATUS_LINE[kind.status] + head.encode() + body)
-        self._refuse(reason)
+        self._refuse(reason, answered=True)
 
-    def _refuse(self, reason: str) -> None:
+    def _refuse(self, reason: str, *, answered: bool = False) -> None:
+        """Close at once, unless an answer is on its way: under TLS `close` waits half a minute for the other side."""
         if self.transport.is_closing():
             return
         metrics.CONNECTIONS_REFUSED.labels(reason).inc()
         log.debug("connection_refused", reason=reason, client=self.client[0] if self.client else None)
-        self.transport.close()
+        if answered or self.transport.get_write_buffer_size():
+            self.transport.close()
+        else:
+            self.transport.abort()

@@ -22,6 +22,8 @@ from app.telemetry import backlog, heartbeat, logging, metrics, retention_age
 
 log = structlog.get_logger(__name__)
 
+#: Between two beats while no lane has a broker: the first that gets one is ready at once.
+_CONNECTING_SECONDS = 0.2
 #: Between two looks at the whole outbox and at retention, for the metrics.
 _LOOK_SECONDS = 5.0
 #: A lane that has not turned for so long hangs. The longest turn is a statement of PostgreSQL's (20 s) before a publish
@@ -38,7 +40,9 @@ def watch(settings: Settings, database: Engine, lanes: Sequence[Lane], ended: Se
     next_look = 0.0
     waiting: set[Future[None]] = set(ended)
     while waiting:
-        done, waiting = wait(waiting, timeout=heartbeat.BEAT_SECONDS, return_when=FIRST_EXCEPTION)
+        connected = any(lane.connected for lane in lanes)
+        pause_seconds = heartbeat.BEAT_SECONDS if connected else _CONNECTING_SECONDS
+        done, waiting = wait(waiting, timeout=pause_seconds, return_when=FIRST_EXCEPTION)
         for future in done:
             future.result()
         _beat(settings, lanes)

@@ -61,6 +61,12 @@ class Broker:
         """How many nodes see themselves in the cluster."""
         return sum(bool(node.get("running")) for node in self.ask("GET", "/api/nodes"))
 
+    @property
+    def alarmed(self) -> bool:
+        """Whether publishers are blocked; statistics would say so up to ten seconds later."""
+        answer = self._clients[0].get("/api/health/checks/alarms")
+        return answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
+
     def set_policy(self, name: str, policy: dict[str, Any]) -> None:
         """Replace a policy."""
         self.ask("PUT", f"/api/policies/{contract.VHOST}/{name}", json=policy)

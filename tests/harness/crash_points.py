@@ -37,8 +37,7 @@ def _relay(point: Failpoint, stack: Stack, load: Load) -> None:
 def _workers(point: Failpoint, stack: Stack, load: Load) -> None:
     """A child of each worker dies around its commit, before the acknowledgement."""
     began_at = time.time()
-    for worker in WORKERS.values():
-        crashing(stack, worker, point)
+    stack.start_all({worker: {**QUICK, "MILLRACE_CRASH_AT": point} for worker in WORKERS.values()})
     _wait_children_lost(stack, *WORKERS, since=began_at)
     assert all(stack.machines[worker].running for worker in WORKERS.values())
     load.wait_executed(*WORKERS, since=began_at)

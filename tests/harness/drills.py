@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from app.drills.command import SentDrill
+from app.drills.tasks import Fault
+from tests.harness import here
 from tests.harness.stack import Stack
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
 
@@ -13,19 +16,25 @@ DRILL_USER = "drill"
 
 
 class Drill:
-    """One misbehaving task: `python -m app drill`."""
+    """One misbehaving task, sent and mended in this process or, `by_command`, as an operator does."""
 
-    def __init__(self, stack: Stack, fault: str, *, queue: str) -> None:
+    def __init__(self, stack: Stack, fault: Fault, *, queue: str, by_command: bool = False) -> None:
         """Send it."""
-        sent = json.loads(stack.operate("drill", "--fault", fault, "--queue", queue).splitlines()[-1])
         self._stack = stack
-        self.task_id: str = sent["task_id"]
-        self.event_id: str = sent["event_id"]
-        self._switch: str = sent["switch"]
+        self._by_command = by_command
+        if by_command:
+            said = stack.operate("drill", "--fault", fault, "--queue", queue).splitlines()[-1]
+            sent = SentDrill(**json.loads(said))
+        else:
+            sent = here.drill(stack, fault, queue)
+        self.task_id, self.event_id, self._switch = sent.task_id, sent.event_id, sent.switch
 
     def mend(self) -> None:
         """Take the fault out, as if a new image had been deployed."""
-        self._stack.run("worker-external", "drill-mend", self._switch)
+        if self._by_command:
+            self._stack.run("worker-external", "drill-mend", self._switch)
+        else:
+            here.mend(self._stack, self._switch)
 
 
 def archived(stack: Stack, task_id: str) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ import httpx
 
 from app import contract
 from app.contract import Scope
+from tests.harness import here
 from tests.harness.stack import Stack
 from tests.harness.waiting import eventually
 
@@ -23,9 +24,8 @@ Job = dict[str, Any]
 @contextmanager
 def owner(stack: Stack) -> Iterator[httpx.Client]:
     """An owner of jobs with a key of its own, so that its list is empty at first."""
-    scopes = [part for scope in (Scope.TASKS_WRITE, Scope.JOBS_READ) for part in ("--scope", str(scope))]
-    made = stack.operate("api-keys", "create", "--name", "jobs", *scopes, "--requests-per-second", "5000")
-    with stack.http(headers={contract.HEADER_API_KEY: made.split()[-1]}) as client:
+    key = here.api_key(stack, Scope.TASKS_WRITE, Scope.JOBS_READ, requests_per_second=5000)
+    with stack.http(headers={contract.HEADER_API_KEY: key}) as client:
         yield client
 
 

@@ -13,7 +13,11 @@ from tests.harness.waiting import eventually
 def samples(stack: Stack, name: str, metric: str) -> dict[tuple[str, ...], float]:
     """Samples of a process by their labels' values, in the order of the labels' names."""
     with stack.metrics_client(name) as client:
-        text = client.get("/metrics").text
+        return samples_in(client.get("/metrics").text, metric)
+
+
+def samples_in(text: str, metric: str) -> dict[tuple[str, ...], float]:
+    """The same, from what a process said."""
     return {
         tuple(value for _, value in sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)

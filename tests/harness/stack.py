@@ -5,7 +5,6 @@ One class, which tests hold in their hands; its parts are the modules beside it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -42,18 +41,8 @@ QUICK = {
 }
 #: A quorum queue tells its counts once in this time (milliseconds; 5,000 by default), and a drained broker is one that
 #: told nought twice.
-TICK_MILLISECONDS = 1000
+TICK_MILLISECONDS = 500
 BROKER = {"ERL_AFLAGS": f"-rabbit quorum_tick_interval {TICK_MILLISECONDS}"}
-
-_INJECT = """
-import json, sys
-from app.brokers.celery_app import celery_app
-from app.brokers.transactional import in_transaction
-from app.storage.engine import engine
-queue, task, arguments = sys.argv[1:]
-with engine().begin() as connection, in_transaction(connection):
-    celery_app.send_task(task, args=json.loads(arguments), queue=queue)
-"""
 
 
 class Stack(WaysIn):
@@ -69,6 +58,8 @@ class Stack(WaysIn):
         self.servers = ("postgresql", "redis", *self.nodes)
         super().__init__(State(folder))
         self.machines: dict[str, Machine] = {}
+        #: Where the processes write their heartbeats.
+        self.heartbeats = folder / "heartbeats"
         self._foreign = {naming.worker(queue.name) for queue in contract.queues() if queue.foreign}
         self._own_image = {"MILLRACE_IMAGE_APP": image} if image else {}
         self._network = Network(docker_network_kw={"labels": cleanup.labels()})
@@ -80,6 +71,8 @@ class Stack(WaysIn):
         """Start the servers, make schema, topology and an API key; the processes start when a test wants them."""
         secrets.write_secrets(self.state)
         settings_files.write_settings(self.state, self.version, self.nodes)
+        self.heartbeats.mkdir(exist_ok=True)
+        self.heartbeats.chmod(0o777)  # the containers' user is another
         self._network.create()
         password = self.password(Role.OPERATOR, "rabbitmq")
         management = [self.port(node, contract.PORT_RABBITMQ_MANAGEMENT) for node in self.nodes]
@@ -137,8 +130,8 @@ class Stack(WaysIn):
         for name in self.servers:
             if not self.machines[name].running:
                 self.machines[name].start_again()
-        for name in self.servers:
-            self.wait(name)
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(self.wait, self.servers))
         self.ensure()
 
     def start_all(self, wanted: Mapping[str, Mapping[str, str]]) -> None:
@@ -175,11 +168,6 @@ class Stack(WaysIn):
         finally:
             machine.remove()
 
-    def inject(self, queue: str, task: str, arguments: list[Any]) -> None:
-        """Put a task into the outbox past the gateway and its checks."""
-        words = (queue, task, json.dumps(arguments))
-        self.run("worker-external", *words, options={"entrypoint": ["python", "-c", _INJECT]})
-
     def operate(self, *command: str, **options: Any) -> str:
         """A command of the operator's: `dead-letters`, `api-keys`."""
         return self.run("operator", *command, **options)
@@ -187,7 +175,8 @@ class Stack(WaysIn):
     def _create(self, name: str, **options: Any) -> Machine:
         service = services.read(name, self._variables)
         ports = {inside: self.port(name, inside) for inside in self._published(service)}
-        machine = Machine(service, self._network, self._prefix, ports=ports, **options)
+        heartbeats = self.heartbeats if self._beats(name) else None
+        machine = Machine(service, self._network, self._prefix, ports=ports, heartbeats=heartbeats, **options)
         self.machines[name] = machine
         machine.start()
         return machine
@@ -220,8 +209,9 @@ class Stack(WaysIn):
             return self._answers(name)
 
         tolerate = (OSError, httpx.HTTPError, psycopg.Error, redis.RedisError)
-        # A look into a container costs a tenth of a second of processor: more often, five waits would take all of it.
-        eventually(ready, within=within, what=f"{name} answers", every=0.5, tolerate=tolerate)
+        # A foreign worker is asked inside its container: more often, that would take a processor.
+        every = 0.5 if name in self._foreign else 0.2
+        eventually(ready, within=within, what=f"{name} answers", every=every, tolerate=tolerate)
 
     def _answers(self, name: str) -> bool:
         if name == "postgresql":
@@ -235,10 +225,13 @@ class Stack(WaysIn):
         if name == "gateway":
             with self.http() as client:
                 return client.get("/readyz").status_code == httpx.codes.OK
-        if name in PROCESSES or name.startswith(("worker", "beat")):
-            machine = self.machines[name]
-            return machine.healthy() if name in self._foreign else machine.consuming()
-        return True
+        if name in self._foreign:
+            return self.machines[name].healthy()
+        return self.machines[name].consuming() if self._beats(name) else True
+
+    def _beats(self, name: str) -> bool:
+        """Whether a service writes a heartbeat."""
+        return name.startswith(("relay", "worker", "archiver", "beat")) and name not in self._foreign
 
     @property
     def _prefix(self) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import psycopg
 import redis
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.pool import NullPool
 
 from app import contract
 from app.contract import Role
@@ -78,6 +80,16 @@ class WaysIn:
         with self.database(role) as connection:
             cursor = connection.execute(statement, arguments)  # type: ignore[call-overload]
             return list(cursor.fetchall()) if cursor.description else []
+
+    def engine(self, role: Role) -> Engine:
+        """A role's connections for code of the application that runs in this process."""
+
+        def connect() -> psycopg.Connection[Any]:
+            connection = self.database(role)
+            connection.autocommit = False
+            return connection
+
+        return create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
 
     def redis(self) -> redis.Redis:
         """The operator's Redis session."""

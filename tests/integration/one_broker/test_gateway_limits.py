@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import httpx
+import pytest
 
 from app import contract
 from tests.harness.messages import event
 from tests.harness.stack import Stack
+from tests.harness.stacks import healed
 from tests.harness.waiting import eventually
 
 _MIB = 1024 * 1024
@@ -71,13 +73,32 @@ def test_what_comes_before_a_request_is_bounded(single: Stack) -> None:
         assert b"application/problem+json" in got
 
 
-def test_connections_are_bounded(single: Stack) -> None:
+@pytest.fixture(scope="module")
+def strict(_single: Stack) -> Stack:
+    """A gateway whose bounds are soon reached."""
+    healed(_single).ensure(
+        "gateway",
+        MILLRACE_CONNECTIONS_MAX="8", MILLRACE_REQUEST_HEAD_SECONDS="2",
+        MILLRACE_REQUEST_MAX_BYTES=str(2 * _MIB), MILLRACE_BODIES_MAX_BYTES=str(6 * _MIB),
+    )  # fmt: skip
+    return _single
+
+
+def test_body_larger_than_the_bound(strict: Stack) -> None:
+    """A body above the bound is 413, without being read to its end."""
+    with strict.http() as client:
+        answer = client.post("/v1/events", json=[event(padding="x" * 100_000) for _ in range(22)])
+        assert answer.status_code == 413
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert client.post("/v1/events", json=event()).status_code == 202
+
+
+def test_connections_are_bounded(strict: Stack) -> None:
     """BR-25: of what says nothing or stays, so many are kept for so long; then others are served again."""
-    single.ensure("gateway", MILLRACE_CONNECTIONS_MAX="8", MILLRACE_REQUEST_HEAD_SECONDS="2")
     with ExitStack() as stack:
-        held = [stack.enter_context(_session(single)) for _ in range(8)]
+        held = [stack.enter_context(_session(strict)) for _ in range(8)]
         assert _answer(held[0], b"GET / HT") == b""
-        with single.http() as client:
+        with strict.http() as client:
             eventually(
                 lambda: client.post("/v1/events", json=event()).status_code == 202,
                 what="others are served", tolerate=_CLOSED,
@@ -89,21 +110,20 @@ def _held_bytes(client: httpx.Client) -> float:
     return float(shown)
 
 
-def test_bodies_at_once_are_bounded(single: Stack) -> None:
+def test_bodies_at_once_are_bounded(strict: Stack) -> None:
     """A13: a client that sends a part of a large body and stops holds its share; single events pass it by."""
-    single.ensure("gateway", MILLRACE_REQUEST_MAX_BYTES=str(2 * _MIB), MILLRACE_BODIES_MAX_BYTES=str(6 * _MIB))
     head = (
-        f"POST /v1/events HTTP/1.1\r\nHost: x\r\n{contract.HEADER_API_KEY}: {single.api_key}\r\n"
+        f"POST /v1/events HTTP/1.1\r\nHost: x\r\n{contract.HEADER_API_KEY}: {strict.api_key}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {2 * _MIB}\r\n\r\n["
     ).encode()
     body = json.dumps([event(padding="x" * 100_000) for _ in range(15)])
-    with single.http(headers=_JSON) as client, _session(single) as waiting:
+    with strict.http(headers=_JSON) as client, _session(strict) as waiting:
         waiting.sendall(head + b" " * int(1.9 * _MIB))
         eventually(lambda: _held_bytes(client) > 3.5 * _MIB, what="the gateway holds the body that does not end")
         answer = client.post("/v1/events", content=body.encode())
         assert (answer.status_code, answer.json()["type"]) == (503, f"{contract.PROBLEM_TYPE_PREFIX}overloaded")
         assert client.post("/v1/events", json=event()).status_code == 202
-    with single.http(headers=_JSON) as client:
+    with strict.http(headers=_JSON) as client:
         eventually(
             lambda: client.post("/v1/events", content=body.encode()).status_code == 202,
             what="a large body is accepted again", tolerate=_CLOSED,

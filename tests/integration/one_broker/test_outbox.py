@@ -14,24 +14,30 @@ from app.storage import outbox
 from app.storage.identifiers import new_id
 from tests.harness.messages import event
 from tests.harness.stack import Stack
+from tests.harness.stacks import healed
 from tests.harness.waiting import eventually
 
 KIB = 1024
 CLAIM = {"queue": "bulk", "most": 200, "most_bytes": 100 * KIB, "lease_seconds": 60.0}
 
 
+@pytest.fixture(scope="module")
+def without_relays(_single: Stack) -> Stack:
+    """No relay takes what these tests put there; the next test's healing starts them again."""
+    healed(_single).remove("relay-1", "relay-2")
+    return _single
+
+
 @pytest.fixture
-def relay(single: Stack) -> Iterator[Connection]:
-    """A session with a relay's rights, and no relay but this one."""
-    single.remove("relay-1", "relay-2")
-    engine = create_engine("postgresql+psycopg://", creator=lambda: single.database(Role.RELAY))
+def relay(without_relays: Stack) -> Iterator[Connection]:
+    """A session with a relay's rights."""
+    engine = create_engine("postgresql+psycopg://", creator=lambda: without_relays.database(Role.RELAY))
     try:
         with engine.connect() as connection:
             yield connection
     finally:
         engine.dispose()
-        single.query("DELETE FROM outbox_pending", role=Role.OWNER)
-        single.ensure("relay-1", "relay-2")
+        without_relays.query("DELETE FROM outbox_pending", role=Role.OWNER)
 
 
 def _fill(stack: Stack, *sizes_kib: int) -> None:
@@ -49,29 +55,29 @@ def _fill(stack: Stack, *sizes_kib: int) -> None:
         )  # fmt: skip
 
 
-def test_a_claim_is_bounded_in_bytes(single: Stack, relay: Connection) -> None:
+def test_a_claim_is_bounded_in_bytes(without_relays: Stack, relay: Connection) -> None:
     """A13: 200 rows of 384 KiB ended a relay of 192 MiB. What did not fit is there for the next claim."""
-    _fill(single, 40, 40, 40, 40, 300, 1)
+    _fill(without_relays, 40, 40, 40, 40, 300, 1)
 
     claims = [[len(message.body) // KIB for message in outbox.claim(relay, **CLAIM)] for _ in range(4)]
 
     assert claims == [[40, 40, 40], [40, 300], [1], []]
 
 
-def test_work_that_is_not_due_costs_the_others_nothing(single: Stack, relay: Connection) -> None:
+def test_work_that_is_not_due_costs_the_others_nothing(without_relays: Stack, relay: Connection) -> None:
     """A9: 60,000 scheduled tasks made the gateway refuse everybody, and each claim walk past all of them."""
-    single.query(
+    without_relays.query(
         "INSERT INTO outbox_pending (message_id, queue, body_bytes, due_at, available_at) "
         "SELECT gen_random_uuid(), 'bulk', 1, now() + interval '1 day', now() + interval '1 day' "
         "FROM generate_series(1, 60001)",
         role=Role.OWNER,
     )
-    single.query("ANALYZE outbox_pending", role=Role.OWNER)
-    _fill(single, 1, 1)
+    without_relays.query("ANALYZE outbox_pending", role=Role.OWNER)
+    _fill(without_relays, 1, 1)
 
     assert _rows_read(relay) == 2
     assert len(outbox.claim(relay, **CLAIM)) == 2
-    with single.http() as client:
+    with without_relays.http() as client:
         eventually(lambda: _shown(client.get("/metrics").text) == 2, what="the gateway sees the two that are due")
         assert client.post("/v1/events", json=[event()]).status_code == 202
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,6 +14,20 @@ from app.contract import Role
 from infra.local.state import REPOSITORY
 from tests.harness.page import read, write
 from tests.harness.stack import Stack
+
+
+def _side_by_side(folder: Path, *environments: dict[str, str]) -> list[subprocess.CompletedProcess[str]]:
+    """The user's test in each of these environments, with no plugin but ours."""
+    command = [sys.executable, "-m", "pytest", "-p", "app.kinds.pytest_plugin", "-p", "no:cacheprovider", "-q"]
+
+    def run(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, "test_invoices.py"], cwd=folder, env=os.environ | environment, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(run, environments))
 
 
 def test_the_page_as_it_stands(single: Stack, tmp_path: Path) -> None:
@@ -33,18 +48,11 @@ def test_the_page_as_it_stands(single: Stack, tmp_path: Path) -> None:
         "MILLRACE_TEST_POSTGRESQL": f"{url}?sslmode=verify-full&sslrootcert={single.ca_file}",
         contract.QUEUES_FILE_VARIABLE: str(queues),
         "PYTHONPATH": f"{tmp_path}:{REPOSITORY}",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
-    command = [sys.executable, "-m", "pytest", "-p", "app.kinds.pytest_plugin", "-p", "no:cacheprovider", "-q"]
-    done = subprocess.run(
-        [*command, "test_invoices.py"], cwd=tmp_path, env=os.environ | environment, capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
+    done, refused = _side_by_side(tmp_path, environment, environment | {"MILLRACE_TEST_POSTGRESQL": ""})
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 passed" in done.stdout
     assert single.query(tables) == before
-    without = {name: value for name, value in (os.environ | environment).items() if name != "MILLRACE_TEST_POSTGRESQL"}
-    refused = subprocess.run(
-        [*command, "test_invoices.py"], cwd=tmp_path, env=without, capture_output=True, text=True, check=False
-    )
     assert refused.returncode == 1
     assert "MILLRACE_TEST_POSTGRESQL is not set" in refused.stdout

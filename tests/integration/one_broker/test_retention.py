@@ -89,7 +89,7 @@ def test_partitions_come_and_go(single: Stack, today: datetime) -> None:
     finally:
         single.query("DELETE FROM outbox_pending WHERE message_id = %s", *pending[0], role=Role.OWNER)
         single.query("DELETE FROM jobs WHERE job_id = %s", early[0][0], role=Role.OWNER)
-    single.run("retention", "retention")
+    retention.run(_owner(single), Settings(), patience_seconds=30)
     assert partition_name("outbox", old) not in _partitions(single, "outbox")
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from prometheus_client.parser import text_string_to_metric_families
-
 from app import contract
 from tests.harness.load import drain
 from tests.harness.messages import event
+from tests.harness.process_metrics import relays, samples, samples_in
 from tests.harness.stack import PROCESSES, Stack
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -51,49 +50,37 @@ def test_libraries_write_json_too(single: Stack) -> None:
         assert any(json.loads(line)["logger"].startswith("celery") for line in lines if line.strip())
 
 
-def _samples(text: str, name: str) -> dict[tuple[tuple[str, str], ...], float]:
-    found = {}
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            if sample.name == name:
-                found[tuple(sorted(sample.labels.items()))] = sample.value
-    return found
+def _counted(stack: Stack) -> dict[str, float]:
+    """The same events as each process counts them: all relays together, all children of a worker together."""
+    worker = "worker-interactive"
+    outcomes = samples(stack, worker, contract.METRIC_TASK_OUTCOMES)
+    with stack.http() as client:
+        accepted = samples_in(client.get("/metrics").text, contract.METRIC_ITEMS_ACCEPTED)
+    return {
+        "accepted": accepted["interactive",],
+        "published": sum(
+            samples(stack, name, contract.METRIC_RELAY_PUBLISHED)["interactive",] for name in relays(stack)
+        ),
+        **{
+            outcome: outcomes[outcome, "interactive", contract.TASK_INGEST_EVENT]
+            for outcome in ("succeeded", "failed")
+        },
+        **{
+            f"effects {outcome}": value
+            for (outcome,), value in samples(stack, worker, contract.METRIC_EFFECTS).items()
+        },
+    }  # fmt: skip
 
 
-def test_metrics_count_right_under_prefork(single: Stack) -> None:
-    """The outcomes that a worker shows are those of all its children together: as many as messages were executed."""
-    single.replace("worker-interactive")
-    sent = 60
+def test_gateway_relays_and_workers_count_the_same(single: Stack) -> None:
+    """What the gateway accepted the relays published, and a worker's children executed."""
+    before, sent = _counted(single), 60
     with single.http() as client:
         for _ in range(sent):
             assert client.post("/v1/events", json=event()).status_code == 202
     drain(single)
-    with single.metrics_client("worker-interactive") as client:
-        text = client.get("/metrics").text
-    outcomes = {
-        (dict(labels)["task"], dict(labels)["outcome"]): value
-        for labels, value in _samples(text, contract.METRIC_TASK_OUTCOMES).items()
-    }
-    assert outcomes[contract.TASK_INGEST_EVENT, "succeeded"] == sent
-    assert outcomes[contract.TASK_INGEST_EVENT, "failed"] == 0
-    effects = {dict(labels)["outcome"]: value for labels, value in _samples(text, contract.METRIC_EFFECTS).items()}
-    assert effects == {"stored": sent, "duplicate": 0}
+    counted = {name: value - before[name] for name, value in _counted(single).items()}
+    right = {"accepted": sent, "published": sent, "succeeded": sent, "effects stored": sent}
+    assert counted == right | {"failed": 0, "effects duplicate": 0}
     children = single.machines["worker-interactive"].processes()
     assert len(children) > 2, "prefork has no children: this test has shown nothing"
-
-
-def test_gateway_and_relays_count_the_same(single: Stack) -> None:
-    """What the gateway accepted is what the relays published."""
-    for name in ("gateway", "relay-1", "relay-2"):
-        single.replace(name)
-    sent = 25
-    with single.http() as client:
-        for _ in range(sent):
-            assert client.post("/v1/events", json=event()).status_code == 202
-        drain(single)
-        accepted = _samples(client.get("/metrics").text, contract.METRIC_ITEMS_ACCEPTED)
-    published = 0.0
-    for name in ("relay-1", "relay-2"):
-        with single.metrics_client(name) as client:
-            published += sum(_samples(client.get("/metrics").text, contract.METRIC_RELAY_PUBLISHED).values())
-    assert sum(accepted.values()) == published == sent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tests.harness.drills import DRILL_USER, Drill, archived, wait_archived
 from tests.harness.load import Load, assert_exact
 from tests.harness.messages import carried, event, publish, task_body
 from tests.harness.stack import QUICK, Stack
+from tests.harness.stacks import healed
 
 #: Twenty deliveries of a killed child take minutes; the number changes nothing of the path. Only in this module.
 DELIVERY_LIMIT = 4
@@ -46,8 +48,7 @@ class Outcome:
 @pytest.fixture(scope="module")
 def outcome(_cluster: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
     """Six kinds of poison at once, among neighbours; then mended and replayed."""
-    _cluster.heal()
-    _limit_deliveries(_cluster, few=True)
+    _limit_deliveries(healed(_cluster), few=True)
     try:
         yield _poison(_cluster, tmp_path_factory.mktemp("poison"))
     finally:
@@ -65,18 +66,19 @@ def _limit_deliveries(stack: Stack, *, few: bool) -> None:
 
 def _poison(stack: Stack, folder: Path) -> Outcome:
     # Only there: Celery takes ten seconds to find that a child is gone, and a shorter time limit would come first.
-    stack.ensure("worker-interactive", **LIMITS)
-    stack.replace(
-        "worker-external", environment={**QUICK, "MILLRACE_WORKER_CONCURRENCY": "1"}, options={"mem_limit": "320m"}
-    )
+    with ThreadPoolExecutor() as pool:
+        limited = pool.submit(stack.ensure, "worker-interactive", **LIMITS)
+        small = {"environment": {**QUICK, "MILLRACE_WORKER_CONCURRENCY": "1"}, "options": {"mem_limit": "320m"}}
+        stack.replace("worker-external", **small)
+        limited.result()
     with Load(stack, folder / "ledger", singles=15, lists=3) as running:
         # Before the first: on a busy machine it takes the load's whole time to send all six.
         stored = running.stored()
         drills = {
-            "raises": Drill(stack, "raise", queue="interactive"),
             "overruns": Drill(stack, "overrun", queue="interactive"),
             "dies": Drill(stack, "die", queue="bulk"),
             "eats memory": Drill(stack, "eat-memory", queue="external"),
+            "raises": Drill(stack, "raise", queue="interactive", by_command=True),
         }
         repaired, renamed = carried(event(DRILL_USER)), carried(event(DRILL_USER))
         task_ids = {name: drill.task_id for name, drill in drills.items()}
@@ -97,12 +99,16 @@ def _poison(stack: Stack, folder: Path) -> Outcome:
     body.write_bytes(task_body([repaired]))
     for part in (folder, folder.parent):
         part.chmod(0o755)
-    replay = ("dead-letters", "replay", "--note", "mended", "--actor", "the tests")
     ids = [str(letters[name]["dead_letter_id"]) for name in drills]
-    stack.operate(*replay, *ids)
     renamed_id, repaired_id = (str(letters[name]["dead_letter_id"]) for name in ("unknown task", "not JSON"))
-    stack.operate(*replay, renamed_id, "--task", contract.TASK_INGEST_EVENT)
-    stack.operate(*replay, repaired_id, "--body-file", "/tmp/body/body.json", mounts={str(folder): "/tmp/body"})  # noqa: S108
+    replays = (
+        ids,
+        [renamed_id, "--task", contract.TASK_INGEST_EVENT],
+        [repaired_id, "--body-file", "/body/body.json"],
+    )  # fmt: skip
+    replay = ("dead-letters", "replay", "--note", "mended", "--actor", "the tests")
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda words: stack.operate(*replay, *words, mounts={str(folder): "/body"}), replays))
     accounting = running.accounting()
     return Outcome(
         letters=letters, event_ids=event_ids, task_ids=task_ids, before_lists=before, after_lists=after,

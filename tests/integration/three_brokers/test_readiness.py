@@ -6,6 +6,13 @@ from tests.harness.stack import Stack
 from tests.harness.waiting import eventually
 
 
+def _on_two_members(cluster: Stack, do: str) -> None:
+    """Two of the queue's three members, in one command: each is an Erlang of its own, and costs seconds."""
+    nodes = ", ".join(f"'rabbit@{name}'" for name in cluster.nodes[:2])
+    words = f"[ok = erpc:call(Node, ra, {do}, [quorum_queues, {{millrace_external, Node}}]) || Node <- [{nodes}]]."
+    cluster.machines[cluster.nodes[2]].execute("rabbitmqctl", "eval", words)
+
+
 def test_a_worker_whose_queue_is_silent_is_not_ready(cluster: Stack) -> None:
     """A worker that is connected to a queue without a quorum is not ready until the quorum is back.
 
@@ -13,14 +20,11 @@ def test_a_worker_whose_queue_is_silent_is_not_ready(cluster: Stack) -> None:
     when a worker for it starts,
     then it is connected and not ready; when the members are back, it is ready.
     """
-    stopped = [cluster.machines[name] for name in cluster.nodes[:2]]
     try:
-        for node in stopped:
-            node.execute("rabbitmqctl", "eval", "ok = ra:stop_server(quorum_queues, {millrace_external, node()}).")
+        _on_two_members(cluster, "stop_server")
         worker = cluster.replace("worker-external", wait=False)
         eventually(lambda: worker.heartbeat() in {"subscribing", "consuming"}, what="the worker is connected")
         assert worker.heartbeat() == "subscribing"
     finally:
-        for node in stopped:
-            node.execute("rabbitmqctl", "eval", "ok = ra:restart_server(quorum_queues, {millrace_external, node()}).")
+        _on_two_members(cluster, "restart_server")
     cluster.wait("worker-external")

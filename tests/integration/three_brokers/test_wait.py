@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -11,13 +13,19 @@ from app.contract import Role
 from tests.harness.stack import Stack
 
 
-def _wait(cluster: Stack, service: str, *options: str, seconds: int = 60) -> None:
-    cluster.run(service, "wait", *options, "--timeout-seconds", str(seconds))
+def _wait(cluster: Stack, service: str, option: str) -> None:
+    cluster.run(service, "wait", option, "--timeout-seconds", "60")
 
 
-def _wait_all(cluster: Stack, *services: str, option: str) -> None:
+def _wait_in_vain(cluster: Stack, service: str, option: str, *, said: str, **environment: str) -> None:
+    with pytest.raises(AssertionError, match=rf"ended with 2(.|\n)*{said}"):
+        cluster.run(service, "wait", option, "--timeout-seconds", "2", environment=environment)
+
+
+def _side_by_side(*waits: Callable[[], None]) -> None:
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda service: _wait(cluster, service, option), services))
+        for wait in [pool.submit(wait) for wait in waits]:
+            wait.result()
 
 
 def test_wait_for_migrations(cluster: Stack) -> None:
@@ -26,13 +34,13 @@ def test_wait_for_migrations(cluster: Stack) -> None:
     set_version = "UPDATE alembic_version SET version_num = %s"
     try:
         cluster.query(set_version, "0001", role=Role.OWNER)
-        with pytest.raises(AssertionError, match=f"ended with 2(.|\n)*at 0001, this image needs {head}"):
-            _wait(cluster, "relay-1", "--migrations", seconds=2)
+        _wait_in_vain(cluster, "relay-1", "--migrations", said=f"at 0001, this image needs {head}")
         cluster.query(set_version, "9999", role=Role.OWNER)
         _wait(cluster, "relay-1", "--migrations")
     finally:
         cluster.query(set_version, head, role=Role.OWNER)
-    _wait_all(cluster, "gateway", "relay-1", "worker-bulk", "archiver", option="--migrations")
+    services = ("gateway", "relay-1", "worker-bulk", "archiver")
+    _side_by_side(*(partial(_wait, cluster, service, "--migrations") for service in services))
 
 
 def test_wait_for_the_topology(cluster: Stack) -> None:
@@ -40,18 +48,22 @@ def test_wait_for_the_topology(cluster: Stack) -> None:
     cluster.remove("worker-bulk")
     cluster.broker.ask("DELETE", f"/api/queues/{contract.VHOST}/bulk")
     try:
-        for service in ("worker-bulk", "beat"):
-            with pytest.raises(AssertionError, match=r"ended with 2(.|\n)*no queue 'bulk'"):
-                _wait(cluster, service, "--topology", seconds=2)
-        _wait(cluster, "worker-interactive", "--topology")
+        in_vain = partial(_wait_in_vain, cluster, option="--topology", said="no queue 'bulk'")
+        _side_by_side(
+            partial(in_vain, "worker-bulk"),
+            partial(in_vain, "beat"),
+            partial(_wait, cluster, "worker-interactive", "--topology"),
+        )
     finally:
         cluster.run("topology")
-    _wait_all(cluster, "relay-1", "worker-bulk", "archiver", "beat", option="--topology")
+    services = ("relay-1", "worker-bulk", "archiver", "beat")
+    _side_by_side(*(partial(_wait, cluster, service, "--topology") for service in services))
 
 
 def test_wait_while_the_server_is_away(cluster: Stack) -> None:
     """No server is no reason to end sooner, nor later."""
-    environment = {"MILLRACE_RABBITMQ_HOST": "nowhere", "MILLRACE_POSTGRESQL_HOST": "nowhere"}
-    for option, server in (("--migrations", "PostgreSQL"), ("--topology", "RabbitMQ")):
-        with pytest.raises(AssertionError, match=f"ended with 2(.|\n)*{server}"):
-            cluster.run("relay-1", "wait", option, "--timeout-seconds", "2", environment=environment)
+    nowhere = {"MILLRACE_RABBITMQ_HOST": "nowhere", "MILLRACE_POSTGRESQL_HOST": "nowhere"}
+    _side_by_side(
+        partial(_wait_in_vain, cluster, "relay-1", "--migrations", said="PostgreSQL", **nowhere),
+        partial(_wait_in_vain, cluster, "relay-1", "--topology", said="RabbitMQ", **nowhere),
+    )

@@ -102,8 +102,9 @@ def test_two_beats_send_each_canary_once(beating: Stack) -> None:
     queue = "interactive"
     service = services.read("beat", beating._variables)
     second = Machine(
-        service, beating._network, f"{beating._prefix}-second", environment={"MILLRACE_CANARY_SECONDS": EVERY_SECONDS}
-    )
+        service, beating._network, f"{beating._prefix}-second",
+        environment={"MILLRACE_CANARY_SECONDS": EVERY_SECONDS}, heartbeats=beating.heartbeats,
+    )  # fmt: skip
     second.start()
     try:
         eventually(second.consuming, what="the second beat looks at the schedules")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from uuid import uuid4
 
-from tests.harness import chords
+from tests.harness import chords, here
 from tests.harness.load import drain
 from tests.harness.messages import event
 from tests.harness.stack import Stack
@@ -46,7 +46,7 @@ def test_a_result_waits_for_redis(cluster: Stack) -> None:
     chords.worker(cluster, MILLRACE_DEPENDENCY_WAIT_SECONDS="1")
     worker = cluster.machines["worker-interactive"]
     cluster.machines["redis"].kill()
-    cluster.inject("interactive", "passing", [11])
+    here.inject(cluster, "interactive", "passing", [11])
     eventually(lambda: "task_parked" in worker.logs(), what="it parked itself")
     cluster.machines["redis"].start_again()
     drain(cluster)

@@ -9,6 +9,7 @@ import amqp
 
 from app import contract
 from app.contract import Role
+from tests.harness import here
 from tests.harness.messages import event
 from tests.harness.stack import Stack
 from tests.harness.waiting import eventually
@@ -54,7 +55,7 @@ def test_a_queue_that_gives_no_confirm_delays_no_other(cluster: Stack) -> None:
             eventually(
                 lambda: cluster.query("SELECT 1 FROM outbox_pending WHERE queue = %s", SILENT), what="a list waits"
             )
-            cluster.inject(AFTER, contract.TASK_CANARY, [])
+            here.inject(cluster, AFTER, contract.TASK_CANARY, [])
             eventually(lambda: cluster.broker.messages().get(AFTER) == 1, what=f"the message for {AFTER} is sent")
             with cluster.http() as client:
                 assert client.post("/v1/events", json=one).status_code == 202

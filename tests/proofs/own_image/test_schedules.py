@@ -43,8 +43,9 @@ def test_each_slot_runs_once(beating: Stack) -> None:
     beating.replace("beat")
     _more(beating, 3)
     second = Machine(
-        services.read("beat", beating._variables), beating._network, f"{beating._prefix}-second", environment=QUICK
-    )
+        services.read("beat", beating._variables), beating._network, f"{beating._prefix}-second",
+        environment=QUICK, heartbeats=beating.heartbeats,
+    )  # fmt: skip
     second.start()
     try:
         eventually(second.consuming, what="the second beat looks at the schedules")

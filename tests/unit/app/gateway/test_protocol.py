@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import ssl
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,19 +21,34 @@ from starlette.routing import Route
 from uvicorn.server import ServerState
 
 from app.gateway.protocol import Bounds, bounded
+from infra.local import certificates
 
 PATIENCE_SECONDS = 20
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-Connect = Callable[[], Coroutine[Any, Any, Streams]]
+
+
+@dataclass(frozen=True)
+class Connect:
+    """Opens connections to the server of a scenario."""
+
+    address: tuple[str, int]
+    opened: list[Streams] = field(default_factory=list)
+
+    async def __call__(self, **options: Any) -> Streams:
+        """One more."""
+        self.opened.append(await asyncio.open_connection(*self.address, **options))
+        return self.opened[-1]
 
 
 async def _echo(request: Request) -> PlainTextResponse:
     return PlainTextResponse(f"{len(await request.body())} bytes")
 
 
-def serve(scenario: Callable[[Connect], Coroutine[Any, Any, None]], **bounds: Any) -> None:
+def serve(
+    scenario: Callable[[Connect], Coroutine[Any, Any, None]], *, tls: ssl.SSLContext | None = None, **bounds: Any
+) -> None:
     """Run a scenario against a server with these bounds."""
 
     async def run() -> None:
@@ -40,18 +59,12 @@ def serve(scenario: Callable[[Connect], Coroutine[Any, Any, None]], **bounds: An
         state = ServerState()
         made = bounded(chosen)
         server = await asyncio.get_running_loop().create_server(
-            lambda: made(config=config, server_state=state, app_state={}), "127.0.0.1"
+            lambda: made(config=config, server_state=state, app_state={}), "127.0.0.1", ssl=tls
         )
-        port = server.sockets[0].getsockname()[1]
-        opened: list[Streams] = []
-
-        async def connect() -> Streams:
-            opened.append(await asyncio.open_connection("127.0.0.1", port))
-            return opened[-1]
-
+        connect = Connect(server.sockets[0].getsockname())
         async with asyncio.timeout(PATIENCE_SECONDS), server:
             await scenario(connect)
-            for _, writer in opened:
+            for _, writer in connect.opened:
                 writer.close()
                 with suppress(ConnectionError):
                     await writer.wait_closed()
@@ -185,6 +198,33 @@ def test_there_are_only_so_many_connections() -> None:
         assert b" 200 " in got
 
     serve(scenario, connections=2)
+
+
+def test_a_silent_client_leaves_at_once_under_tls(tmp_path: Path) -> None:
+    """BR-25: a client that never reads held its place for 30 s more, in which the server waited for its farewell."""
+    authority = certificates.make_authority()
+    leaf = certificates.make_leaf(authority, ["localhost"])
+    for name, content in (("ca.crt", authority.certificate), ("tls.crt", leaf.certificate), ("tls.key", leaf.key)):
+        (tmp_path / name).write_bytes(content)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(tmp_path / "tls.crt", tmp_path / "tls.key")
+    client = ssl.create_default_context(cafile=tmp_path / "ca.crt")
+
+    def shaken(plain: socket.socket) -> ssl.SSLSocket:
+        return client.wrap_socket(plain, server_hostname="localhost")
+
+    async def scenario(connect: Connect) -> None:
+        plain = await asyncio.to_thread(socket.create_connection, connect.address)
+        with await asyncio.to_thread(shaken, plain):
+            got = b""
+            while not got:
+                with suppress(ConnectionError):
+                    reader, writer = await connect(ssl=client, server_hostname="localhost")
+                    await send(writer, GET + b"Connection: close\r\n\r\n")
+                    got = await rest(reader)
+            assert b" 200 " in got
+
+    serve(scenario, tls=server, connections=1, head_seconds=0.2)
 
 
 @pytest.mark.parametrize(
