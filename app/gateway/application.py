@@ -58,34 +58,24 @@ def create(parts: Parts) -> FastAPI:
     tasks = registry.declarations()
     for router in (submission.router_of(tasks), jobs.router, results.router, operations.router):
         app.include_router(router)
-    app.add_exception_handler(ProblemError, _problem)
-    app.add_exception_handler(RequestValidationError, _wrong_parameters)
-    app.add_exception_handler(HTTPException, _http_exception)
+    for error in (ProblemError, RequestValidationError, HTTPException):
+        app.add_exception_handler(error, _refuse)
     app.add_middleware(RequestContext)
     openapi.complete(app.openapi(), tasks)
     return app
 
 
-def _request_id() -> str | None:
+async def _refuse(_: Request, error: Exception) -> Response:
+    """A problem document for what our code, FastAPI's reading of parameters and Starlette's router raise."""
+    match error:
+        case ProblemError():
+            problem = error
+        case RequestValidationError():
+            problem = parameters.problem(error)
+        case HTTPException(status_code=status, detail=detail, headers=headers):
+            kind = _BY_STATUS.get(status) or Kind(name="refused", status=status, title=str(detail))
+            problem = ProblemError(kind, headers=headers)
+        case _:
+            raise error
     current = context.current()
-    return current.correlation_id if current is not None else None
-
-
-async def _problem(_: Request, error: Exception) -> Response:
-    if not isinstance(error, ProblemError):
-        raise error
-    return problems.response(error, request_id=_request_id())
-
-
-async def _wrong_parameters(request: Request, error: Exception) -> Response:
-    if not isinstance(error, RequestValidationError):
-        raise error
-    return await _problem(request, parameters.problem(error))
-
-
-async def _http_exception(_: Request, error: Exception) -> Response:
-    """What Starlette's router raises: no such path, no such method."""
-    if not isinstance(error, HTTPException):
-        raise error
-    kind = _BY_STATUS.get(error.status_code) or Kind(name="refused", status=error.status_code, title=str(error.detail))
-    return problems.response(ProblemError(kind, headers=error.headers), request_id=_request_id())
+    return problems.response(problem, request_id=current.correlation_id if current is not None else None)
