@@ -18,7 +18,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from app import contract
 from app.brokers.message_body import ITEM, ITEM_KEY
 from app.brokers.transactional import in_transaction
-from app.errors import BatchResultError, DependencyAwayError, JobRevokedError, PoisonError
+from app.errors import BatchResultError, ComeBackLaterError, DependencyAwayError, JobRevokedError, PoisonError
 from app.failpoints import Failpoint, failpoint
 from app.kinds.declared import DeclaredTask, poison
 from app.kinds.evidence import failure_of
@@ -99,7 +99,7 @@ class BatchTask(DeclaredTask):
             if len(batch) == 1 and refused:
                 raise refused[0].error
             self.patiently(lambda: self._run(parameter, good, refused, alone=len(batch) == 1))
-        except (TaskPredicate, JobRevokedError):
+        except (TaskPredicate, JobRevokedError, ComeBackLaterError):
             raise
         except Exception as error:
             if len(batch) > 1 and not _spares_items(error):
