@@ -33,6 +33,25 @@ class ItemRefusedError(PoisonError):
     """The task's model does not take this item; replay it when the model does."""
 
 
+class ComeBackLaterError(MillraceError):
+    """The task comes back later, at the same attempt; nothing failed."""
+
+    def __init__(self, detail: str = "", *, delay_seconds: float) -> None:
+        """Say when."""
+        super().__init__(detail)
+        self.delay_seconds = delay_seconds
+
+
+class FarSideBusyError(MillraceError):
+    """Another system did not take the call; the task calls again, no sooner than that system said."""
+
+    def __init__(self, detail: str = "", *, after_seconds: float = 0.0, surely_not_done: bool = False) -> None:
+        """Say when, and whether the call may have had its effect."""
+        super().__init__(detail)
+        self.after_seconds = after_seconds
+        self.surely_not_done = surely_not_done
+
+
 class DeclarationError(MillraceError):
     """A task is declared in a way that cannot work (docs/tasks.md)."""
 

@@ -118,6 +118,8 @@ class Settings(BaseSettings):
         (), description="Python packages with tasks, beside app.tasks; with commas between"
     )
 
+    examples_url: str = Field("", description="the far side that the example tasks of docs/patterns call")
+
     # --- Worker
     worker_queue: Annotated[str, AfterValidator(_declared)] = Field(
         default_factory=lambda: contract.queue_names()[0], description="the queue that a worker works on"

@@ -119,9 +119,13 @@ def _of_application(stack: Stack) -> Iterator[Connection]:
         yield Connection(source, rabbitmq, (contract.PORT_AMQPS,), "tasks, dead letters, events")
     for source in foreign:
         yield Connection(source, rabbitmq, (contract.PORT_AMQPS,), "its tasks, and nothing else of ours")
+    for pool in stack.workloads.pools:
+        if pool.far_sides is not None:
+            far_sides = Network(f"far sides of {pool.name}", pool.far_sides.cidrs)
+            yield Connection(Pods(naming.worker(pool.name)), far_sides, pool.far_sides.ports, "calls of other systems")
     yield Connection(Pods(naming.GATEWAY), redis, redis_ports, "rate limits, results that callers poll")
     for source in workers:
-        yield Connection(source, redis, redis_ports, "results, parts of chords")
+        yield Connection(source, redis, redis_ports, "results, parts of chords, limits and warm caches")
     yield Connection(Pods(naming.MIGRATE), postgresql, (contract.PORT_POSTGRESQL,), "a migration needs one session")
     yield Connection(Pods(naming.RETENTION), postgresql, (contract.PORT_POSTGRESQL,), "partitions, as the owner")
     yield Connection(

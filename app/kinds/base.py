@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from traceback import format_exc
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import structlog
 import tenacity
 from celery import Task
+from celery._state import get_current_task
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded, TaskPredicate
 from kombu.exceptions import EncodeError, OperationalError
 from sqlalchemy.exc import DBAPIError
@@ -17,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from app import contract
 from app.brokers.bundles import messages_in
 from app.brokers.message_body import Call, keys_of
-from app.errors import ItemRefusedError, JobRevokedError, PoisonError
+from app.errors import ComeBackLaterError, ItemRefusedError, JobRevokedError, PoisonError
 from app.failpoints import Failpoint, failpoint
 from app.kinds.evidence import failure_of
 from app.kinds.retries import RELEASE_AGAIN_SECONDS, waits_for_release
@@ -70,6 +71,8 @@ class MillraceTask(SentAgainTask):
             if not waits_for_release(vars(self.request), form_id=self.form_id):
                 raise
             raise self.wait_for_release(args, kwargs, reason=str(error)) from None
+        except ComeBackLaterError as later:
+            raise self.come_back(later) from None
         except (PoisonError, TaskPredicate):
             raise
         except Exception as error:
@@ -176,6 +179,12 @@ class MillraceTask(SentAgainTask):
         return int(self.request.retries or 0) + 1
 
     @property
+    def hard_limit_seconds(self) -> float:
+        """After so long the pool ends this run: the message says it, or the task, or the pool."""
+        hard, _ = self.request.timelimit or (None, None)
+        return float(hard or self.time_limit or load().task_time_limit_seconds)
+
+    @property
     def redelivered(self) -> bool:
         """Whether somebody had this message before and did not acknowledge it."""
         return bool((self.request.delivery_info or {}).get("redelivered"))
@@ -229,6 +238,18 @@ class MillraceTask(SentAgainTask):
         failure = failure_of(vars(self.request), exc, reason=reason, worker=worker, traceback=traceback)
         if failure is not None:
             record_quietly([failure])
+
+
+def running_task() -> MillraceTask:
+    """The task whose run this is.
+
+    Raises:
+        RuntimeError: called outside a task.
+    """
+    task: Any = get_current_task()
+    if task is None:
+        raise RuntimeError("no task runs here; call this inside one")
+    return cast("MillraceTask", task)
 
 
 def _is_revoked(job_id: UUID) -> bool:

@@ -13,7 +13,7 @@ from celery.exceptions import Ignore, Reject, Retry
 
 from app import contract
 from app.brokers.transactional import TransactionalTask
-from app.errors import DependencyAwayError
+from app.errors import ComeBackLaterError, DependencyAwayError, FarSideBusyError
 from app.failpoints import Failpoint, failpoint
 from app.kinds.retries import retry_delay_seconds, wait_out
 from app.settings import load
@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 #: Clocks and marks of one attempt; the next one has its own.
 _OF_ONE_ATTEMPT = frozenset({contract.MESSAGE_PARKED_SINCE, contract.MESSAGE_RELEASE_SINCE, contract.MESSAGE_RAN})
+#: Added to the delay of a task that comes back at a given moment, because brokers' and servers' clocks differ in pace.
+_NOT_EARLY_SECONDS = 0.05
 
 
 class SentAgainTask(TransactionalTask):
@@ -52,17 +54,23 @@ class SentAgainTask(TransactionalTask):
             delay_seconds = max(1, math.ceil(settings.dependency_wait_seconds))
             raise self.park(delay_seconds, reason=str(error)) from error
 
-    def park(self, delay_seconds: int, *, reason: str, since: str = contract.MESSAGE_PARKED_SINCE) -> Ignore:
+    def come_back(self, later: ComeBackLaterError) -> Ignore:
+        """Park the message because its task asked for it; it is not early by a fraction of a second either."""
+        return self.park(math.ceil(later.delay_seconds + _NOT_EARLY_SECONDS), reason=str(later), since=None)
+
+    def park(self, delay_seconds: int, *, reason: str, since: str | None = contract.MESSAGE_PARKED_SINCE) -> Ignore:
         """Send a copy of this message that comes back later, at the same attempt.
 
         The caller raises the returned exception, which makes Celery acknowledge the message itself. `since` is the
-        header that says when the waiting began.
+        header that says when the waiting began, if it has an end.
 
         Raises:
             Reject: the broker does not take the copy; the message itself goes back to its queue.
         """
         log.warning("task_parked", delay_seconds=delay_seconds, reason=reason)
-        headers = self._headers() | {since: getattr(self.request, since, None) or time.time()}
+        headers = self._headers()
+        if since is not None:
+            headers[since] = getattr(self.request, since, None) or time.time()
         options: dict[str, Any] = {"countdown": delay_seconds, "retries": self.request.retries}
         if self.ran:
             headers[contract.MESSAGE_RAN] = True
@@ -97,6 +105,8 @@ class SentAgainTask(TransactionalTask):
         """
         settings = load()
         delay_seconds = retry_delay_seconds(self.request.retries, base_seconds=settings.retry_base_seconds)
+        if isinstance(error, FarSideBusyError):  # jitter on top: what was refused together must not come together
+            delay_seconds += math.ceil(error.after_seconds)
         try:
             return self.retry(exc=error, countdown=delay_seconds)
         except Retry:

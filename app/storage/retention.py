@@ -86,6 +86,12 @@ def run(
         before = moment - timedelta(days=settings.retention_results_days)
         return StepReport(step="results", rows_deleted=_delete(database, "results", "stored_at < :before", before))
 
+    def external_calls() -> StepReport:
+        before = moment - timedelta(days=settings.retention_inbox_days)
+        return StepReport(
+            step="external_calls", rows_deleted=_delete(database, "external_calls", "changed_at < :before", before)
+        )
+
     def keys() -> StepReport:
         deleted = _delete(database, "idempotency_keys", "expires_at < :before", moment)
         return StepReport(step="idempotency_keys", rows_deleted=deleted)
@@ -97,6 +103,7 @@ def run(
         "inbox": inbox,
         "job_revocations": revocations,
         "results": results,
+        "external_calls": external_calls,
         "idempotency_keys": keys,
     }
     return [_run(database, name, step) for name, step in steps.items()]

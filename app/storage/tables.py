@@ -107,6 +107,28 @@ results = Table(
     _at("stored_at"),
 )
 
+#: Calls of other systems that happen once, and those systems with their breakers (`app.patterns`).
+external_calls = Table(
+    "external_calls",
+    metadata,
+    Column("request_id", Uuid, primary_key=True),
+    Column("far_side", Text, nullable=False),
+    Column("task_name", Text, nullable=False),
+    Column("state", Text, nullable=False),  # new, begun or recorded
+    Column("owner", Uuid),
+    _at("leased_until"),
+    Column("outcome", Text),  # JSON
+    _at("changed_at"),
+)
+far_sides = Table(
+    "far_sides",
+    metadata,
+    Column("far_side", Text, primary_key=True),
+    Column("failures_in_a_row", Integer, nullable=False),
+    _at("open_until"),
+    _at("probed_until"),
+)
+
 #: The effect. No unique key on purpose: a duplicated effect must be visible here, not impossible by construction.
 events = Table(
     "events",

@@ -6,6 +6,7 @@ Celery acknowledges undecodable messages, and so loses them (research/celery.md,
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -82,6 +83,7 @@ class MillraceConsumer(Consumer):
             elif "task" not in (message.headers or {}):
                 self.on_unknown_message(None, message)
             else:
+                forget_past_delay(message)
                 known = message.headers["task"] in self.app.tasks
                 if not known and waits_for_release(message.headers, form_id=None):
                     releases.redirect(message.headers)
@@ -133,3 +135,17 @@ def flaw_of(message: Any) -> str | None:
         or flaw_in_body(body)
         or overreach(message.headers, body[2] or {}, message.properties)
     )
+
+
+def forget_past_delay(message: Any) -> None:
+    """Take its time off a message that the broker has delayed: whoever sent it wrote that by a clock of their own.
+
+    If that clock is ahead, Celery would hold the message in this worker's memory for the difference. A second is left:
+    the ladder knows whole ones only, and plain Celery rounds down.
+    """
+    eta, key = message.headers.get("eta"), (message.delivery_info or {}).get("routing_key") or ""
+    if not eta or "." not in key:  # the ladder's keys have a dot for each level, and ours have none
+        return
+    moment = datetime.fromisoformat(eta) if isinstance(eta, str) else eta
+    if (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds() > 1:
+        message.headers["eta"] = None

@@ -25,6 +25,11 @@ _BACKEND = (
     f"{_CONNECT} +evalsha +script|load +multi +exec +get +mget +set +setex +del +exists +expire +incrby "
     "+sismember +sadd +zadd +zcount +zrange +publish +subscribe +unsubscribe"
 )
+#: Limits and warm caches that tasks share, and what their scripts do (`app/patterns`).
+_PATTERNS = "~limit:* ~cache:*"
+_SHARED = (
+    "+time +pexpire +hget +hset +zadd +zrem +zcard +zscore +zrank +zrange +zremrangebyscore +zremrangebyrank +incr"
+)
 #: No keys, no channels, no commands: what is allowed comes after.
 _NOTHING = "resetkeys resetchannels -@all"
 #: The default user is off: nobody can log in as this user, and a client that has not logged in is refused. But Redis
@@ -35,7 +40,7 @@ _READS_THE_FILE = "allkeys +@write +select"
 
 RULES: dict[Role, str] = {
     Role.GATEWAY: f"resetkeys resetchannels {_LIMITS} {_POLLED} -@all {_LIMITER} +strlen",
-    Role.WORKER: f"resetkeys resetchannels {_RESULTS} -@all {_BACKEND}",
+    Role.WORKER: f"resetkeys resetchannels {_RESULTS} {_PATTERNS} -@all {_BACKEND} {_SHARED}",
     Role.OPERATOR: "allkeys allchannels +@all",
     Role.PROBE: f"{_NOTHING} +ping +info",
     # Only where there are several: what Redis' documentation says each of the two needs.

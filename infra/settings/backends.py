@@ -114,7 +114,7 @@ class S3Store(Model):
     bucket: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
     endpoint: Host
     region: str = "eu-central-1"
-    cidrs: tuple[Cidr, ...] = Field(min_length=1, description="where the endpoint is; the only way out of the cluster")
+    cidrs: tuple[Cidr, ...] = Field(min_length=1, description="where the endpoint is: a way out of the cluster")
 
 
 class PgBouncer(Model):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from infra.settings.scaling import GatewayScaling, HpaCpu, Scaling
-from infra.settings.values import Host, Model, Name, Resources
+from infra.settings.values import Cidr, Host, Model, Name, Resources
 
 
 class Ingress(Model):
@@ -58,6 +58,13 @@ class Application(Model):
     )
 
 
+class FarSides(Model):
+    """Systems of others, outside the cluster, that a pool's workers may call (docs/patterns)."""
+
+    cidrs: tuple[Cidr, ...] = Field(min_length=1, description="where they are")
+    ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = Field((443,), min_length=1)
+
+
 class PoolSettings(Model):
     """What one may say of a pool; the table `pool` of a queue in `queues.toml` says no more."""
 
@@ -70,6 +77,7 @@ class PoolSettings(Model):
     scaling: Scaling = HpaCpu()
     resources: Resources = Resources(cpu="100m", cpu_limit="1", memory="512Mi")
     application: Application | None = Field(None, description="consumes the queue in place of our workers")
+    far_sides: FarSides | None = Field(None, description="what it may call outside the cluster; nothing when left out")
 
 
 class PoolEntry(PoolSettings):

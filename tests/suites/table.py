@@ -150,6 +150,12 @@ PROOFS = (
         guards=("app/results/", "app/kinds/", "app/brokers/", "infra/servers/redis.py", "tests/harness/chord"),
     ),
     _on_servers(
+        "patterns_calls",
+        420,
+        "docs/patterns: rate limits, calls that happen once, warm caches, over six processes under kills",
+        guards=("app/patterns/", "app/kinds/", "docs/patterns/", "tests/harness/fleet", "tests/harness/far_side.py"),
+    ),
+    _on_servers(
         "producers",
         60,
         "docs/producers.md as it stands: plain Celery of another service sends our tasks, and can do nothing else",

@@ -103,7 +103,9 @@ def test_one_step_that_cannot_work_stops_no_other(single: Stack, today: datetime
     )
     single.query(
         "INSERT INTO idempotency_keys VALUES ('k', gen_random_uuid()::text, '', gen_random_uuid(), now());"
-        "INSERT INTO results VALUES ('t', 'SUCCESS', '{}', now() - interval '200 days')",
+        "INSERT INTO results VALUES ('t', 'SUCCESS', '{}', now() - interval '200 days');"
+        "INSERT INTO external_calls (request_id, far_side, task_name, changed_at)"
+        " VALUES (gen_random_uuid(), 'f', 't', now() - interval '200 days')",
         role=Role.OWNER,
     )
     engine = _owner(single, statement_timeout_seconds=2)
@@ -117,7 +119,7 @@ def test_one_step_that_cannot_work_stops_no_other(single: Stack, today: datetime
         assert not reports["create_partitions"].refused
         assert "statement timeout" in str(reports["inbox"].error)
         assert reports["idempotency_keys"].rows_deleted >= 1
-        assert reports["results"].rows_deleted == 1
+        assert reports["results"].rows_deleted == reports["external_calls"].rows_deleted == 1
 
     again = {report.step: report for report in retention.run(engine, Settings(), patience_seconds=30)}
     assert [report.error for report in again.values()] == [None] * len(again)

@@ -15,6 +15,9 @@ EXAMPLES = 40
 OPERATIONS = [
     ("POST", "/v1/events"),
     ("POST", "/v1/tasks/ingest_user_event"),
+    ("POST", "/v1/tasks/locate_address"),
+    ("POST", "/v1/tasks/charge_customer"),
+    ("POST", "/v1/tasks/quote_order"),
     ("GET", "/v1/jobs"),
     ("GET", "/v1/jobs/{job_id}"),
     ("POST", "/v1/jobs/{job_id}/revoke"),

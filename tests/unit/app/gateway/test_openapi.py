@@ -53,7 +53,8 @@ def test_what_needs_a_key_says_so(document: dict[str, Any]) -> None:
     """Everything but the two probes."""
     secured = {path for path, item in document["paths"].items() for verb in item.values() if verb.get("security")}
 
-    submitting = {"/v1/events", "/v1/tasks/ingest_user_event"}
+    tasks = ("ingest_user_event", "locate_address", "charge_customer", "quote_order")
+    submitting = {"/v1/events", *(f"/v1/tasks/{task}" for task in tasks)}
     assert secured == submitting | {
         "/v1/jobs",
         "/v1/jobs/{job_id}",

@@ -16,7 +16,7 @@ from celery.exceptions import Ignore, Retry
 
 from app import contract
 from app.brokers.celery_app import celery_app
-from app.errors import DependencyAwayError
+from app.errors import ComeBackLaterError, DependencyAwayError, FarSideBusyError
 from app.kinds import base, sending_again
 from app.kinds.base import MillraceTask
 from app.results.reporting import ReportParked
@@ -90,6 +90,22 @@ def test_patience_ends_after_hours(task: MillraceTask, sent: list[dict[str, Any]
         task.retry_later(error.value)
     assert _parked_since(sent[2]["headers"]) is None
     assert sent[2]["retries"] == 2
+
+
+def test_a_task_that_comes_back_spends_no_attempt(task: MillraceTask, sent: list[dict[str, Any]]) -> None:
+    """Its copy has the same attempt, comes no sooner than it asked for, and does not count as waiting for an outage."""
+    later = ComeBackLaterError("(a limit)", delay_seconds=3.0)
+    parked = task.come_back(later)
+    assert isinstance(parked, Ignore)
+    assert (sent[0]["countdown"], sent[0]["retries"]) == (4, 1)
+    assert _parked_since(sent[0]["headers"]) is None
+
+
+def test_retry_after_is_the_least(task: MillraceTask, sent: list[dict[str, Any]]) -> None:
+    """The next attempt comes no sooner than the far side said."""
+    with pytest.raises(Retry):
+        task.retry_later(FarSideBusyError("(far)", after_seconds=120.5))
+    assert sent[0]["countdown"] > 121
 
 
 def test_a_task_id_need_not_be_a_uuid(task: MillraceTask) -> None:

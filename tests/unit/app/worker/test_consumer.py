@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,7 +20,7 @@ from app.brokers.senders import USER_ID
 from app.contract import Role
 from app.kinds.evidence import failure_of
 from app.kinds.retries import retry_delay_seconds
-from app.worker.consumer import MillraceConsumer, flaw_of
+from app.worker.consumer import MillraceConsumer, flaw_of, forget_past_delay
 
 TASK = {"task": "ingest_user_event", "id": "1"}
 
@@ -211,3 +211,15 @@ def test_what_is_let_through_can_be_run(changed: dict[str, Any], embed: dict[str
         context.as_execution_options()
         assert failure_of(vars(context), ValueError(), reason="failed", worker="w") is not None
         retry_delay_seconds(int(context.retries or 0), base_seconds=2.0)
+
+
+@pytest.mark.parametrize(
+    ("ahead_seconds", "key", "kept"),
+    [(3600, "0.0.1.bulk", False), (0.5, "0.0.1.bulk", True), (-5, "0.0.1.bulk", True), (3600, "bulk", True)],
+)
+def test_a_clock_that_is_ahead_holds_no_message(ahead_seconds: float, key: str, kept: bool) -> None:
+    """What the delay ladder has delayed is due, whatever its sender's clock said; what came past it is held."""
+    eta = (datetime.now(UTC) + timedelta(seconds=ahead_seconds)).isoformat()
+    message = SimpleNamespace(headers={**TASK, "eta": eta}, delivery_info={"routing_key": key})
+    forget_past_delay(message)
+    assert message.headers["eta"] == (eta if kept else None)

@@ -72,14 +72,16 @@ def test_access_lists_begin_with_nobody(acl: type, reads: str) -> None:
     assert all(" reset on #" in line for line in users)
 
 
-def test_a_worker_reaches_results_and_nothing_else() -> None:
-    """No key of the limiter's, no channel but a result's, no command that needs no key."""
+def test_a_worker_reaches_results_and_patterns_and_nothing_else() -> None:
+    """No key of the gateway's limiter, no channel but a result's, no command that needs no key."""
     rule = RULES[Role.WORKER].split()
 
     assert [word for word in rule if word[0] in "~&"] == [
         "~celery-task-meta-*",
         "~celery-taskset-meta-*",
         "&celery-task-meta-*",
+        "~limit:*",
+        "~cache:*",
     ]
     assert not {"+keys", "+scan", "+flushall", "+config", "+eval", "+@all", "+@write"}.intersection(rule)
 

@@ -1,0 +1,73 @@
+"""A circuit breaker that the whole fleet shares, in PostgreSQL: a call that happens once needs PostgreSQL anyhow."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.engine import Connection
+
+from app.errors import ComeBackLaterError
+
+_WAIT = text("""
+    SELECT extract(epoch FROM greatest(open_until, probed_until) - clock_timestamp()) AS seconds
+    FROM far_sides WHERE far_side = :far_side AND failures_in_a_row >= :failures
+        AND greatest(open_until, probed_until) > clock_timestamp()
+""")
+_PROBE = text("""
+    UPDATE far_sides SET probed_until = clock_timestamp() + make_interval(secs => :lease_seconds)
+    WHERE far_side = :far_side AND failures_in_a_row >= :failures
+        AND greatest(open_until, probed_until) <= clock_timestamp()
+""")
+_FAILED = text("""
+    INSERT INTO far_sides AS f (far_side, failures_in_a_row) VALUES (:far_side, 1)
+    ON CONFLICT (far_side) DO UPDATE SET failures_in_a_row = f.failures_in_a_row + 1, probed_until = '-infinity',
+        open_until = CASE WHEN f.failures_in_a_row + 1 >= :failures
+            THEN clock_timestamp() + make_interval(secs => :open_seconds) ELSE f.open_until END
+""")
+#: Writes nothing while all is well: a row that every call wrote would be a queue of its own.
+_SUCCEEDED = text("""
+    UPDATE far_sides SET failures_in_a_row = 0, open_until = '-infinity', probed_until = '-infinity'
+    WHERE far_side = :far_side AND failures_in_a_row > 0
+""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breaker:
+    """After so many failures in a row nobody calls for a while; then one call at a time tries, until one succeeds."""
+
+    failures: int = 5
+    open_seconds: float = 30.0
+
+    def check(self, connection: Connection, far_side: str) -> None:
+        """See whether a call may be made.
+
+        Raises:
+            ComeBackLaterError: the breaker is open, or another run tries.
+        """
+        waits = connection.execute(_WAIT, self._named(far_side)).scalar()
+        if waits is not None:
+            # Spread: what waited together must not come together.
+            spread_seconds = random.random() * self.open_seconds / 3  # noqa: S311
+            raise ComeBackLaterError(f"(the breaker of {far_side!r})", delay_seconds=float(waits) + spread_seconds)
+
+    def enter(self, connection: Connection, far_side: str, *, lease_seconds: float) -> None:
+        """Begin a call: while the breaker is not closed this claims the only one, for so long at most.
+
+        Raises:
+            ComeBackLaterError: another run has claimed it.
+        """
+        if not connection.execute(_PROBE, self._named(far_side) | {"lease_seconds": lease_seconds}).rowcount:
+            self.check(connection, far_side)
+
+    def failed(self, connection: Connection, far_side: str) -> None:
+        """Count a failure."""
+        connection.execute(_FAILED, self._named(far_side))
+
+    def succeeded(self, connection: Connection, far_side: str) -> None:
+        """Close it."""
+        connection.execute(_SUCCEEDED, self._named(far_side))
+
+    def _named(self, far_side: str) -> dict[str, object]:
+        return {"far_side": far_side, "failures": self.failures, "open_seconds": self.open_seconds}

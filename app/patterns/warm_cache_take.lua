@@ -1,0 +1,8 @@
+-- Reads a value, or takes the right to compute it. KEYS: value, holder, fence. ARGV: who, holder_ms, fence_ms, refresh
+-- Returns the value, or else a fencing token above 0 for who may compute, or 0 for who has to wait.
+local value = redis.call('GET', KEYS[1])
+if value and ARGV[4] == '0' then return {value, 0} end
+if not redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return {false, 0} end
+local fence = redis.call('INCR', KEYS[3])
+redis.call('PEXPIRE', KEYS[3], ARGV[3])
+return {false, fence}
