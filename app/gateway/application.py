@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.gateway import jobs, openapi, operations, problems, submission
+from app.gateway import counted_batches, jobs, openapi, operations, problems, submission
 from app.gateway.middleware import RequestContext
 from app.gateway.parts import Parts
 from app.gateway.problems import METHOD_NOT_ALLOWED, NOT_FOUND, Kind, ProblemError
@@ -52,7 +52,7 @@ def create(parts: Parts) -> FastAPI:
     app.state.parts = parts
     registry.import_tasks(parts.settings)
     tasks = registry.declarations()
-    for router in (submission.router_of(tasks), jobs.router, operations.router):
+    for router in (submission.router_of(tasks), jobs.router, counted_batches.router, operations.router):
         app.include_router(router)
     app.add_exception_handler(ProblemError, _problem)
     app.add_exception_handler(HTTPException, _http_exception)

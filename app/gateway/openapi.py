@@ -39,9 +39,10 @@ _EXTRA_HEADERS: dict[int, dict[str, Any]] = {
 _MEANINGS = {
     401: "No API key, or none that is valid.",
     403: "The API key lacks the scope.",
-    404: "There is no such job of this API key.",
+    404: "There is no such job or batch of this API key.",
     405: "The resource does not know the method.",
     408: "The body did not arrive in time. Nothing was accepted.",
+    409: "The batch is not as the request takes it to be: sealed, or with other rows. Nothing changed.",
     413: "The body is too large. Nothing was accepted.",
     415: "Not plain application/json. Nothing was accepted.",
     422: "The request is not as it must be, or its Idempotency-Key had another body before. Nothing was accepted.",
@@ -149,6 +150,82 @@ REVOKE: dict[str, Any] = {
         **_refusals(401, 403, 404, 405, 429, 500, 503),
     },
     "openapi_extra": {"security": _SECURITY, "parameters": [_JOB_ID]},
+}
+_BATCH_ID = {"name": "batch_id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+_CHUNK_NUMBER = {
+    "name": "number", "in": "path", "required": True,
+    "schema": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
+}  # fmt: skip
+
+
+def _batch_body(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+BATCH_OPEN: dict[str, Any] = {
+    "operation_id": "openBatch",
+    "summary": "Open a batch for millions of rows",
+    "responses": {
+        201: _success(
+            "The batch; a second request with the same Idempotency-Key gets the same one.",
+            "Batch",
+            Location={"required": True, "schema": {"type": "string", "format": "uri-reference"}},
+        ),
+        **_refusals(401, 403, 405, 408, 413, 415, 422, 429, 500, 503),
+    },
+    "openapi_extra": {
+        "security": _SECURITY,
+        "parameters": [_IDEMPOTENCY_KEY],
+        "requestBody": _batch_body(
+            {
+                "type": "object",
+                "properties": {"task": {"type": "string", "description": "The name of a declared batch."}},
+                "required": ["task"],
+                "additionalProperties": False,
+            }
+        ),
+    },
+}
+BATCH_ADD: dict[str, Any] = {
+    "operation_id": "addChunk",
+    "summary": "Add rows under a number of the sender's; the same rows again change nothing",
+    "responses": {
+        202: _success("The rows are committed, and will be executed once.", "Chunk"),
+        **_refusals(401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 500, 503),
+    },
+    "openapi_extra": {
+        "security": _SECURITY,
+        "parameters": [_BATCH_ID, _CHUNK_NUMBER],
+        "requestBody": _batch_body(
+            {"type": "array", "minItems": 1, "maxItems": contract.REQUEST_MAX_ITEMS, "items": {"type": "object"}}
+        ),
+    },
+}
+BATCH_SEAL: dict[str, Any] = {
+    "operation_id": "sealBatch",
+    "summary": "Say that nothing more comes, and how much came",
+    "responses": {
+        200: _success("The batch is sealed: it is aggregated when its last chunk is done.", "Batch"),
+        **_refusals(401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 500, 503),
+    },
+    "openapi_extra": {
+        "security": _SECURITY,
+        "parameters": [_BATCH_ID],
+        "requestBody": _batch_body(
+            {
+                "type": "object",
+                "properties": {name: {"type": "integer", "minimum": 0} for name in ("chunks", "rows")},
+                "required": ["chunks", "rows"],
+                "additionalProperties": False,
+            }
+        ),
+    },
+}
+BATCH: dict[str, Any] = {
+    "operation_id": "getBatch",
+    "summary": "Progress and aggregate of a batch",
+    "responses": {200: _success("The batch.", "Batch"), **_refusals(401, 403, 404, 405, 429, 500, 503)},
+    "openapi_extra": {"security": _SECURITY, "parameters": [_BATCH_ID]},
 }
 HEALTH: dict[str, Any] = {
     "operation_id": "healthz",

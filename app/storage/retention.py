@@ -55,6 +55,8 @@ def run(
         "dropped_items": settings.retention_jobs_days,
         "outbox": settings.retention_outbox_days,
         "task_failures": settings.retention_jobs_days,
+        "batches": settings.retention_jobs_days,
+        "batch_chunks": settings.retention_jobs_days,
         "events": settings.retention_events_days,
     }
 

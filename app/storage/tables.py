@@ -187,6 +187,34 @@ dead_letter_actions = Table(
     _at("acted_at"),
 )
 
+#: A batch of rows and its counts; its rows in chunks, whose bodies go when they are done (`counted_batches.py`).
+batches = Table(
+    "batches",
+    metadata,
+    Column("batch_id", Uuid, primary_key=True),
+    Column("task_name", Text, nullable=False),
+    Column("api_key_id", Text, nullable=False),
+    Column("chunks_added", Integer, nullable=False),
+    Column("rows_added", BigInteger, nullable=False),
+    Column("chunks_done", Integer, nullable=False),
+    Column("rows_done", BigInteger, nullable=False),
+    _at("opened_at"),
+    _at("sealed_at", nullable=True),
+    _at("finished_at", nullable=True),
+    Column("aggregate", Text),  # JSON
+)
+batch_chunks = Table(
+    "batch_chunks",
+    metadata,
+    Column("batch_id", Uuid, primary_key=True),
+    Column("number", Integer, primary_key=True),  # the sender's
+    Column("row_count", Integer, nullable=False),
+    Column("body_hash", LargeBinary, nullable=False),
+    Column("body", LargeBinary),  # JSON as it was sent
+    Column("part", Text),  # JSON, for the aggregate
+    _at("done_at", nullable=True),
+)
+
 #: The last slot that beat has handled, for each schedule.
 schedules = Table(
     "schedules",

@@ -56,7 +56,8 @@ def test_what_needs_a_key_says_so(document: dict[str, Any]) -> None:
     secured = {path for path, item in document["paths"].items() for verb in item.values() if verb.get("security")}
 
     submitting = {"/v1/events", "/v1/tasks/ingest_user_event"}
-    assert secured == submitting | {"/v1/jobs", "/v1/jobs/{job_id}", "/v1/jobs/{job_id}/revoke", "/metrics"}
+    batches = {f"/v1/batches{rest}" for rest in ("", "/{batch_id}", "/{batch_id}/chunks/{number}", "/{batch_id}/seal")}
+    assert secured == submitting | batches | {"/v1/jobs", "/v1/jobs/{job_id}", "/v1/jobs/{job_id}/revoke", "/metrics"}
 
 
 def test_no_model_takes_the_name_of_an_answer() -> None:

@@ -1,0 +1,1 @@
+"""Patterns that any task may use: limits, calls, batches, ..."""
