@@ -88,6 +88,16 @@ def run(
         before = moment - timedelta(days=settings.retention_results_days)
         return StepReport(step="results", rows_deleted=_delete(database, "results", "stored_at < :before", before))
 
+    # What died and was never replayed: the inbox has forgotten it, too.
+    def unique_jobs() -> StepReport:
+        before = moment - timedelta(days=settings.retention_inbox_days)
+        return StepReport(step="unique_jobs", rows_deleted=_delete(database, "unique_jobs", "due_at < :before", before))
+
+    def checkpoints() -> StepReport:
+        before = moment - timedelta(days=settings.retention_inbox_days)
+        deleted = _delete(database, "checkpoints", "changed_at < :before", before)
+        return StepReport(step="checkpoints", rows_deleted=deleted)
+
     def keys() -> StepReport:
         deleted = _delete(database, "idempotency_keys", "expires_at < :before", moment)
         return StepReport(step="idempotency_keys", rows_deleted=deleted)
@@ -99,6 +109,8 @@ def run(
         "inbox": inbox,
         "job_revocations": revocations,
         "results": results,
+        "unique_jobs": unique_jobs,
+        "checkpoints": checkpoints,
         "idempotency_keys": keys,
     }
     return [_run(database, name, step) for name, step in steps.items()]

@@ -215,6 +215,29 @@ batch_chunks = Table(
     _at("done_at", nullable=True),
 )
 
+#: The job of each key that waits or runs (`unique_jobs.py`).
+unique_jobs = Table(
+    "unique_jobs",
+    metadata,
+    Column("task_name", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("task_id", Uuid, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    _at("due_at"),
+)
+
+#: How far each task in steps has come that is not at its end (`checkpoints.py`).
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("run_id", Uuid, primary_key=True),
+    Column("task_name", Text, nullable=False),
+    Column("slice", Integer, nullable=False),
+    Column("steps", BigInteger, nullable=False),
+    Column("state", Text),  # JSON; none before the first step
+    _at("changed_at"),
+)
+
 #: The last slot that beat has handled, for each schedule.
 schedules = Table(
     "schedules",

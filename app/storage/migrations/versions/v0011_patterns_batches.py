@@ -1,4 +1,4 @@
-"""Tables for counted batches, for jobs of which one waits, and for tasks that go on from a checkpoint."""
+"""Tables of patterns: counted batches, jobs of which one of a key waits, tasks that go on from a checkpoint."""
 
 from __future__ import annotations
 
@@ -29,13 +29,30 @@ GRANT SELECT, INSERT ON batch_chunks TO gateway;
 GRANT SELECT, UPDATE ON batches, batch_chunks TO worker;
 GRANT SELECT ON batches, batch_chunks TO operator, auditor;
 """
+# Rows that live until their job has run.
+_HOT = "WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000)"
+_JOBS = f"""
+CREATE TABLE unique_jobs (
+    task_name text NOT NULL, key text NOT NULL, task_id uuid NOT NULL, requests bigint NOT NULL,
+    due_at timestamptz NOT NULL, PRIMARY KEY (task_name, key)
+) {_HOT};
+CREATE TABLE checkpoints (
+    run_id uuid PRIMARY KEY, task_name text NOT NULL, slice integer NOT NULL DEFAULT 0,
+    steps bigint NOT NULL DEFAULT 0, state text, changed_at timestamptz NOT NULL DEFAULT now()
+) {_HOT};
+GRANT SELECT, INSERT, UPDATE, DELETE ON unique_jobs, checkpoints TO worker;
+GRANT SELECT ON unique_jobs, checkpoints TO operator, auditor;
+"""
 
 
 def upgrade() -> None:
-    """Create the tables."""
+    """Create the tables, and count the new steps of retention as done now, as migration 0004 did for the others."""
     op.execute(_BATCHES)
+    op.execute(_JOBS)
+    op.execute("INSERT INTO retention_steps VALUES ('unique_jobs', now()), ('checkpoints', now())")
 
 
 def downgrade() -> None:
-    """Drop them with their batches."""
-    op.execute("DROP TABLE batch_chunks, batches")
+    """Drop them with their batches and jobs."""
+    op.execute("DELETE FROM retention_steps WHERE step IN ('unique_jobs', 'checkpoints')")
+    op.execute("DROP TABLE checkpoints, unique_jobs, batch_chunks, batches")
