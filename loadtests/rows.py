@@ -6,6 +6,7 @@ little beside what it measures, and so that the exact aggregate is known.
 
 from __future__ import annotations
 
+import re
 import ssl
 import threading
 import time
@@ -33,6 +34,10 @@ _BODIES, _METERS = 8, 100
 _AGAIN_SECONDS = 1.0
 _SAMPLE_SECONDS = 1.0
 _MIB = 1024 * 1024
+#: What Compose puts behind the name of a service.
+_NUMBER = re.compile(r"[-_]1$")
+#: Rows of the batches whose memory is compared.
+SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +70,9 @@ def bodies() -> list[tuple[bytes, int]]:
 
 
 def run(base_url: str, ca_file: Path, api_key: str, *, rows: int, threads: int, containers: str) -> Run:
-    """Send `rows` rows, in thousands, and wait for their aggregate; `containers` begins the names that are measured.
+    """Send `rows` rows, in thousands, and wait for their aggregate.
+
+    `containers` is a regular expression for the beginning of the names of those that are measured.
 
     Raises:
         HarnessError: the aggregate is wrong, or a request was refused for good.
@@ -109,7 +116,8 @@ def sampled(prefix: str) -> Iterator[dict[str, int]]:
     """The peak memory of each container whose name begins so, by the rest of its name; it grows inside the block."""
     engine = docker.from_env()
     names = {str(one.name): one for one in engine.containers.list()}
-    found = {name.removeprefix(prefix).strip("-_"): one for name, one in names.items() if name.startswith(prefix)}
+    begins = {name: re.match(prefix, name) for name in names}
+    found = {_NUMBER.sub("", name[begin.end() :]).strip("-_"): names[name] for name, begin in begins.items() if begin}
     peaks = dict.fromkeys(found, 0)
     ended = threading.Event()
 

@@ -212,7 +212,7 @@ def test_memory_does_not_grow_with_the_batch(single: Stack) -> None:
 
     def measured(count: int) -> dict[str, int]:
         return rows.run(
-            single.gateway_url, single.ca_file, single.api_key, rows=count, threads=4, containers=single._prefix
+            single.gateway_url, single.ca_file, single.api_key, rows=count, threads=4, containers=f"{single._prefix}-"
         ).peak_mib
 
     measured(20_000)  # each process has done it all once

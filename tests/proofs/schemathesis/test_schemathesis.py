@@ -15,6 +15,8 @@ EXAMPLES = 40
 OPERATIONS = [
     ("POST", "/v1/events"),
     ("POST", "/v1/tasks/ingest_user_event"),
+    ("POST", "/v1/tasks/book_payment"),
+    ("POST", "/v1/tasks/count_primes"),
     ("GET", "/v1/jobs"),
     ("GET", "/v1/jobs/{job_id}"),
     ("POST", "/v1/jobs/{job_id}/revoke"),

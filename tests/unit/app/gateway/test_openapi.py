@@ -55,7 +55,8 @@ def test_what_needs_a_key_says_so(document: dict[str, Any]) -> None:
     """Everything but the two probes."""
     secured = {path for path, item in document["paths"].items() for verb in item.values() if verb.get("security")}
 
-    submitting = {"/v1/events", "/v1/tasks/ingest_user_event"}
+    tasks = ("ingest_user_event", "book_payment", "count_primes")
+    submitting = {"/v1/events", *(f"/v1/tasks/{name}" for name in tasks)}
     batches = {f"/v1/batches{rest}" for rest in ("", "/{batch_id}", "/{batch_id}/chunks/{number}", "/{batch_id}/seal")}
     assert secured == submitting | batches | {"/v1/jobs", "/v1/jobs/{job_id}", "/v1/jobs/{job_id}/revoke", "/metrics"}
 
