@@ -104,8 +104,8 @@ class SteppedTask(OnceTask):
             raise poison(error) from None
 
     def _send_next(self, connection: Connection, slice_: int) -> None:
-        """The same task, as a retry would send it, but with all its attempts."""
-        again = self.signature_from_request(self.request, retries=0)
+        """The same task, as a retry would send it, but with all its attempts; it has begun, so it expires no more."""
+        again = self.signature_from_request(self.request, retries=0, expires=None)
         again.options["headers"] = {**again.options["headers"], contract.MESSAGE_SLICE: slice_}
         with in_transaction(connection):
             again.apply_async()

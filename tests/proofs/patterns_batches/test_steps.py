@@ -110,6 +110,7 @@ def test_nothing_is_done_twice_and_one_step_begins_again(stack: Stack) -> None:
 
 @contextmanager
 def _consumer_timeout(stack: Stack, seconds: int) -> Iterator[None]:
+    """A consumer has the timeout that its queue had when it began to consume."""
     [queue] = [queue for queue in vhost.contract.queues() if queue.name == "interactive"]
     stack.broker.set_policy(queue.name, vhost.work_queue_policy(queue, seconds))
     try:
@@ -122,6 +123,7 @@ def test_no_message_is_held_for_long(stack: Stack) -> None:
     """With a consumer timeout of 10 s a task of 24 s is never taken away, and one that is not cut into slices is."""
     redelivered = "SELECT bool_or(redelivered), count(*) FROM tasks.steps_begun WHERE run = %s"
     with _consumer_timeout(stack, 10):
+        stack.replace(WORKER, environment=_ENVIRONMENT, mounts=_MOUNTS)
         long = _send(stack, "one_long_slice", steps=24, seconds=1.0)
         sliced = _send(stack, "slow_steps", steps=24, seconds=1.0)
         _ended(stack, sliced, 24)
