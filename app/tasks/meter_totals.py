@@ -60,4 +60,4 @@ _TABLES = """
     CREATE TABLE IF NOT EXISTS tasks.meter_reports (readings bigint NOT NULL, watt_hours bigint NOT NULL);
 """
 
-meter_totals = counted_batch("meter_totals", each_chunk=total, aggregate=combine, queue="bulk", schema=_TABLES)
+meter_totals = counted_batch("meter_totals", each_chunk=total, aggregate=combine, schema=_TABLES)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app import contract
 from app.kinds import Transaction
 from app.patterns.steps import in_steps
 
@@ -33,7 +34,7 @@ class Position(BaseModel):
 _TABLE = "CREATE TABLE IF NOT EXISTS tasks.prime_counts (range_id uuid NOT NULL, below bigint, primes bigint)"
 
 
-@in_steps(slice_seconds=20, queue="bulk", key="range_id", http=True, schema=_TABLE)
+@in_steps(slice_seconds=20, queue=contract.EVENT_LIST_QUEUE, key="range_id", http=True, schema=_TABLE)
 def count_primes(job: Range, position: Position, tx: Transaction) -> Position | None:
     """Do one step and return where to go on. Whatever `tx` writes commits with the checkpoint."""
     end = min(position.next + _NUMBERS, job.below)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app import contract
 from app.kinds import Transaction, once
 from app.patterns.unique_jobs import unique_job
 
@@ -20,7 +21,7 @@ class Payment(BaseModel):
     cents: int = Field(ge=-(10**12), le=10**12)
 
 
-@unique_job(window_seconds=2.0, queue="bulk")
+@unique_job(window_seconds=2.0, queue=contract.EVENT_LIST_QUEUE)
 def refresh_statement(customer: str, tx: Transaction) -> None:
     """Make the statement anew: costly, so once for all payments of two seconds. Never two of a customer at once."""
     tx.execute(_REFRESH, {"customer": customer})
@@ -35,7 +36,7 @@ _TABLES = """
 """
 
 
-@once(queue="interactive", list_queue="bulk", key="payment_id", http=True, schema=_TABLES)
+@once(list_queue=contract.EVENT_LIST_QUEUE, key="payment_id", http=True, schema=_TABLES)
 def book_payment(payment: Payment, tx: Transaction) -> None:
     """Book a payment, and ask for the statement: the request commits with the payment, so no refresh misses it."""
     tx.execute("INSERT INTO tasks.payments VALUES (:payment_id, :customer, :cents)", payment.model_dump())

@@ -29,6 +29,8 @@ from tests.harness.stack import Stack
 
 #: A slice of one step, and one that holds all.
 SHORT, LONG = 1e-9, 30.0
+#: The step in which its worker dies, if it does.
+DEATHS = [None, None, None, 0, 1, 2]
 
 
 class DiedError(BaseException):
@@ -140,9 +142,11 @@ def law(owner: psycopg.Connection[Any], task: SteppedTask, examples: int) -> Non
         phases=[Phase.generate], suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(
-        count=st.integers(1, 5),
+        count=st.integers(2, 5),
         deliveries=st.lists(
-            st.tuples(st.integers(0, 5), st.none() | st.integers(0, 4), st.sampled_from([SHORT, LONG])), max_size=8
+            st.tuples(st.integers(0, 5), st.sampled_from(DEATHS), st.sampled_from([SHORT, SHORT, LONG])),
+            min_size=2,
+            max_size=8,
         ),
     )
     def holds(count: int, deliveries: list[tuple[int, int | None, float]]) -> None:
@@ -200,4 +204,4 @@ def test_the_law_finds(
     with pytest.MonkeyPatch.context() as patched:
         plant(patched)
         with pytest.raises(AssertionError):
-            law(owner, task, examples=20)
+            law(owner, task, examples=60)

@@ -19,6 +19,7 @@ from app.patterns.counted_batches import counted_batch
 from app.patterns.steps import SteppedTask, in_steps
 from app.patterns.unique_jobs import unique_job
 from app.storage.identifiers import new_id
+from app.tasks.meter_totals import meter_totals
 from app.tasks.primes import Position, primes_between
 
 
@@ -94,7 +95,7 @@ def test_a_batch_that_cannot_work(each_chunk: Callable[..., Any], words: str) ->
 def test_two_batches_have_two_names() -> None:
     """The second is refused, and names the first."""
     with pytest.raises(DeclarationError, match=r"app.tasks.meter_totals:total"):
-        counted_batch("meter_totals", each_chunk=chunk, aggregate=whole)
+        counted_batch(meter_totals.name, each_chunk=chunk, aggregate=whole)
 
 
 @pytest.mark.parametrize("options", [{"window_seconds": -1}, {"lost_after_seconds": 5}])
