@@ -163,7 +163,7 @@ PROOFS = (
     ),
     _on_servers(
         "patterns_batches",
-        200,
+        260,
         "counted batches, one job a key, tasks of hours: killed, repeated, without Redis, with planted bugs",
         guards=("app/patterns/", "app/tasks/", "app/gateway/batch_records.py", "app/storage/", "app/kinds/"),
     ),
