@@ -265,6 +265,8 @@ MESSAGE_RAN = "millrace_ran"
 MESSAGE_DROP_AS = "millrace_drop_as"
 #: A hash of the models of its task's items, as the sender has them (`DeclaredTask.form_id`). Releases may differ.
 MESSAGE_FORM = "millrace_form"
+#: Of a task in steps: how many messages it had before this one (`app/patterns/steps.py`).
+MESSAGE_SLICE = "millrace_slice"
 #: In a message that waits for a worker of another release: the task that it is for.
 MESSAGE_TASK = "millrace_task"
 

@@ -1,4 +1,4 @@
-"""`python -m loadtests`: the demo run, and its report drawn again."""
+"""`python -m loadtests`: the demo run, its report drawn again, the benches."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ from loadtests.exclusive import exclusive
 from loadtests.kubernetes_target import kubernetes_target, read_settings
 from loadtests.options import Options
 from loadtests.report import write_report
+from loadtests.rows import SIZES, run as run_rows
+from loadtests.rows_plot import drawing, table
 from loadtests.target import Target, local_target
 from loadtests.verdict import EXIT_CODES, MAX_FAILED_SHARE, Verdict
 
@@ -155,6 +157,40 @@ def bench(
     print_figures(console, figures)
     if as_json:
         sys.stdout.write(orjson.dumps(figures, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+@app.command()
+def batch(
+    rows: Annotated[
+        list[int] | None,
+        typer.Option(help="Rows of a batch; may be repeated. Default: 10,000 to 10 million."),
+    ] = None,
+    threads: Annotated[int, typer.Option(help="Requests under way at a time.")] = 4,
+    containers: Annotated[
+        str, typer.Option(help="A regular expression: begins the names of the containers to measure.")
+    ] = "millrace[-_](?!test)",
+    out: Annotated[Path, typer.Option(help="Where table and drawing go.")] = Path("out/batch"),
+) -> None:
+    """Send batches of millions of rows to the running local stack; say rows a second and the peak memory of each."""
+    console = Console()
+    out.mkdir(parents=True, exist_ok=True)
+    runs = []
+    try:
+        with _opened(Place.LOCAL) as target:
+            for count in sorted(rows or SIZES):
+                runs.append(
+                    run_rows(
+                        target.gateway_url, target.ca_file, target.api_key, rows=count, threads=threads,
+                        containers=containers,
+                    )
+                )  # fmt: skip
+                (out / "batches.md").write_text(table(runs))
+                (out / "batches.svg").write_text(drawing(runs))
+                console.print(f"{runs[-1].rows:,} rows: {runs[-1].rows_per_second:,} a second")
+    except HarnessError as error:
+        console.print(str(error), style="red", markup=False, highlight=False)
+        raise typer.Exit(EXIT_HARNESS) from error
+    console.print((out / "batches.md").read_text(), markup=False, highlight=False)
 
 
 @contextmanager

@@ -103,6 +103,45 @@ class Results(Answer):
     """The `after` of the next page; null on the last page."""
 
 
+class BatchChunks(Answer):
+    """The chunks of a batch. One that is dead-lettered is not done; replay it, or the batch never finishes."""
+
+    added: NonNegativeInt
+    done: NonNegativeInt
+    dead_lettered: NonNegativeInt
+
+
+class BatchRows(Answer):
+    """The rows of a batch."""
+
+    added: NonNegativeInt
+    done: NonNegativeInt
+
+
+class Batch(Answer):
+    """What became of a batch of rows."""
+
+    batch_id: UUID
+    status_url: str
+    task: str
+    state: Literal["open", "sealed", "finished"]
+    chunks: BatchChunks
+    rows: BatchRows
+    opened_at: datetime
+    sealed_at: datetime | None
+    finished_at: datetime | None
+    aggregate: dict[str, Any] | None
+    """What the batch's task made of all rows; null until it is finished."""
+
+
+class Chunk(Answer):
+    """Rows that were committed."""
+
+    batch_id: UUID
+    chunk: NonNegativeInt
+    rows: Annotated[int, Field(ge=1, le=contract.REQUEST_MAX_ITEMS)]
+
+
 class Status(Answer):
     """It is well."""
 

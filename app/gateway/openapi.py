@@ -27,9 +27,11 @@ _IDS = {
     },
     contract.HEADER_TRACEPARENT: {"description": "W3C trace context.", "schema": {"type": "string"}},
 }
+_LOCATION: dict[str, Any] = {"Location": {"required": True, "schema": {"type": "string", "format": "uri-reference"}}}
 #: By status, of each route that answers so.
 _HEADERS: Mapping[str, dict[str, Any]] = {
-    "202": {"Location": {"required": True, "schema": {"type": "string", "format": "uri-reference"}}},
+    "201": _LOCATION,
+    "202": _LOCATION,
     "401": {"WWW-Authenticate": {"required": True, "schema": {"type": "string"}}},
     "405": {"Allow": {"required": True, "schema": {"type": "string"}}},
     "429": _RETRY_AFTER,

@@ -43,6 +43,9 @@ UNAUTHORIZED = Kind(name="unauthorized", status=401, title="An API key is needed
 FORBIDDEN = Kind(name="missing-scope", status=403, title="The API key does not have the scope that this needs")
 NOT_FOUND = Kind(name="not-found", status=404, title="There is nothing here")
 METHOD_NOT_ALLOWED = Kind(name="method-not-allowed", status=405, title="This resource does not know this method")
+BATCH_CONFLICT = Kind(
+    name="batch-conflict", status=409, title="The batch is not as this request takes it to be; nothing was changed"
+)
 BODY_TIMEOUT = Kind(name="body-timeout", status=408, title="The body did not arrive in time; nothing was accepted")
 TOO_LARGE = Kind(name="body-too-large", status=413, title="The body is too large; nothing was accepted")
 UNSUPPORTED_TYPE = Kind(

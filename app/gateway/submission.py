@@ -32,7 +32,7 @@ EXPIRES_MAX_SECONDS = 7 * 24 * 3600
 _HEADERS = (contract.HEADER_IDEMPOTENCY_KEY, contract.HEADER_EXPIRES_SECONDS)
 
 #: Visible ASCII: it goes into an index, into logs and through proxies.
-_RepeatKey = Annotated[
+RepeatKey = Annotated[
     Annotated[str, Field(pattern=r"^[!-~]{1,200}$", min_length=1, max_length=200)] | None,
     LEFT_OUT,
     Header(
@@ -75,7 +75,7 @@ def _route(task_name: str, declaration: Declaration) -> Callable[..., Awaitable[
     async def submit(
         request: Request,
         key: Annotated[KeyRecord, Depends(Caller(Scope.TASKS_WRITE))],
-        idempotency_key: _RepeatKey = None,
+        idempotency_key: RepeatKey = None,
         expires_seconds: _ExpiresSeconds = None,
     ) -> Response:
         parameters.refuse_repeated(request.headers, _HEADERS)

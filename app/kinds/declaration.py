@@ -57,6 +57,7 @@ def once(**options: Any) -> Decorator:
             time, so they say IF NOT EXISTS.
         schedule: when beat sends it: a `Cron` or an `Every`. The function then has no parameter without a default, or
             one, a `datetime`, which gets the slot.
+        runs_as: for patterns (`app/patterns`): a subclass of the kind's own task, which executes the message.
         Everything else is Celery's: time_limit, max_retries, throws, …
 
     Raises:
@@ -93,6 +94,7 @@ def _declare(
     key: str | None = None,
     schema: str = "",
     result: str | None = None,
+    runs_as: type[DeclaredTask] | None = None,
     **celery_options: Any,
 ) -> DeclaredTask:
     name = name or function.__name__
@@ -120,7 +122,7 @@ def _declare(
         kind=kind, signature=signature.replace(parameters=shown), transaction=transaction, forms=forms, queue=queue,
         list_queue=list_queue or queue, paths=paths, result=result, schema=schema, where=where,
     )  # fmt: skip
-    options = {"base": _BASES[kind], "name": name, "declaration": declaration, **kept, **celery_options}
+    options = {"base": runs_as or _BASES[kind], "name": name, "declaration": declaration, **kept, **celery_options}
     made: DeclaredTask = celery_app.task(**options)(_without(function, declaration.signature))
     return made
 
@@ -168,7 +170,7 @@ def _check_paths(paths: tuple[str, ...], forms: Mapping[str, ItemForm], where: s
         if other is not None and other.where != where and (taken := set(paths).intersection(other.paths)):
             raise DeclarationError(f"{taken.pop()} is served by {other.where} already")
     for path in paths:
-        if not path.startswith("/v1/") or path.startswith("/v1/jobs"):
+        if not path.startswith("/v1/") or path.startswith(("/v1/jobs", "/v1/batches")):
             raise DeclarationError(f"path={path!r}: must begin with /v1/ and not be one of the gateway's own")
 
 

@@ -1,1 +1,1 @@
-"""What tasks share over the whole fleet: rate limits, calls that happen once, warm caches (docs/patterns)."""
+"""What tasks may use beyond queues: limits, calls, caches, batches of rows, unique jobs, steps (docs/patterns)."""

@@ -130,7 +130,7 @@ class FarSide:
             if not self._write(connection, begun, "recorded", json.dumps(outcome)):
                 raise ComeBackLaterError("(another run took this call over)", delay_seconds=1)
             with in_transaction(connection):
-                then(outcome, Transaction(connection, task_id=task.task_id, job_id=task.job_id))
+                then(outcome, Transaction(connection, task_id=task.task_id, job_ids=[task.job_id]))
 
     def _write(self, connection: Connection, begun: _Begun, state: str, outcome: str | None) -> bool:
         values = {"request_id": begun.request_id, "owner": begun.owner, "state": state, "outcome": outcome}

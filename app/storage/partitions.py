@@ -49,6 +49,8 @@ TABLES = (
     PartitionedTable(name="dropped_items", key="job_id"),
     PartitionedTable(name="outbox", key="message_id"),
     PartitionedTable(name="task_failures", key="failure_id"),
+    PartitionedTable(name="batches", key="batch_id"),
+    PartitionedTable(name="batch_chunks", key="batch_id"),
     PartitionedTable(name="events", key="stored_at", by_id=False),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from sqlalchemy import text
 from sqlalchemy.engine import Engine
@@ -41,6 +42,19 @@ class StepReport:
     refused: bool = False
 
 
+#: Tables that are not partitioned by time: the column that says how old a row is, and for how many days it is kept.
+_OLD: Mapping[str, tuple[str, Callable[[Settings], int]]] = {
+    "inbox": ("executed_at", lambda settings: settings.retention_inbox_days),
+    "job_revocations": ("revoked_at", lambda settings: settings.retention_jobs_days),
+    "results": ("stored_at", lambda settings: settings.retention_results_days),
+    "external_calls": ("changed_at", lambda settings: settings.retention_inbox_days),
+    # What died and was never replayed: the inbox has forgotten it, too.
+    "unique_jobs": ("due_at", lambda settings: settings.retention_inbox_days),
+    "checkpoints": ("changed_at", lambda settings: settings.retention_inbox_days),
+    "idempotency_keys": ("expires_at", lambda _: 0),
+}
+
+
 def run(
     database: Engine, settings: Settings, *, now: datetime | None = None, patience_seconds: float = PATIENCE_SECONDS
 ) -> list[StepReport]:
@@ -55,6 +69,8 @@ def run(
         "dropped_items": settings.retention_jobs_days,
         "outbox": settings.retention_outbox_days,
         "task_failures": settings.retention_jobs_days,
+        "batches": settings.retention_jobs_days,
+        "batch_chunks": settings.retention_jobs_days,
         "events": settings.retention_events_days,
     }
 
@@ -72,39 +88,16 @@ def run(
             rows_deleted=sum(_delete_default(database, table, moment, keep_days) for table in TABLES),
         )
 
-    def inbox() -> StepReport:
-        before = moment - timedelta(days=settings.retention_inbox_days)
-        return StepReport(step="inbox", rows_deleted=_delete(database, "inbox", "executed_at < :before", before))
-
-    def revocations() -> StepReport:
-        before = moment - timedelta(days=settings.retention_jobs_days)
-        return StepReport(
-            step="job_revocations", rows_deleted=_delete(database, "job_revocations", "revoked_at < :before", before)
-        )
-
-    def results() -> StepReport:
-        before = moment - timedelta(days=settings.retention_results_days)
-        return StepReport(step="results", rows_deleted=_delete(database, "results", "stored_at < :before", before))
-
-    def external_calls() -> StepReport:
-        before = moment - timedelta(days=settings.retention_inbox_days)
-        return StepReport(
-            step="external_calls", rows_deleted=_delete(database, "external_calls", "changed_at < :before", before)
-        )
-
-    def keys() -> StepReport:
-        deleted = _delete(database, "idempotency_keys", "expires_at < :before", moment)
-        return StepReport(step="idempotency_keys", rows_deleted=deleted)
+    def old_rows(table: str) -> StepReport:
+        column, days = _OLD[table]
+        before = moment - timedelta(days=days(settings))
+        return StepReport(step=table, rows_deleted=_delete(database, table, f"{column} < :before", before))
 
     steps: Mapping[str, Callable[[], StepReport]] = {
         "create_partitions": create,
         "drop_partitions": drop,
         "default_partitions": defaults,
-        "inbox": inbox,
-        "job_revocations": revocations,
-        "results": results,
-        "external_calls": external_calls,
-        "idempotency_keys": keys,
+        **{table: partial(old_rows, table) for table in _OLD},
     }
     return [_run(database, name, step) for name, step in steps.items()]
 

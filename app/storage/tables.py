@@ -209,6 +209,57 @@ dead_letter_actions = Table(
     _at("acted_at"),
 )
 
+#: A batch of rows and its counts; its rows in chunks, whose bodies go when they are done (`counted_batches.py`).
+batches = Table(
+    "batches",
+    metadata,
+    Column("batch_id", Uuid, primary_key=True),
+    Column("task_name", Text, nullable=False),
+    Column("api_key_id", Text, nullable=False),
+    Column("chunks_added", Integer, nullable=False),
+    Column("rows_added", BigInteger, nullable=False),
+    Column("chunks_done", Integer, nullable=False),
+    Column("rows_done", BigInteger, nullable=False),
+    _at("opened_at"),
+    _at("sealed_at", nullable=True),
+    _at("finished_at", nullable=True),
+    Column("aggregate", Text),  # JSON
+)
+batch_chunks = Table(
+    "batch_chunks",
+    metadata,
+    Column("batch_id", Uuid, primary_key=True),
+    Column("number", Integer, primary_key=True),  # the sender's
+    Column("row_count", Integer, nullable=False),
+    Column("body_hash", LargeBinary, nullable=False),
+    Column("body", LargeBinary),  # JSON as it was sent
+    Column("part", Text),  # JSON, for the aggregate
+    _at("done_at", nullable=True),
+)
+
+#: The job of each key that waits or runs (`unique_jobs.py`).
+unique_jobs = Table(
+    "unique_jobs",
+    metadata,
+    Column("task_name", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("task_id", Uuid, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    _at("due_at"),
+)
+
+#: How far each task in steps has come that is not at its end (`checkpoints.py`).
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("run_id", Uuid, primary_key=True),
+    Column("task_name", Text, nullable=False),
+    Column("slice", Integer, nullable=False),
+    Column("steps", BigInteger, nullable=False),
+    Column("state", Text),  # JSON; none before the first step
+    _at("changed_at"),
+)
+
 #: The last slot that beat has handled, for each schedule.
 schedules = Table(
     "schedules",

@@ -167,6 +167,12 @@ PROOFS = (
         "docs/foreign-apps.md: an application that imports nothing of ours, unchanged and with late acknowledgement",
         guards=("infra/servers/rabbitmq/", "infra/local/compose_files.py", "docs/foreign-apps.md"),
     ),
+    _on_servers(
+        "patterns_batches",
+        260,
+        "counted batches, one job a key, tasks of hours: killed, repeated, without Redis, with planted bugs",
+        guards=("app/patterns/", "app/tasks/", "app/gateway/batch_records.py", "app/storage/", "app/kinds/"),
+    ),
     _on_servers("loads", 105, "a load finds its rate in a trial, and ends when it is told to", guards=("loadtests/",)),
     _on_servers("beat", 130, "canaries through outages of broker and workers", guards=("app/beat/", "app/worker/")),
     _on_servers("schemathesis", 40, "the gateway against its own OpenAPI document", guards=("app/gateway/",)),

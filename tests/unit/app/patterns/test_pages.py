@@ -1,4 +1,4 @@
-"""The pages of docs/patterns: short, and their code is the real files'."""
+"""The pages of docs/patterns: short, with the code of the real files, which are short, too."""
 
 from __future__ import annotations
 
@@ -9,30 +9,27 @@ import pytest
 
 from infra.local.state import REPOSITORY
 
-FOLDER = REPOSITORY / "docs" / "patterns"
-PAGES = sorted(FOLDER.glob("*.md"))
-#: A fenced block that names the file it is from.
-_BLOCK = re.compile(r"^```\w+ (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = sorted((REPOSITORY / "docs" / "patterns").glob("*.md"))
+#: A block of code that names its file: ```python app/tasks/meter_totals.py
+_BLOCK = re.compile(r"^```python (?P<path>\S+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+_PAGE_LINES, _FILE_LINES = 80, 150
+
+
+def _files(page: Path) -> list[tuple[Path, str]]:
+    return [(REPOSITORY / found["path"], found["code"]) for found in _BLOCK.finditer(page.read_text())]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_page_is_short(page: Path) -> None:
-    """Eighty lines."""
-    assert len(page.read_text().splitlines()) <= 80
-
-
-@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "README.md"], ids=lambda page: page.name)
-def test_its_code_is_the_files(page: Path) -> None:
-    """Every block stands in the file that it names, as it is; that file is short enough to copy."""
-    blocks = _BLOCK.findall(page.read_text())
-    assert blocks
-    for name, text in blocks:
-        file = (REPOSITORY / name).read_text()
-        assert text in file, f"{name} does not have\n{text}"
-        assert len(file.splitlines()) <= 150
-
-
-def test_the_index_names_every_page() -> None:
-    """And nothing that is not there."""
-    named = set(re.findall(r"\]\(([a-z-]+\.md)\)", (FOLDER / "README.md").read_text()))
-    assert named == {page.name for page in PAGES} - {"README.md"}
+def test_a_page_is_short_and_its_code_is_the_files(page: Path) -> None:
+    """Each block stands in its file as it is, but for lines between its parts, which `…` stands for."""
+    assert len(page.read_text().splitlines()) <= _PAGE_LINES
+    for path, code in _files(page):
+        text = path.read_text()
+        assert len(text.splitlines()) < _FILE_LINES, path
+        at = 0
+        for part in code.split("…\n"):
+            assert part.strip("\n") in text[at:], f"{page.name}: this is not in {path}, or not in this order:\n{part}"
+            at += text[at:].index(part.strip("\n"))
+    if page.name != "README.md":
+        assert _files(page), f"{page.name} shows no file"
+        assert f"]({page.name})" in (page.parent / "README.md").read_text(), "it is not in the index"

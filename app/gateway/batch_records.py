@@ -1,0 +1,153 @@
+"""What opening, adding to and sealing a batch write, each in one transaction that may be repeated.
+
+A seal locks the batch's counts as the workers do: so either it or the chunk that ends last sees the batch complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from app.brokers.transactional import captured
+from app.failpoints import Failpoint, failpoint
+from app.gateway.connections import Connection
+from app.gateway.problems import BATCH_CONFLICT, KEY_REUSED, NOT_FOUND, ProblemError
+from app.patterns import counted_batches
+from app.patterns.counted_batches import CountedBatch
+from app.storage import outbox
+
+Row = dict[str, Any]
+
+_KEY = """
+    INSERT INTO idempotency_keys (api_key_id, idempotency_key, request_hash, job_id, expires_at)
+    VALUES (%(api_key_id)s, %(key)s, %(hash)s, %(batch_id)s, %(expires_at)s)
+    ON CONFLICT (api_key_id, idempotency_key) DO UPDATE
+    SET request_hash = excluded.request_hash, job_id = excluded.job_id, expires_at = excluded.expires_at
+    WHERE idempotency_keys.expires_at <= now()
+"""
+_EARLIER = """
+    SELECT request_hash, job_id FROM idempotency_keys
+    WHERE api_key_id = %(api_key_id)s AND idempotency_key = %(key)s
+"""
+_OPEN = "INSERT INTO batches (batch_id, task_name, api_key_id) VALUES (%(batch_id)s, %(task)s, %(api_key_id)s)"
+_READ = """
+    SELECT b.*, (SELECT count(*) FROM dead_letters d WHERE d.job_id = b.batch_id AND d.state = 'dead') AS chunks_dead
+    FROM batches b WHERE b.batch_id = %(batch_id)s AND b.api_key_id = %(api_key_id)s
+"""
+_ADD_CHUNK = """
+    INSERT INTO batch_chunks (batch_id, number, row_count, body_hash, body)
+    VALUES (%(batch_id)s, %(number)s, %(rows)s, %(hash)s, %(body)b) ON CONFLICT DO NOTHING
+"""
+_CHUNK = "SELECT body_hash FROM batch_chunks WHERE batch_id = %(batch_id)s AND number = %(number)s"
+_COUNT_CHUNK = """
+    UPDATE batches SET chunks_added = chunks_added + 1, rows_added = rows_added + %(rows)s
+    WHERE batch_id = %(batch_id)s AND api_key_id = %(api_key_id)s AND sealed_at IS NULL
+"""
+_SEAL = """
+    UPDATE batches SET sealed_at = now()
+    WHERE batch_id = %(batch_id)s AND api_key_id = %(api_key_id)s AND sealed_at IS NULL
+      AND chunks_added = %(chunks)s AND rows_added = %(rows)s
+    RETURNING chunks_done = chunks_added AS complete
+"""
+_ENQUEUE = (
+    """
+    WITH message AS (
+        SELECT %(message_id)s::uuid AS message_id, %(job_id)s::uuid AS job_id, %(task_id)s::uuid AS task_id,
+               %(task_name)s::text AS task_name, %(queue)s::text AS queue,
+               %(properties)s::text AS properties, %(body)b::bytea AS body, 0::float8 AS delay_seconds
+    ),
+"""
+    + outbox.ENQUEUE_MESSAGES
+)
+
+
+async def find(connection: Connection, parameters: Mapping[str, Any]) -> Row:
+    """The batch `batch_id` of `api_key_id`.
+
+    Raises:
+        ProblemError: 404.
+    """
+    found = await (await connection.execute(_READ, parameters)).fetchone()
+    if found is None:
+        raise ProblemError(NOT_FOUND, "No batch of this API key has this id.")
+    return found
+
+
+async def open_(connection: Connection, parameters: Mapping[str, Any]) -> Row:
+    """Open the batch, or find the one that was opened with the same key.
+
+    Raises:
+        ProblemError: 422 if the key was used for something else.
+    """
+    async with connection.transaction():
+        if parameters["key"] is not None and not (await connection.execute(_KEY, parameters)).rowcount:
+            earlier = await (await connection.execute(_EARLIER, parameters)).fetchone()
+            if earlier is None or bytes(earlier["request_hash"]) != parameters["hash"]:
+                raise ProblemError(KEY_REUSED, "Take a new key for a new batch.")
+            return await find(connection, {**parameters, "batch_id": earlier["job_id"]})
+        await connection.execute(_OPEN, parameters)
+        return await find(connection, parameters)
+
+
+async def add(connection: Connection, parameters: Mapping[str, Any], batch: CountedBatch) -> None:
+    """Write the chunk, its count and its message, unless they are there.
+
+    Raises:
+        ProblemError: 409 if the batch is sealed, or the number has other rows.
+    """
+    batch_id, number = parameters["batch_id"], parameters["number"]
+    failpoint(Failpoint.GATEWAY_BEFORE_COMMIT)
+    async with connection.transaction():
+        if not (await connection.execute(_ADD_CHUNK, parameters)).rowcount:
+            earlier = await (await connection.execute(_CHUNK, parameters)).fetchone()
+            if earlier is None or bytes(earlier["body_hash"]) != parameters["hash"]:
+                raise ProblemError(BATCH_CONFLICT, f"Chunk {number} was added with other rows before.")
+            return
+        if not (await connection.execute(_COUNT_CHUNK, parameters)).rowcount:
+            raise ProblemError(BATCH_CONFLICT, "The batch is sealed: it takes no more chunks.")
+        await _send(connection, lambda: batch.send_chunk(batch_id, number))
+
+
+async def seal(connection: Connection, parameters: Mapping[str, Any]) -> Row:
+    """Seal the batch if it has exactly these `chunks` and `rows`, and aggregate it if all of them are done.
+
+    Raises:
+        ProblemError: 404, or 409 if it has others.
+    """
+    async with connection.transaction():
+        sealed = await (await connection.execute(_SEAL, parameters)).fetchone()
+        found = await find(connection, parameters)
+        chunks, rows = found["chunks_added"], found["rows_added"]
+        if (chunks, rows) != (parameters["chunks"], parameters["rows"]):
+            detail = f"The batch has {chunks} chunks with {rows} rows: add what is missing, or seal what is there."
+            raise ProblemError(BATCH_CONFLICT, detail)
+        if sealed is not None and sealed["complete"]:
+            await _send(connection, lambda: declared(found).send_aggregate(found["batch_id"]))
+        return found
+
+
+def declared(found: Row) -> CountedBatch:
+    """The declaration of a batch.
+
+    Raises:
+        ProblemError: 409 if this release has none.
+    """
+    batch = counted_batches.declared().get(found["task_name"])
+    if batch is None:
+        raise ProblemError(BATCH_CONFLICT, "This release of the gateway does not know the batch's task.")
+    return batch
+
+
+async def _send(connection: Connection, send: Callable[[], None]) -> None:
+    """Write the one message that `send` sends into the outbox."""
+    with captured() as messages:
+        send()
+    [message] = messages
+    parameters = {
+        "message_id": message.message_id, "job_id": message.job_id, "task_id": message.task_id,
+        "task_name": message.task_name, "queue": message.queue,
+        "properties": orjson.dumps(message.properties).decode(), "body": message.body,
+    }  # fmt: skip
+    await connection.execute(_ENQUEUE, parameters)

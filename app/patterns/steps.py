@@ -1,0 +1,174 @@
+"""Tasks of hours, in steps: each step commits with its checkpoint, and a message holds a bounded slice of them.
+
+    @in_steps(slice_seconds=20, key="range_id", http=True)
+    def count_primes(job: Range, position: Position, tx: Transaction) -> Position | None: ...
+
+The function does one step and returns where to go on, or None at the end. After `slice_seconds` the task goes on as a
+new message, which leaves with the step's commit. So no message is held for long: a deploy waits for a slice at most,
+and the broker's consumer timeout is never reached. After a kill the task goes on behind the last step that committed.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, get_args, get_type_hints
+
+import structlog
+from celery.exceptions import Ignore
+from pydantic import BaseModel
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DataError
+
+from app import contract
+from app.brokers.transactional import in_transaction
+from app.errors import DeclarationError, JobRevokedError
+from app.kinds import Transaction, once
+from app.kinds.declared import DeclaredTask, OnceTask, poison
+from app.kinds.metrics import count_effects
+from app.settings import load
+from app.storage import checkpoints, inbox
+from app.storage.checkpoints import Checkpoint
+from app.storage.engine import engine
+
+log = structlog.get_logger(__name__)
+
+#: A third of the soft time limit, so that a slice and its last step fit into it.
+SLICE_SECONDS = 20.0
+
+Step = Callable[..., BaseModel | None]
+
+
+class SteppedTask(OnceTask):
+    """Runs steps until the task ends or its slice is over."""
+
+    abstract = True
+    #: The user's function, which does a step, and the names of its parameters for state and transaction.
+    step: ClassVar[Step]
+    state_name: ClassVar[str]
+    state_model: ClassVar[type[BaseModel]]
+    slice_seconds: ClassVar[float]
+
+    def execute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Run a slice.
+
+        Raises:
+            Ignore: the task goes on as another message, so this one has no result.
+            JobRevokedError: the job was revoked; the steps that were done stay.
+        """
+        arguments = self.decoded(self.arguments(args, kwargs))
+        over_at = time.monotonic() + self.slice_seconds
+        while self.patiently(lambda: self._do_step(arguments, over_at)):
+            pass
+
+    def _do_step(self, arguments: Mapping[str, Any], over_at: float) -> bool:
+        """Do a step in a transaction. Returns whether there are more in this slice."""
+        run_id = self.dedupe_key
+        with engine().begin() as connection:
+            checkpoint = checkpoints.lock(connection, run_id, self.name)
+            if checkpoint is None:
+                return True  # another delivery ended the task meanwhile: look again
+            if checkpoint.ended:
+                checkpoints.remove(connection, run_id)
+                count_effects(stored=0, duplicate=1)
+                return False
+            if checkpoint.slice != self._slice:
+                raise Ignore(f"slice {self._slice} is over")  # a second delivery; the task is in a later message
+            if self.job_id is not None and inbox.revoked_jobs(connection, [self.job_id]):
+                raise JobRevokedError(f"({self.job_id})")
+            state = self._next(connection, checkpoint, arguments)
+            if state is not None:
+                is_over = time.monotonic() >= over_at
+                slice_ = checkpoint.slice + is_over
+                checkpoints.keep(connection, run_id, slice_=slice_, state=state.model_dump_json())
+                if is_over:
+                    self._send_next(connection, slice_)
+            else:
+                checkpoints.remove(connection, run_id)
+                inbox.enter(connection, {run_id: self.job_id}, attempt=self.attempt)
+        if state is None:
+            count_effects(stored=1, duplicate=0)
+        elif is_over:
+            log.info("task_goes_on", run_id=str(run_id), slice=slice_, steps=checkpoint.steps + 1)
+            raise Ignore(f"goes on in slice {slice_}")
+        return state is not None
+
+    def _next(self, connection: Connection, checkpoint: Checkpoint, arguments: Mapping[str, Any]) -> BaseModel | None:
+        model = self.state_model
+        state = model() if checkpoint.state is None else model.model_validate_json(checkpoint.state)
+        try:
+            with in_transaction(connection):
+                return type(self).step(
+                    **arguments, **{self.state_name: state}, **self.transaction(connection, [self.job_id])
+                )
+        except DataError as error:
+            raise poison(error) from None
+
+    def _send_next(self, connection: Connection, slice_: int) -> None:
+        """The same task, as a retry would send it, but with all its attempts; it has begun, so it expires no more."""
+        again = self.signature_from_request(self.request, retries=0, expires=None)
+        again.options["headers"] = {**again.options["headers"], contract.MESSAGE_SLICE: slice_}
+        with in_transaction(connection):
+            again.apply_async()
+
+    @property
+    def _slice(self) -> int:
+        return int(getattr(self.request, contract.MESSAGE_SLICE, None) or 0)
+
+
+def in_steps(*, slice_seconds: float = SLICE_SECONDS, **options: Any) -> Callable[[Step], DeclaredTask]:
+    """Declare a task whose function does one step: `step(item: Item, state: State, tx) -> State | None`.
+
+    Item and State are pydantic models; `State()` is where it begins. Options are those of `once`.
+    slice_seconds: after this time the task goes on as another message.
+
+    Raises:
+        DeclarationError: it cannot work as declared; the message says why.
+    """
+
+    def decorate(function: Step) -> DeclaredTask:
+        where = f"{function.__module__}:{function.__name__}"
+        longest_seconds = load().task_soft_time_limit_seconds / 2
+        if not 0 < slice_seconds <= longest_seconds:
+            raise DeclarationError(f"({where}: slice_seconds must be above 0, and at most {longest_seconds:g})")
+        item, state, tx = _parameters(function, where)
+        runs_as = type(
+            "SteppedTask", (SteppedTask,),
+            {
+                "abstract": True, "step": staticmethod(function), "state_name": state,
+                "state_model": get_type_hints(function)[state], "slice_seconds": slice_seconds,
+            },
+        )  # fmt: skip
+        declared = {"name": function.__name__, "runs_as": runs_as, **options}
+        return once(**declared)(_without_state(function, item, tx))
+
+    return decorate
+
+
+def _parameters(function: Step, where: str) -> tuple[str, str, str]:
+    hints, names = get_type_hints(function), list(inspect.signature(function).parameters)
+    state = hints.get(names[1]) if len(names) == len(("item", "state", "transaction")) else None
+    if not isinstance(state, type) or not issubclass(state, BaseModel) or hints.get(names[2]) is not Transaction:
+        raise DeclarationError(f"({where}: takes an item, a state and a Transaction, in this order)")
+    if any(field.is_required() for field in state.model_fields.values()):
+        raise DeclarationError(
+            f"({where}: {state.__name__} needs a default for each member: it is where a task begins)"
+        )
+    if set(get_args(hints.get("return"))) != {state, type(None)}:
+        raise DeclarationError(f"({where}: returns {state.__name__} | None)")
+    return names[0], names[1], names[2]
+
+
+def _without_state(function: Step, item: str, tx: str) -> Callable[..., None]:
+    """What a sender calls: the state is nobody's argument."""
+
+    def run(**_: Any) -> None:
+        raise RuntimeError(f"{function.__name__} runs in steps: send it with delay()")
+
+    hints = get_type_hints(function)
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    run.__signature__ = inspect.Signature([inspect.Parameter(name, kind) for name in (item, tx)])  # type: ignore[attr-defined]  # what inspect reads
+    run.__annotations__ = {item: hints[item], tx: Transaction}
+    run.__module__, run.__name__, run.__doc__ = function.__module__, function.__name__, function.__doc__
+    return run

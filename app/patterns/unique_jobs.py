@@ -1,0 +1,97 @@
+"""Jobs of which at most one of a key waits or runs; with a window, at most one begins in each.
+
+    @unique_job(window_seconds=5)
+    def refresh_statement(customer: str, tx: Transaction) -> None: ...
+
+    refresh_statement.request(tx, "customer-7")         # leaves with the commit, unless one waits already
+
+Every request is followed by a run that begins after it and sees what it has committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from app.brokers.transactional import in_transaction
+from app.errors import DeclarationError
+from app.kinds import Transaction, once
+from app.kinds.declared import DeclaredTask
+from app.storage import unique_jobs as storage
+from app.storage.identifiers import new_id
+
+#: Longer than all retries of a task together (5 attempts take 2 minutes) and than a time limit.
+LOST_AFTER_SECONDS = 3600.0
+_SHORTEST_LOST_SECONDS = 600.0
+
+Function = Callable[[str, Transaction], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UniqueJob:
+    """A declared job; ask for it with `request`."""
+
+    task: DeclaredTask
+    window_seconds: float
+    lost_after_seconds: float
+
+    def request(self, tx: Transaction, key: str) -> None:
+        """Ask for a run of this key after the commit of `tx`, unless one waits already.
+
+        Other transactions that ask for the same key wait for the commit, so ask last.
+        """
+        task_id = new_id()
+        if storage.request(
+            tx.connection, self.task.name, key, task_id=task_id,
+            window_seconds=self.window_seconds, lost_after_seconds=self.lost_after_seconds,
+        ):  # fmt: skip
+            self._send(tx, key, str(task_id))
+
+    def run(self, function: Function, key: str, tx: Transaction) -> None:
+        """Run the function, then end the job, or go on if there were requests meanwhile."""
+        found = storage.begin(tx.connection, self.task.name, key)
+        if found is not None and found[0] != tx.task_id:
+            return  # this one was too late, and another one took its place
+        function(key, tx)
+        if found is None or storage.end(tx.connection, self.task.name, key, requests=found[1]):
+            return
+        task_id = new_id()
+        storage.again(tx.connection, self.task.name, key, task_id=task_id, window_seconds=self.window_seconds)
+        self._send(tx, key, str(task_id))
+
+    def _send(self, tx: Transaction, key: str, task_id: str) -> None:
+        with in_transaction(tx.connection):
+            self.task.apply_async([key], task_id=task_id, countdown=self.window_seconds)
+
+
+def unique_job(
+    *, window_seconds: float = 0.0, lost_after_seconds: float = LOST_AFTER_SECONDS, **options: Any
+) -> Callable[[Function], UniqueJob]:
+    """Declare a job whose function gets a key and a `Transaction`.
+
+    window_seconds: the job begins this long after the first request; those that come meanwhile are served by it.
+    lost_after_seconds: a request that finds the job later than this sends another in its place. Until then a job that
+        is in the dead letters keeps its key.
+    Other options are those of `once`.
+
+    Raises:
+        DeclarationError: it cannot work as declared; the message says why.
+    """
+
+    def decorate(function: Function) -> UniqueJob:
+        where = f"{function.__module__}:{function.__name__}"
+        if window_seconds < 0 or lost_after_seconds < _SHORTEST_LOST_SECONDS:
+            raise DeclarationError(
+                f"({where}: window_seconds must be 0 or more, lost_after_seconds {_SHORTEST_LOST_SECONDS:g} or more)"
+            )
+
+        def run(key: str, tx: Transaction) -> None:
+            job.run(function, key, tx)
+
+        run.__module__, run.__name__, run.__doc__ = function.__module__, function.__name__, function.__doc__
+        task = once(**{"name": function.__name__, **options})(run)
+        job = UniqueJob(task=task, window_seconds=window_seconds, lost_after_seconds=lost_after_seconds)
+        return job
+
+    return decorate

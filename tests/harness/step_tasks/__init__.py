@@ -1,0 +1,1 @@
+"""Tasks in steps for tests."""

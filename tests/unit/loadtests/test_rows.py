@@ -1,0 +1,47 @@
+"""The bench of batches: what it sends is known, and what it measured is told."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+import orjson
+
+from app import contract
+from loadtests import rows
+from loadtests.rows import Run
+from loadtests.rows_plot import drawing, table
+
+RUNS = [
+    Run(rows=10_000, sent_seconds=0.5, finished_seconds=1.0, peak_mib={"gateway": 90, "relay-1": 60}),
+    Run(rows=1_000_000, sent_seconds=40, finished_seconds=50, peak_mib={"gateway": 95, "relay-1": 60}),
+]
+
+
+def test_the_aggregate_is_known() -> None:
+    """Each body is full, and its total is what its rows add up to."""
+    for body, total in rows.bodies():
+        sent = orjson.loads(body)
+        assert len(sent) == contract.REQUEST_MAX_ITEMS
+        assert sum(row["watt_hours"] for row in sent) == total
+
+
+def test_memory_without_the_page_cache() -> None:
+    """Under both kinds of cgroups; a container that ended has none."""
+    mib = 1024 * 1024
+    assert rows._used_mib({"memory_stats": {"stats": {"anon": 5 * mib, "shmem": mib, "file": 99 * mib}}}) == 6
+    assert rows._used_mib({"memory_stats": {"stats": {"total_rss": 5 * mib, "total_cache": 99 * mib}}}) == 5
+    assert rows._used_mib({}) == 0
+
+
+def test_a_column_a_run() -> None:
+    """Rates, times and peaks."""
+    lines = table(RUNS).splitlines()
+    assert lines[0] == "|  | 10,000 rows | 1,000,000 rows |"
+    assert "| rows a second | 10,000 | 20,000 |" in lines
+    assert "| `gateway`, MiB | 90 | 95 |" in lines
+
+
+def test_a_line_a_container() -> None:
+    """A drawing that any browser reads."""
+    root = ET.fromstring(drawing(RUNS))  # noqa: S314 - our own
+    assert len(root.findall("{http://www.w3.org/2000/svg}polyline")) == 2
