@@ -1,1 +1,1 @@
-"""What tasks may use beyond queues: limits, calls, caches, batches of rows, unique jobs, steps (docs/patterns)."""
+"""Patterns for tasks: rate limits, external calls, warm caches, counted batches, unique jobs, steps (docs/patterns)."""

@@ -1,4 +1,4 @@
-"""A circuit breaker that the whole fleet shares, in PostgreSQL: a call that happens once needs PostgreSQL anyhow."""
+"""A circuit breaker that all workers share. It is in PostgreSQL, which calls that happen once need in any case."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FAILED = text("""
         open_until = CASE WHEN f.failures_in_a_row + 1 >= :failures
             THEN clock_timestamp() + make_interval(secs => :open_seconds) ELSE f.open_until END
 """)
-#: Writes nothing while all is well: a row that every call wrote would be a queue of its own.
+#: Writes only after a failure: if every call wrote the row, the calls would wait for each other.
 _SUCCEEDED = text("""
     UPDATE far_sides SET failures_in_a_row = 0, open_until = '-infinity', probed_until = '-infinity'
     WHERE far_side = :far_side AND failures_in_a_row > 0
@@ -35,28 +35,28 @@ _SUCCEEDED = text("""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breaker:
-    """After so many failures in a row nobody calls for a while; then one call at a time tries, until one succeeds."""
+    """After `failures` failures in a row nobody calls for `open_seconds`. Then one call at a time tries, until one succeeds."""
 
     failures: int = 5
     open_seconds: float = 30.0
 
     def check(self, connection: Connection, far_side: str) -> None:
-        """See whether a call may be made.
+        """Check that a call may be made.
 
         Raises:
-            ComeBackLaterError: the breaker is open, or another run tries.
+            ComeBackLaterError: the breaker is open, or another run tries the far side now.
         """
         waits = connection.execute(_WAIT, self._named(far_side)).scalar()
         if waits is not None:
-            # Spread: what waited together must not come together.
+            # Tasks that waited for the same breaker must not all come back at once.
             spread_seconds = random.random() * self.open_seconds / 3  # noqa: S311
             raise ComeBackLaterError(f"(the breaker of {far_side!r})", delay_seconds=float(waits) + spread_seconds)
 
     def enter(self, connection: Connection, far_side: str, *, lease_seconds: float) -> None:
-        """Begin a call: while the breaker is not closed this claims the only one, for so long at most.
+        """Begin a call. While the breaker is not closed, this claims the only permitted call for `lease_seconds`.
 
         Raises:
-            ComeBackLaterError: another run has claimed it.
+            ComeBackLaterError: another run has claimed the call.
         """
         if not connection.execute(_PROBE, self._named(far_side) | {"lease_seconds": lease_seconds}).rowcount:
             self.check(connection, far_side)
@@ -66,7 +66,7 @@ class Breaker:
         connection.execute(_FAILED, self._named(far_side))
 
     def succeeded(self, connection: Connection, far_side: str) -> None:
-        """Close it."""
+        """Close the breaker."""
         connection.execute(_SUCCEEDED, self._named(far_side))
 
     def _named(self, far_side: str) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """Batches of millions of rows, counted in PostgreSQL: the chunk that completes the count triggers the aggregate.
 
 Rows arrive in chunks over HTTP (`app/gateway/counted_batches.py`) and stay in PostgreSQL; a message holds a batch's id
-and a chunk's number. So neither broker nor Redis grows with the batch, and Redis is not needed.
+and a chunk's number. So the broker holds no rows, and Redis is not needed.
 """
 
 from __future__ import annotations
@@ -58,17 +58,17 @@ def counted_batch(
 ) -> CountedBatch:
     """Declare a batch: `each_chunk(rows: list[Row], tx) -> Part`, `aggregate(parts: Iterable[Part], tx) -> Whole`.
 
-    Each chunk is executed once, and the aggregate once, when all chunks of a sealed batch are done. Row and Part are
-    pydantic models, and so is what the aggregate returns. Options are those of `once`.
+    `each_chunk` is executed once for each chunk. `aggregate` is executed once, when all chunks of a sealed batch are
+    done. Row, Part and Whole are pydantic models. Options are those of `once`.
 
     Raises:
-        DeclarationError: it cannot work as declared; the message says why.
+        DeclarationError: the batch cannot work as declared; the message says why.
     """
     where = f"{each_chunk.__module__}:{each_chunk.__name__}"
     if (other := _DECLARED.get(name)) is not None and other.where != where:
-        raise DeclarationError(f"({where}: another batch is called {name!r} already: {other.where})")
+        raise DeclarationError(f"({where}: {other.where} has declared a batch {name!r} already)")
     row, part = _models(each_chunk, where)
-    rows = TypeAdapter(list[row])  # type: ignore[valid-type]  # mypy wants a type that it can see
+    rows = TypeAdapter(list[row])  # type: ignore[valid-type]  # mypy cannot know `row`
 
     def execute_chunk(batch_id: str, number: int, tx: Transaction) -> None:
         body = storage.take(tx.connection, UUID(batch_id), number)
@@ -106,7 +106,7 @@ def declared() -> Mapping[str, CountedBatch]:
 
 
 def _task(function: Callable[..., None], name: str, users: Callable[..., Any], **options: Any) -> DeclaredTask:
-    """Named after the user's function, where errors say that it stands."""
+    """Declare a task under the names of the user's function, because errors name that function."""
     function.__module__, function.__name__, function.__doc__ = users.__module__, users.__name__, users.__doc__
     return once(name=name, **options)(function)
 

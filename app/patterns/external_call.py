@@ -1,6 +1,6 @@
-"""A call of another system that happens once: its id is committed before, its outcome after (docs/patterns).
+"""Calls another system once: commits the call's id before the call, and its outcome after it (docs/patterns).
 
-A call whose outcome is not known is looked up at the far side by its id before it is made again.
+If the outcome of a call is not known, the next run asks the far side for it by the id before it calls again.
 """
 
 from __future__ import annotations
@@ -43,40 +43,40 @@ _END = text("""
     WHERE request_id = :request_id AND owner = :owner AND state = 'begun' RETURNING request_id
 """)
 
-#: Makes the call with this id as its idempotency key; returns its outcome, as JSON has it.
+#: Makes the call with this id as its idempotency key; returns the outcome, a JSON value.
 Call = Callable[[UUID], Any]
-#: Asks the far side what became of the call with this id; None: it knows of none.
+#: Asks the far side for the outcome of the call with this id; None: the far side knows no such call.
 LookUp = Callable[[UUID], Any | None]
 Then = Callable[[Any, Transaction], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Begun:
-    """A call that this run holds the lease of."""
+    """A call whose lease this run holds."""
 
     request_id: UUID
     owner: UUID
-    #: An earlier run may have made it.
+    #: Whether an earlier run may have made the call.
     doubtful: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FarSide:
-    """Another system. `retries_a_minute` is the budget of second tries, over all workers and all tasks that call it."""
+    """Another system. `retries_a_minute` is the budget of retries for all workers and all tasks that call it."""
 
     name: str
     retries_a_minute: int = 60
     breaker: Breaker = field(default_factory=Breaker)
 
     def once(self, key: str, *, call: Call, look_up: LookUp, then: Then) -> Any:
-        """Make a call once for each key of this task and sender; `then` is executed in the outcome's transaction.
+        """Make a call once for each key of this task and sender; `then` runs in the transaction that stores the outcome.
 
-        Returns the outcome, also to a message that comes again.
+        Returns the outcome. A message that comes again gets the stored outcome.
 
         Raises:
             ComeBackLaterError: another run has this call, the breaker is open, or the budget of retries is used up.
-            FarSideBusyError: it was not done, or that is not known; the next attempt looks it up first.
-            PoisonError: the far side refuses it for good.
+            FarSideBusyError: the call was not done, or may have been done; then the next attempt looks it up first.
+            PoisonError: the far side refuses the call for good.
         """
         task = running_task()
         begun = self._begin(dedupe_key(f"{task.name} {self.name}", task.scope, key))
@@ -113,12 +113,12 @@ class FarSide:
         return _Begun(request_id=request_id, owner=owner, doubtful=seen.state == "begun")
 
     def _end(self, begun: _Begun, error: Exception) -> None:
-        """Give the lease back. Where the call may have had its effect the next run looks it up."""
+        """Give the lease back. If the call may have had its effect, the next run looks it up."""
         refused, held = isinstance(error, PoisonError), isinstance(error, ComeBackLaterError)
         not_done = refused or held or (isinstance(error, FarSideBusyError) and error.surely_not_done)
         with engine().begin() as connection:
             if refused:
-                self.breaker.succeeded(connection, self.name)  # it answers
+                self.breaker.succeeded(connection, self.name)  # the far side answers
             elif not held:
                 self.breaker.failed(connection, self.name)
             self._write(connection, begun, "new" if not_done and not begun.doubtful else "begun", None)

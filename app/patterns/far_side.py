@@ -1,4 +1,4 @@
-"""Asks another system over HTTP, and says what its answer means: done, refused for good, or not now."""
+"""Calls another system over HTTP and tells what its answer means: done, refused for good, or not now."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ import httpx
 
 from app.errors import FarSideBusyError, PoisonError
 
-#: A far side that says more is not believed.
+#: The longest wait that a far side can ask for; a longer one is cut to this.
 RETRY_AFTER_MAX_SECONDS = 3600.0
-#: The far side has not done what was asked; a 5xx may come from a proxy after it has.
+#: Statuses of a far side that has not done what was asked. A proxy may answer 5xx after the far side has done it.
 _NOT_DONE = frozenset({httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_EARLY, httpx.codes.TOO_MANY_REQUESTS})
-#: Nothing was sent.
+#: Errors before anything was sent.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 @lru_cache(maxsize=1)
 def far_sides() -> httpx.Client:
-    """This process's client: it keeps connections open, trusts the CAs of the system, and waits 5 s for each answer.
+    """This process's client: it keeps connections open, trusts the CAs of the system, and waits at most 5 s for each read.
 
-    Call it after a fork, never before. The time-out is of each read; the task's time limit bounds the whole call.
+    Call this after a fork, never before. Only the task's time limit bounds the whole call.
     """
     return httpx.Client(verify=ssl.create_default_context(), timeout=5)
 
 
 def ask(method: str, url: str, *, accept: Collection[int] = (), **options: Any) -> httpx.Response:
-    """Make a call; returns the answer if it is 2xx or one of `accept`.
+    """Make a call; returns the answer if its status is 2xx or one of `accept`.
 
     Raises:
-        FarSideBusyError: no answer, or one that says not now.
+        FarSideBusyError: there is no answer, or the answer says not now.
         PoisonError: the same call would be refused again.
     """
     try:
@@ -46,10 +46,10 @@ def ask(method: str, url: str, *, accept: Collection[int] = (), **options: Any) 
 
 
 def settled(answer: httpx.Response) -> httpx.Response:
-    """The answer, if the far side has done what was asked.
+    """Return the answer if the far side has done what was asked.
 
     Raises:
-        FarSideBusyError: 408, 425, 429 and 5xx: call again, after what Retry-After says.
+        FarSideBusyError: 408, 425, 429 and 5xx: call again, no sooner than Retry-After says.
         PoisonError: any other status: the same call would be refused again.
     """
     if answer.is_success:
@@ -62,7 +62,7 @@ def settled(answer: httpx.Response) -> httpx.Response:
 
 
 def retry_after_seconds(answer: httpx.Response) -> float:
-    """What Retry-After says, in seconds or as a date; 0 if it says nothing that can be read, an hour at most."""
+    """The wait that Retry-After asks for, in seconds or as a date: 0 if there is none or it is unreadable, at most an hour."""
     said = answer.headers.get("Retry-After", "").strip()
     if said.isdecimal() and said.isascii():
         return min(float(said[:9]), RETRY_AFTER_MAX_SECONDS)

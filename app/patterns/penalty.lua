@@ -1,4 +1,5 @@
--- Closes a rate limit for everybody: every promised turn moves by as much. KEYS as in rate_limit.lua; ARGV: how long.
+-- Closes a rate limit for everybody and moves every promised turn by the same time.
+-- KEYS: as in rate_limit.lua. ARGV: how long the limit stays closed, in microseconds.
 local promised, marks = KEYS[2], KEYS[4]
 local clock = redis.call('TIME')
 local now = math.max(clock[1] * 1000000 + clock[2], tonumber(redis.call('HGET', marks, 'clock') or 0))

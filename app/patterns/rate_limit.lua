@@ -1,14 +1,14 @@
 -- Takes a turn under a rate limit, or promises one. All times are microseconds of Redis' own clock.
--- KEYS: taken (the time of each turn), promised (the time at which each caller may come), leases (their ends), marks
+-- KEYS: taken (the time of each turn), promised (the time at which each caller may come), leases (their ends), marks (clock, closed_until)
 -- ARGV: caller, turn, calls, window, transit, lateness, horizon, patience, in_flight, lease
--- Returns how long the caller has to wait; 0: it has the turn.
+-- Returns how long the caller has to wait; 0: the caller has the turn.
 local taken, promised, leases, marks = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local caller, turn = ARGV[1], ARGV[2]
 local calls, window, transit, lateness = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local horizon, patience, in_flight, lease = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local BUSY = 1000000
 
--- A promoted replica's clock may be behind; time must not go backwards.
+-- The clock of a promoted replica may be behind; `now` must not go backwards.
 local clock = redis.call('TIME')
 local now = math.max(clock[1] * 1000000 + clock[2], tonumber(redis.call('HGET', marks, 'clock') or 0))
 local closed_until = tonumber(redis.call('HGET', marks, 'closed_until') or 0)
@@ -24,8 +24,8 @@ local function score(key, index)
   return tonumber(redis.call('ZRANGE', key, index, index, 'WITHSCORES')[2] or 0)
 end
 
--- The earliest time of a turn that so many promised turns precede. The window is kept because the turn `calls` before
--- it has been taken, or will be, `lateness` after its promise at the latest.
+-- The earliest time of a turn that `before` promised turns precede. The turn that is `calls` turns earlier was taken, or
+-- will be taken at most `lateness` after its promise; a window and the transit later this turn may be taken.
 local function earliest(before)
   local base
   if before < calls then

@@ -1,4 +1,4 @@
-"""A limit on calls that holds over the whole fleet, counted by Redis' clock alone (docs/patterns/rate-limit.md)."""
+"""A limit on the calls of all workers together, timed by Redis' clock alone (docs/patterns/rate-limit.md)."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ log = structlog.get_logger(__name__)
 
 #: Seconds from a turn to the arrival of its call at the far side, at most.
 TRANSIT_SECONDS = 0.5
-#: Seconds by which a task may be later than its promise without making the next one wait: the delay ladder knows whole
-#: seconds only, and the queue takes a moment.
+#: A task may come this much later than promised without delaying the next one: the broker's delay ladder knows only whole
+#: seconds, and the message waits in its queue for a moment.
 LATENESS_SECONDS = 2.0
-#: Turns are promised so far ahead; whoever would have to wait longer asks again after about half of it.
+#: Turns are promised at most this far ahead. A task that has to wait longer gets no promise, and asks again after half of
+#: this time to all of it.
 HORIZON_SECONDS = 3600.0
-#: A promised turn whose task did not come within this is given to others.
+#: A task that is later than this loses its promised turn.
 PATIENCE_SECONDS = 300.0
-#: A lease outlasts its task's hard time limit by so much: when it ends, the call is over or its process is dead.
+#: A lease outlasts its task's hard time limit by this much. So when it ends, the call is over or its process is dead.
 LEASE_MARGIN_SECONDS = 5
-#: While Redis is away and the limit is open, a process asks for it at this pace.
+#: While Redis is away and the limit is open, a process tries Redis again after this time.
 AWAY_SECONDS = 5.0
 
 _TAKE = Script("rate_limit.lua")
@@ -39,7 +40,7 @@ _PENALTY = Script("penalty.lua")
 
 @dataclass
 class _Local:
-    """What one process does while Redis is away."""
+    """The limit of one process while Redis is away, on its monotonic clock."""
 
     away_until: float = 0.0
     next_at: float = 0.0
@@ -47,10 +48,10 @@ class _Local:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimit:
-    """At most `calls` in every period of `seconds`, over all workers; a task whose turn it is not comes back at it.
+    """At most `calls` in every period of `seconds`, over all workers. A task that must wait comes back at its turn.
 
-    in_flight: at most so many calls at once; 0 sets no such limit.
-    processes: while Redis is away each process makes its share, calls / processes; 0 means that tasks wait for Redis.
+    in_flight: at most this many calls at once; 0 sets no such limit.
+    processes: while Redis is away each process makes calls / processes calls a period; 0: tasks wait for Redis.
 
     Raises:
         DeclarationError: a number cannot work.
@@ -64,17 +65,17 @@ class RateLimit:
     _local: _Local = field(default_factory=_Local, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work."""
+        """Refuse numbers that cannot work."""
         if self.calls < 1 or self.seconds <= 0 or self.in_flight < 0 or self.processes < 0:
             raise DeclarationError(f"({self}: calls and seconds must be above 0, the others 0 or more)")
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Take a turn for one call, which begins at once in this block; a task takes one turn in a run.
+        """Take a turn for one call, which must begin at once in this block. A task takes one turn in a run.
 
         Raises:
-            ComeBackLaterError: it is not this task's turn. Its message comes back at it, at the same attempt.
-            redis.RedisError: Redis is away, and this limit is closed then; the task waits for Redis.
+            ComeBackLaterError: it is not this task's turn. Its message comes back at its turn, at the same attempt.
+            redis.RedisError: Redis is away, and `processes` is 0; the task waits for Redis.
         """
         turn, asked_at, leases = uuid4().hex, time.monotonic(), self._keys[2]
         wait_seconds = self._wait_seconds(turn)
@@ -90,7 +91,7 @@ class RateLimit:
                     _TAKE.server().zrem(leases, turn)
 
     def penalise(self, seconds: float) -> None:
-        """Close the limit for everybody: the far side has said after how long it takes calls again. 0 changes nothing.
+        """Close the limit for everybody for this many seconds, which the far side has named. 0 changes nothing.
 
         Raises:
             redis.RedisError: Redis is away.
@@ -110,11 +111,11 @@ class RateLimit:
                 raise
             self._local.away_until = time.monotonic() + AWAY_SECONDS
             return self._wait_locally()
-        return min(wait_seconds, HORIZON_SECONDS * (0.5 + random.random() / 2))  # noqa: S311 - spreads, hides nothing
+        return min(wait_seconds, HORIZON_SECONDS * (0.5 + random.random() / 2))  # noqa: S311 - no secret
 
     def _ask(self, turn: str) -> int:
         task = running_task()
-        caller = str(task.request.id)  # parked copies and redeliveries keep it: a caller has one promised turn
+        caller = str(task.request.id)  # parked copies and redeliveries have the same id, so a task has one promised turn
         numbers = [self.seconds, TRANSIT_SECONDS, LATENESS_SECONDS, HORIZON_SECONDS, PATIENCE_SECONDS]
         lease_seconds = task.hard_limit_seconds + LEASE_MARGIN_SECONDS
         arguments = [caller, turn, self.calls, *map(_micro, numbers), self.in_flight, _micro(lease_seconds)]
@@ -125,7 +126,7 @@ class RateLimit:
         return time.monotonic() < self._local.away_until
 
     def _wait_locally(self) -> float:
-        """The share of this process, evenly spread."""
+        """The wait until the next call of this process's share; the calls are evenly spread."""
         now = time.monotonic()
         if now < self._local.next_at:
             return self._local.next_at - now

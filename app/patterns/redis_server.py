@@ -1,4 +1,4 @@
-"""Scripts in the Redis that workers reach with the rights of their role: the one of Celery's results."""
+"""Lua scripts in the Redis of Celery's results, which workers reach with the rights of their role."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from app.errors import SettingsError
 
 
 class Script:
-    """A Lua script of this folder, which Redis runs without anything in between."""
+    """A Lua script of this folder. Redis runs it atomically."""
 
     def __init__(self, name: str) -> None:
-        """Nothing is read yet."""
+        """Name the file; nothing is read yet."""
         self._path = Path(__file__).with_name(name)
 
     def __call__(self, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-        """Run it.
+        """Run the script.
 
         Raises:
-            redis.RedisError: Redis is away, or refuses.
+            redis.RedisError: Redis is away, or refuses the script.
         """
         return self._registered(keys=keys, args=arguments, client=self.server())
 
@@ -35,7 +35,7 @@ class Script:
         """
         client = getattr(celery_app.backend, "client", None)
         if client is None:
-            raise SettingsError("(MILLRACE_REDIS_PASSWORD: this role has none, and no user in Redis)")
+            raise SettingsError("(MILLRACE_REDIS_PASSWORD: this role has no user in Redis; call this in a worker)")
         return client
 
     @cached_property

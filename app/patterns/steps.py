@@ -3,9 +3,9 @@
     @in_steps(slice_seconds=20, key="range_id", http=True)
     def count_primes(job: Range, position: Position, tx: Transaction) -> Position | None: ...
 
-The function does one step and returns where to go on, or None at the end. After `slice_seconds` the task goes on as a
-new message, which leaves with the step's commit. So no message is held for long: a deploy waits for a slice at most,
-and the broker's consumer timeout is never reached. After a kill the task goes on behind the last step that committed.
+The function does one step and returns the state of the next step, or None at the end. After `slice_seconds` the task
+goes on as a new message, which the step's commit sends. So a deploy waits for one slice at most, and no message reaches
+the broker's consumer timeout. After a kill the task goes on with the step after the last committed one.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class SteppedTask(OnceTask):
     """Runs steps until the task ends or its slice is over."""
 
     abstract = True
-    #: The user's function, which does a step, and the names of its parameters for state and transaction.
+    #: The user's function, which does a step; the name and the model of its parameter for the state.
     step: ClassVar[Step]
     state_name: ClassVar[str]
     state_model: ClassVar[type[BaseModel]]
@@ -54,8 +54,8 @@ class SteppedTask(OnceTask):
         """Run a slice.
 
         Raises:
-            Ignore: the task goes on as another message, so this one has no result.
-            JobRevokedError: the job was revoked; the steps that were done stay.
+            Ignore: the task goes on as another message, so this message has no result.
+            JobRevokedError: the job was revoked; the effects of its committed steps stay.
         """
         arguments = self.decoded(self.arguments(args, kwargs))
         over_at = time.monotonic() + self.slice_seconds
@@ -63,7 +63,7 @@ class SteppedTask(OnceTask):
             pass
 
     def _do_step(self, arguments: Mapping[str, Any], over_at: float) -> bool:
-        """Do a step in a transaction. Returns whether there are more in this slice."""
+        """Do a step in a transaction. Returns whether this slice has more steps."""
         run_id = self.dedupe_key
         with engine().begin() as connection:
             checkpoint = checkpoints.lock(connection, run_id, self.name)
@@ -106,7 +106,7 @@ class SteppedTask(OnceTask):
             raise poison(error) from None
 
     def _send_next(self, connection: Connection, slice_: int) -> None:
-        """The same task, as a retry would send it, but with all its attempts; it has begun, so it expires no more."""
+        """Send the task again like a retry, but with all attempts, and without expiry because the task has begun."""
         again = self.signature_from_request(self.request, retries=0, expires=None)
         again.options["headers"] = {**again.options["headers"], contract.MESSAGE_SLICE: slice_}
         with in_transaction(connection):
@@ -120,11 +120,11 @@ class SteppedTask(OnceTask):
 def in_steps(*, slice_seconds: float = SLICE_SECONDS, **options: Any) -> Callable[[Step], DeclaredTask]:
     """Declare a task whose function does one step: `step(item: Item, state: State, tx) -> State | None`.
 
-    Item and State are pydantic models; `State()` is where it begins. Options are those of `once`.
+    Item and State are pydantic models; the first step gets `State()`. Options are those of `once`.
     slice_seconds: after this time the task goes on as another message.
 
     Raises:
-        DeclarationError: it cannot work as declared; the message says why.
+        DeclarationError: the task cannot work as declared; the message says why.
     """
 
     def decorate(function: Step) -> DeclaredTask:
@@ -153,7 +153,7 @@ def _parameters(function: Step, where: str) -> tuple[str, str, str]:
         raise DeclarationError(f"({where}: takes an item, a state and a Transaction, in this order)")
     if any(field.is_required() for field in state.model_fields.values()):
         raise DeclarationError(
-            f"({where}: {state.__name__} needs a default for each member: it is where a task begins)"
+            f"({where}: {state.__name__} needs a default for each member, because a task begins with {state.__name__}())"
         )
     if set(get_args(hints.get("return"))) != {state, type(None)}:
         raise DeclarationError(f"({where}: returns {state.__name__} | None)")
@@ -161,14 +161,14 @@ def _parameters(function: Step, where: str) -> tuple[str, str, str]:
 
 
 def _without_state(function: Step, item: str, tx: str) -> Callable[..., None]:
-    """What a sender calls: the state is nobody's argument."""
+    """A function with the signature that senders see: without the state."""
 
     def run(**_: Any) -> None:
         raise RuntimeError(f"{function.__name__} runs in steps: send it with delay()")
 
     hints = get_type_hints(function)
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    run.__signature__ = inspect.Signature([inspect.Parameter(name, kind) for name in (item, tx)])  # type: ignore[attr-defined]  # what inspect reads
+    run.__signature__ = inspect.Signature([inspect.Parameter(name, kind) for name in (item, tx)])  # type: ignore[attr-defined]  # inspect reads it
     run.__annotations__ = {item: hints[item], tx: Transaction}
     run.__module__, run.__name__, run.__doc__ = function.__module__, function.__name__, function.__doc__
     return run

@@ -1,11 +1,11 @@
-"""Jobs of which at most one of a key waits or runs; with a window, at most one begins in each.
+"""Unique jobs: at most one job of a key waits or runs. With a window, at most one is sent in each window.
 
     @unique_job(window_seconds=5)
     def refresh_statement(customer: str, tx: Transaction) -> None: ...
 
-    refresh_statement.request(tx, "customer-7")         # leaves with the commit, unless one waits already
+    refresh_statement.request(tx, "customer-7")         # the commit sends a job, unless one waits or runs
 
-Every request is followed by a run that begins after it and sees what it has committed.
+After every request there is a run that begins after the request's commit and sees its data.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from app.kinds.declared import DeclaredTask
 from app.storage import unique_jobs as storage
 from app.storage.identifiers import new_id
 
-#: Longer than all retries of a task together (5 attempts take 2 minutes) and than a time limit.
+#: Longer than a time limit, and than all attempts of a task together.
 LOST_AFTER_SECONDS = 3600.0
 _SHORTEST_LOST_SECONDS = 600.0
 
@@ -30,16 +30,16 @@ Function = Callable[[str, Transaction], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UniqueJob:
-    """A declared job; ask for it with `request`."""
+    """A declared job; `request` asks for a run."""
 
     task: DeclaredTask
     window_seconds: float
     lost_after_seconds: float
 
     def request(self, tx: Transaction, key: str) -> None:
-        """Ask for a run of this key after the commit of `tx`, unless one waits already.
+        """Ask for a run of this key after the commit of `tx`. A message is sent only if no job of the key waits or runs.
 
-        Other transactions that ask for the same key wait for the commit, so ask last.
+        Other transactions that ask for the same key wait for the commit of `tx`. So call this last.
         """
         task_id = new_id()
         if storage.request(
@@ -49,10 +49,10 @@ class UniqueJob:
             self._send(tx, key, str(task_id))
 
     def run(self, function: Function, key: str, tx: Transaction) -> None:
-        """Run the function, then end the job, or go on if there were requests meanwhile."""
+        """Run the function. Then end the job, or send the next one if there were requests meanwhile."""
         found = storage.begin(tx.connection, self.task.name, key)
         if found is not None and found[0] != tx.task_id:
-            return  # this one was too late, and another one took its place
+            return  # another job took the place of this one, which was too late
         function(key, tx)
         if found is None or storage.end(tx.connection, self.task.name, key, requests=found[1]):
             return
@@ -70,13 +70,13 @@ def unique_job(
 ) -> Callable[[Function], UniqueJob]:
     """Declare a job whose function gets a key and a `Transaction`.
 
-    window_seconds: the job begins this long after the first request; those that come meanwhile are served by it.
-    lost_after_seconds: a request that finds the job later than this sends another in its place. Until then a job that
-        is in the dead letters keeps its key.
+    window_seconds: the job begins this long after the first request, and serves all requests until then.
+    lost_after_seconds: a request that finds the job this much overdue sends another job in its place. Until then a job
+        in the dead letters keeps its key.
     Other options are those of `once`.
 
     Raises:
-        DeclarationError: it cannot work as declared; the message says why.
+        DeclarationError: the job cannot work as declared; the message says why.
     """
 
     def decorate(function: Function) -> UniqueJob:

@@ -1,4 +1,4 @@
-"""A value that is expensive to compute and that many need: computed by one at a time (docs/patterns/warm-cache.md)."""
+"""Values that are expensive to compute and that many tasks need; one task computes (docs/patterns/warm-cache.md)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from app.patterns.redis_server import Script
 
 log = structlog.get_logger(__name__)
 
-#: How long tokens are counted on: nobody computes for a day.
+#: Redis forgets the last fencing token after this time; no computation lasts a day.
 _FENCE_MILLISECONDS = 24 * 3600 * 1000
-#: Between two looks of one who waits, with as much jitter.
+#: The shortest time between two looks of a waiting caller; jitter adds up to as much again.
 _LOOK_SECONDS = 0.05
 
 _TAKE = Script("warm_cache_take.lua")
@@ -30,9 +30,9 @@ _END = Script("warm_cache_end.lua")
 class WarmCache:
     """Values by key, as JSON, in Redis.
 
-    keep_seconds: a value is used for so long.
-    holder_seconds: who computes is replaced after so long; longer than a computation takes.
-    wait_seconds: a caller waits in place for so long; then its task comes back later, at the same attempt.
+    keep_seconds: how long a value is used.
+    holder_seconds: how long one caller may compute before another replaces it; choose more than a computation takes.
+    wait_seconds: how long a caller waits in place; then its task comes back later, at the same attempt.
     """
 
     name: str
@@ -41,19 +41,19 @@ class WarmCache:
     wait_seconds: float = 2.0
 
     def get(self, key: str, compute: Callable[[], Any]) -> Any:
-        """The value; if there is none, one caller computes it and the others wait for it.
+        """Return the value. If there is none, one caller computes it and the others wait.
 
         Raises:
-            ComeBackLaterError: somebody else still computes it.
+            ComeBackLaterError: another caller still computes the value.
             redis.RedisError: Redis is away; the task waits for Redis.
         """
         return self._get(key, compute, refresh=False)
 
     def refresh(self, key: str, compute: Callable[[], Any]) -> Any:
-        """Compute a new value while callers use the old one; what a schedule calls before the old one is over.
+        """Compute a new value while callers use the old one. A schedule calls this before the old value expires.
 
         Raises:
-            ComeBackLaterError: somebody else computes it.
+            ComeBackLaterError: another caller computes the value.
             redis.RedisError: Redis is away; the task waits for Redis.
         """
         return self._get(key, compute, refresh=True)
@@ -70,14 +70,14 @@ class WarmCache:
                 computed = self._compute(keys, fence, compute)
                 if computed is not None:
                     return json.loads(computed)
-                refresh = False  # somebody else has a newer one, or will
+                refresh = False  # another caller has stored a newer value, or computes one
             elif time.monotonic() > deadline:
                 raise ComeBackLaterError(f"({self.name!r} is being computed)", delay_seconds=self.wait_seconds)
             else:
-                time.sleep(_LOOK_SECONDS * (1 + random.random()))  # noqa: S311 - spreads, hides nothing
+                time.sleep(_LOOK_SECONDS * (1 + random.random()))  # noqa: S311 - no secret
 
     def _compute(self, keys: list[str], fence: int, compute: Callable[[], Any]) -> str | None:
-        """The value as JSON, if it was stored; None for one who is late."""
+        """Compute and store the value. Returns it as JSON, or None if this holder is late and nothing was stored."""
         computed = ""
         try:
             computed = json.dumps(compute())

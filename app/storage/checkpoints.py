@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
 _BEGIN = text("INSERT INTO checkpoints (run_id, task_name) VALUES (:run_id, :task_name) ON CONFLICT DO NOTHING")
-# A statement of its own: after a wait for the end of another delivery it sees what that one has committed.
+# A statement of its own: after a wait for another delivery it sees what that delivery has committed.
 _LOCK = text("""
     SELECT slice, steps, state, EXISTS (SELECT FROM inbox WHERE dedupe_key = run_id) AS ended
     FROM checkpoints WHERE run_id = :run_id FOR UPDATE
@@ -22,28 +22,28 @@ _REMOVE = text("DELETE FROM checkpoints WHERE run_id = :run_id")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """Where a task is: the message that it belongs to, by number, and the state after its last step."""
+    """The state of a task after its last step, and the number of the message that may do the next one."""
 
     slice: int
     steps: int
     #: JSON; None before the first step.
     state: str | None
-    #: Whether the task has ended before.
+    #: Whether the inbox says that the task has ended.
     ended: bool
 
 
 def lock(connection: Connection, run_id: UUID, task_name: str) -> Checkpoint | None:
-    """The checkpoint, locked until the transaction ends; made if there is none. None: it was removed just now."""
+    """Lock the checkpoint until the transaction ends; make one if there is none. None: another run removed it just now."""
     connection.execute(_BEGIN, {"run_id": run_id, "task_name": task_name})
     row = connection.execute(_LOCK, {"run_id": run_id}).mappings().one_or_none()
     return None if row is None else Checkpoint(**row)
 
 
 def keep(connection: Connection, run_id: UUID, *, slice_: int, state: str) -> None:
-    """Move it on by a step."""
+    """Store the state after one more step."""
     connection.execute(_KEEP, {"run_id": run_id, "slice": slice_, "state": state})
 
 
 def remove(connection: Connection, run_id: UUID) -> None:
-    """The task has ended."""
+    """Remove the checkpoint of a task that has ended."""
     connection.execute(_REMOVE, {"run_id": run_id})

@@ -1,7 +1,7 @@
-"""The chunks of counted batches, as the workers see them: taken, counted, and read for the aggregate.
+"""What workers do with the chunks of counted batches: take them, count them, read their parts for the aggregate.
 
-A batch's counts are one row, which each chunk updates last: so exactly one chunk sees the count complete. The price:
-the chunks of one batch commit one after the other.
+The counts of a batch are one row, which each chunk updates last. So exactly one chunk sees the count complete, and the
+chunks of one batch commit one after the other.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
-#: Parts that are in memory at a time while the aggregate reads them.
+#: Parts in memory at a time while the aggregate reads them.
 _PARTS_AT_A_TIME = 500
 
-# Locked: a second delivery at the same time waits, then finds it done.
+# Locked: a second delivery at the same time waits, then finds the chunk done.
 _TAKE = text("""
     SELECT body FROM batch_chunks WHERE batch_id = :batch_id AND number = :number AND done_at IS NULL FOR UPDATE
 """)
@@ -36,13 +36,13 @@ _KEEP = text("""
 
 
 def take(connection: Connection, batch_id: UUID, number: int) -> bytes | None:
-    """The rows of a chunk as they were sent, locked until the transaction ends; None if it is done."""
+    """The rows of a chunk as they were sent, locked until the transaction ends; None if the chunk is done."""
     body = connection.execute(_TAKE, {"batch_id": batch_id, "number": number}).scalar()
     return None if body is None else bytes(body)
 
 
 def finish(connection: Connection, batch_id: UUID, number: int, part: str) -> bool:
-    """Keep a chunk's part and count the chunk. Returns whether it completes the batch, which is true for one chunk.
+    """Keep a chunk's part and count the chunk. Returns whether this chunk completes a sealed batch; at most one does.
 
     Call it last: the other chunks of the batch wait until the transaction ends.
     """
@@ -51,11 +51,11 @@ def finish(connection: Connection, batch_id: UUID, number: int, part: str) -> bo
 
 
 def parts(connection: Connection, batch_id: UUID) -> Iterator[str]:
-    """The parts of all chunks, by number; read a few hundred at a time, however many there are."""
+    """The parts of all chunks, in the order of their numbers; 500 at a time are in memory."""
     options = {"yield_per": _PARTS_AT_A_TIME}
     yield from connection.execute(_PARTS, {"batch_id": batch_id}, execution_options=options).scalars()
 
 
 def keep_aggregate(connection: Connection, batch_id: UUID, aggregate: str) -> None:
-    """Keep the aggregate, as JSON; the batch is finished."""
+    """Keep the aggregate, as JSON, and mark the batch as finished."""
     connection.execute(_KEEP, {"batch_id": batch_id, "aggregate": aggregate})

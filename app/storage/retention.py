@@ -48,7 +48,7 @@ _OLD: Mapping[str, tuple[str, Callable[[Settings], int]]] = {
     "job_revocations": ("revoked_at", lambda settings: settings.retention_jobs_days),
     "results": ("stored_at", lambda settings: settings.retention_results_days),
     "external_calls": ("changed_at", lambda settings: settings.retention_inbox_days),
-    # What died and was never replayed: the inbox has forgotten it, too.
+    # Jobs that died and were not replayed; the inbox forgets their keys after the same time.
     "unique_jobs": ("due_at", lambda settings: settings.retention_inbox_days),
     "checkpoints": ("changed_at", lambda settings: settings.retention_inbox_days),
     "idempotency_keys": ("expires_at", lambda _: 0),

@@ -1,7 +1,7 @@
-"""Which job of a key waits or runs, and how often it was asked for.
+"""The job of each key that waits or runs, and the number of its requests.
 
 A request counts itself on the key's row, and holds the row until it commits. A run removes the row only if nobody has
-asked since it began. So what a request has committed is seen by a run that begins after it.
+asked since it began. So after each request there is a run that sees what the request has committed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
-# A job that is much too late has lost its message, or is dead: another one takes its place.
+# If a job is much too late, its message is lost or in the dead letters: another job takes its place.
 _REQUEST = text("""
     INSERT INTO unique_jobs AS u (task_name, key, task_id, requests, due_at)
     VALUES (:task_name, :key, :task_id, 1, clock_timestamp() + make_interval(secs => :window_seconds))
@@ -34,7 +34,7 @@ _AGAIN = text("""
 def request(
     connection: Connection, task_name: str, key: str, *, task_id: UUID, window_seconds: float, lost_after_seconds: float
 ) -> bool:
-    """Ask for a job. Returns whether the caller sends it, as `task_id`; otherwise the one that waits is enough."""
+    """Ask for a job. Returns whether the caller must send a job with the id `task_id`; if not, another job does the work."""
     parameters = {
         "task_name": task_name, "key": key, "task_id": task_id,
         "window_seconds": window_seconds, "lost_after_seconds": lost_after_seconds,
@@ -43,18 +43,18 @@ def request(
 
 
 def begin(connection: Connection, task_name: str, key: str) -> tuple[UUID, int] | None:
-    """The job of a key and the number of its requests; read it before anything else."""
+    """The job of a key and the number of its requests. Call this before the job reads its data."""
     row = connection.execute(_BEGIN, {"task_name": task_name, "key": key}).one_or_none()
     return None if row is None else (row.task_id, row.requests)
 
 
 def end(connection: Connection, task_name: str, key: str, *, requests: int) -> bool:
-    """Remove the job. Returns False if there are more requests than `requests`; then it goes on as another one."""
+    """Remove the job if it has only these requests. Returns False if there are more; then the caller calls `again`."""
     parameters = {"task_name": task_name, "key": key, "requests": requests}
     return connection.execute(_END, parameters).rowcount > 0
 
 
 def again(connection: Connection, task_name: str, key: str, *, task_id: UUID, window_seconds: float) -> None:
-    """The job goes on as `task_id`, which the caller sends."""
+    """Name the key's next job, `task_id`, which the caller sends."""
     parameters = {"task_name": task_name, "key": key, "task_id": task_id, "window_seconds": window_seconds}
     connection.execute(_AGAIN, parameters)

@@ -94,5 +94,4 @@ def parts(stack: Stack, name: str) -> list[int]:
 
 
 def _run(stack: Stack, script: str, *words: str) -> str:
-    options: dict[str, Any] = {"entrypoint": ["python", "-c", script]}
-    return stack.run("worker-external", *words, options=options, environment=_ENVIRONMENT, mounts=_TASKS)
+    return stack.script("worker-external", script, *words, environment=_ENVIRONMENT, mounts=_TASKS)

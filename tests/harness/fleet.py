@@ -1,9 +1,9 @@
-"""Several workers of one queue on a stack, and a far side that they call; each worker can be killed by itself."""
+"""Several workers of the queue `external` on a stack, and the far side that they call. A test can kill each worker."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from infra.local.state import REPOSITORY
-from tests.harness import images, services
+from tests.harness import images
 from tests.harness.containers import Machine
 from tests.harness.far_side import PORT
 from tests.harness.services import Service
@@ -33,7 +33,7 @@ _ENVIRONMENT = {
     "MILLRACE_TASK_TIME_LIMIT_SECONDS": "15",
     "MILLRACE_DEPENDENCY_WAIT_SECONDS": "1",
 }
-#: Its clock steps by an hour when /tmp/stepped exists.
+#: The program of tests/mutants whose clock steps by an hour when /tmp/stepped exists.
 STEPPING = "stepped_clock"
 _SEND = """
 import json, sys
@@ -56,33 +56,29 @@ class FarSide:
             name="far-side", image=images.reference("APP"), command=(), environment={}, aliases=("far-side",),
             tmpfs=(), ports=(), mounts={str(_HARNESS / "far_side.py"): "/far_side.py"}, options={"init": True},
         )  # fmt: skip
-        self._url = f"http://127.0.0.1:{stack.port('far-side', PORT)}"
-        self.machine = Machine(
-            service, stack._network, stack._prefix, ports={PORT: stack.port("far-side", PORT)},
-            options={"entrypoint": ["python", "/far_side.py"]},
-        )  # fmt: skip
-        stack.machines["far-side"] = self.machine
-        self.machine.start()
+        port = stack.port("far-side", PORT)
+        self._url = f"http://127.0.0.1:{port}"
+        stack.add(service, ports={PORT: port}, options={"entrypoint": ["python", "/far_side.py"]})
         eventually(lambda: self.seen() == [], what="the far side answers", tolerate=(httpx.HTTPError,))
 
     def forget(self) -> None:
-        """Forget every call, and behave well."""
+        """Let it forget every call and behave well."""
         httpx.delete(f"{self._url}/seen", trust_env=False).raise_for_status()
 
     def behave(self, mode: str, **how: Any) -> None:
-        """How the next calls go: `times` of them, or all."""
+        """Choose how it treats the next `times` calls, or all calls if `times` is left out."""
         httpx.put(f"{self._url}/behaviour", json={"mode": mode, **how}, trust_env=False).raise_for_status()
 
     def seen(self, path: str = "/") -> list[dict[str, Any]]:
-        """The calls whose path begins so."""
+        """The calls that arrived under paths that begin with `path`."""
         return [call for call in self._ask()["seen"] if call["path"].startswith(path)]
 
     def times(self, path: str = "/") -> list[float]:
-        """When they arrived, on its own clock."""
+        """When these calls arrived, in seconds of the far side's clock."""
         return sorted(call["at"] for call in self.seen(path))
 
     def done(self) -> list[str]:
-        """The keys of the effects that it had, in their order."""
+        """The key of each effect that a call had, in order."""
         return list(self._ask()["done"])
 
     def _ask(self) -> Any:
@@ -93,14 +89,15 @@ class Fleet:
     """Workers of the queue `external`, two processes each."""
 
     def __init__(self, stack: Stack) -> None:
-        """None runs yet."""
+        """No worker runs yet."""
         self._stack = stack
         self._running: dict[str, tuple[str | None, dict[str, str]]] = {}
 
     def start(self, count: int, *, stepping: int = 0, program: str | None = None, **environment: str) -> list[Machine]:
-        """Have exactly these workers: so many, and behind them so many whose clock a test may step.
+        """Run exactly `count` workers, and `stepping` more whose clock a test may step. The latter come last.
 
-        What runs so already is left alone. `program` of tests/mutants takes the application's place.
+        A worker that runs like this already goes on. `program` names the program of tests/mutants that runs instead of
+        the application.
         """
         wanted = {f"worker-external-{number}": (program, environment) for number in range(1, count + 1)}
         wanted |= {f"worker-external-stepping-{number}": (STEPPING, environment) for number in range(1, stepping + 1)}
@@ -113,7 +110,8 @@ class Fleet:
         if name in self._running and not self._stack.machines[name].running:
             self._stack.machines[name].start_again()
         elif name not in self._running:
-            self._start(name, program, environment)
+            entrypoint = ("tini", "--", "python", f"/mutants/{program}.py") if program else ()
+            self._add(name, entrypoint, environment=environment)
             self._running[name] = (program, environment)
         self._stack.wait(name)
 
@@ -123,33 +121,23 @@ class Fleet:
             del self._running[name]
 
     def send(self, task: str, arguments: Iterable[Sequence[Any]]) -> None:
-        """Send a task for each list of arguments, as a worker would."""
+        """Send a task for each list of arguments, with the rights of a worker."""
         words = (task, json.dumps([list(one) for one in arguments]))
-        options = {"entrypoint": ["python", "-c", _SEND]}
-        self._stack.run("worker-external", *words, options=options, environment=_ENVIRONMENT, mounts=_MOUNTS)
+        self._stack.script("worker-external", _SEND, *words, environment=_ENVIRONMENT, mounts=_MOUNTS)
 
     def run(self, name: str, script: str, *words: str) -> Machine:
         """Start a script with the rights of a worker, and do not wait for its end."""
-        service = replace(services.read("worker-external", self._stack._variables), name=name, aliases=(name,))
-        options = {"entrypoint": ["python", "-c", script]}
         self._stack.remove(name)
-        machine = Machine(
-            service, self._stack._network, self._stack._prefix, environment=_ENVIRONMENT, mounts=_MOUNTS,
-            options=options, command=words,
-        )  # fmt: skip
-        self._stack.machines[name] = machine
-        machine.start()
-        return machine
+        return self._add(name, ["python", "-c", script], command=words)
 
-    def _start(self, name: str, program: str | None, environment: dict[str, str]) -> None:
-        service = replace(services.read("worker-external", self._stack._variables), name=name, aliases=(name,))
-        options = {"entrypoint": ["tini", "--", "python", f"/mutants/{program}.py"]} if program else {}
-        machine = Machine(
-            service, self._stack._network, self._stack._prefix, environment={**_ENVIRONMENT, **environment},
-            mounts=_MOUNTS, options=options,
+    def _add(
+        self, name: str, entrypoint: Sequence[str] = (), *, environment: Mapping[str, str] | None = None, **options: Any
+    ) -> Machine:
+        service = replace(self._stack.service("worker-external"), name=name, aliases=(name,))
+        return self._stack.add(
+            service, environment={**_ENVIRONMENT, **(environment or {})}, mounts=_MOUNTS,
+            options={"entrypoint": list(entrypoint)} if entrypoint else {}, **options,
         )  # fmt: skip
-        self._stack.machines[name] = machine
-        machine.start()
 
 
 def parks(machines: Iterable[Machine]) -> dict[str, int]:
@@ -164,7 +152,7 @@ def parks(machines: Iterable[Machine]) -> dict[str, int]:
 
 
 def fullest(times: Sequence[float], seconds: float) -> int:
-    """The most calls in any period of this length; a period begins with a call."""
+    """The most calls in any period of `seconds`; the fullest period begins with a call."""
     end, most = 0, 0
     for begin, began_at in enumerate(times):
         while end < len(times) and times[end] < began_at + seconds:

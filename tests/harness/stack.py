@@ -157,7 +157,7 @@ class Stack(WaysIn):
 
     def run(self, name: str, *command: str, within: float = PATIENCE_SECONDS, **options: Any) -> str:
         """Run a one-shot service to its end; returns what it printed."""
-        service = services.read(name, self._variables)
+        service = self.service(name)
         suffix = f"{self._prefix}-once-{free_port()}"
         machine = Machine(service, self._network, suffix, command=command or None, **options)
         try:
@@ -168,18 +168,30 @@ class Stack(WaysIn):
         finally:
             machine.remove()
 
+    def script(self, name: str, script: str, *words: str, **options: Any) -> str:
+        """Run a Python script with the image and the rights of a service; returns what it printed."""
+        return self.run(name, *words, options={"entrypoint": ["python", "-c", script]}, **options)
+
     def operate(self, *command: str, **options: Any) -> str:
         """A command of the operator's: `dead-letters`, `api-keys`."""
         return self.run("operator", *command, **options)
 
-    def _create(self, name: str, **options: Any) -> Machine:
-        service = services.read(name, self._variables)
-        ports = {inside: self.port(name, inside) for inside in self._published(service)}
-        heartbeats = self.heartbeats if self._beats(name) else None
-        machine = Machine(service, self._network, self._prefix, ports=ports, heartbeats=heartbeats, **options)
-        self.machines[name] = machine
+    def service(self, name: str) -> services.Service:
+        """What compose.yaml says of a service, for this stack."""
+        return services.read(name, self._variables)
+
+    def add(self, service: services.Service, **options: Any) -> Machine:
+        """Start a container in this stack's network, under the name of its service; it does not wait."""
+        heartbeats = self.heartbeats if self._beats(service.name) else None
+        machine = Machine(service, self._network, self._prefix, heartbeats=heartbeats, **options)
+        self.machines[service.name] = machine
         machine.start()
         return machine
+
+    def _create(self, name: str, **options: Any) -> Machine:
+        service = self.service(name)
+        ports = {inside: self.port(name, inside) for inside in self._published(service)}
+        return self.add(service, ports=ports, **options)
 
     def _published(self, service: services.Service) -> Iterable[int]:
         """What compose publishes, and the metrics, which it does not: the tests knock at every door."""

@@ -94,8 +94,7 @@ def sent(_single: Stack) -> Sent:
         (_EXECUTED, "commit", "interactive", carried(one)),
         (_ROLLED_BACK, "rollback", "interactive", carried(one)),
     ]
-    python = {"entrypoint": ["python", "-c", _SEND]}
-    ids = json.loads(_single.run("worker-external", json.dumps(orders), options=python).splitlines()[-1])
+    ids = json.loads(_single.script("worker-external", _SEND, json.dumps(orders)).splitlines()[-1])
     with channel(_single) as opened:
 
         def arrived() -> Iterator[Any]:

@@ -91,7 +91,7 @@ def _poison(stack: Stack, folder: Path) -> Outcome:
         for event_id in event_ids.values():
             running.expect(event_id, DRILL_USER)
     before = _dead(stack)
-    stack.run("operator", options={"entrypoint": ["python", "-c", _LIST_OFTEN]})
+    stack.script("operator", _LIST_OFTEN)
     after = _dead(stack)
     for drill in drills.values():
         drill.mend()

@@ -66,5 +66,5 @@ def test_the_worker_reaches_only_results(cluster: Stack) -> None:
         "    try: print(words, r.execute_command(*words.split()))\n"
         "    except redis.exceptions.NoPermissionError: print(words, 'refused')"
     )
-    said = cluster.run("worker-external", options={"entrypoint": ["python", "-c", asked]}).splitlines()
+    said = cluster.script("worker-external", asked).splitlines()
     assert [line.split()[-1] for line in said if line] == ["refused"] * 5, said

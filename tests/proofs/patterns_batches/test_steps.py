@@ -6,7 +6,6 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -45,8 +44,7 @@ def stack(single: Stack) -> Stack:
 def _send(stack: Stack, task: str, *, steps: int, seconds: float) -> str:
     run = uuid4().hex
     words = (task, json.dumps({"run": run, "steps": steps, "seconds": seconds}))
-    options: dict[str, Any] = {"entrypoint": ["python", "-c", _SEND]}
-    stack.run("worker-external", *words, options=options, environment=_ENVIRONMENT, mounts=_MOUNTS)
+    stack.script("worker-external", _SEND, *words, environment=_ENVIRONMENT, mounts=_MOUNTS)
     return run
 
 

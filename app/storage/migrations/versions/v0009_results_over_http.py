@@ -1,4 +1,4 @@
-"""The gateway reads results; a rate that is no number is refused (BR-13)."""
+"""Lets the gateway read results, and refuses a rate that is not a number (BR-13)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """PostgreSQL takes NaN for the largest number, so only an upper bound refuses it."""
+    """Grant and constrain. NaN is above all numbers in PostgreSQL, so only an upper bound refuses NaN."""
     op.execute("GRANT SELECT ON results TO gateway")
     op.execute(
         "ALTER TABLE api_keys ADD CONSTRAINT api_keys_rate_is_finite"
@@ -20,6 +20,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """As it was."""
+    """Drop the constraint and the grant."""
     op.execute("ALTER TABLE api_keys DROP CONSTRAINT api_keys_rate_is_finite")
     op.execute("REVOKE SELECT ON results FROM gateway")

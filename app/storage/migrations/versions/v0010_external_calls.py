@@ -1,4 +1,4 @@
-"""Tables for calls of other systems: one row a call that must happen once, and one a system."""
+"""Tables for calls of other systems: a row for each call that happens once, and a row for each system."""
 
 from __future__ import annotations
 

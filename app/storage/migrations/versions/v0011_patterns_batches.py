@@ -1,4 +1,4 @@
-"""Tables of patterns: counted batches, jobs of which one of a key waits, tasks that go on from a checkpoint."""
+"""Tables of patterns: counted batches, unique jobs, checkpoints of tasks in steps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ down_revision = "0010"
 branch_labels = None
 depends_on = None
 
-# A chunk's body is there until the chunk is done. lz4: pglz took a third of the gateway's time on PostgreSQL's side.
+# A chunk's body is kept until the chunk is done. lz4, because pglz took a third of PostgreSQL's time for the gateway.
 _BATCHES = """
 CREATE TABLE batches (
     batch_id uuid PRIMARY KEY, task_name text NOT NULL, api_key_id text NOT NULL,
@@ -53,6 +53,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop them with their batches and jobs."""
+    """Drop the tables with their batches and jobs."""
     op.execute("DELETE FROM retention_steps WHERE step IN ('unique_jobs', 'checkpoints')")
     op.execute("DROP TABLE checkpoints, unique_jobs, batch_chunks, batches")
