@@ -1,8 +1,8 @@
-"""The moment of acceptance: idempotency keys, jobs and outbox rows in ONE statement: one round trip, one commit.
+"""Writes accepted requests: idempotency keys, jobs and outbox rows in ONE statement, one round trip, one commit.
 
-The statement is its own transaction (the connection is in autocommit mode): it is there whole, or not at all. Requests
-that come while others are written share the next statement. Keys come first, and everything else hangs on them: a
-concurrent twin waits for the first one's commit inside its own insert, then finds that it has nothing to do.
+The connection is in autocommit mode, so the statement takes effect whole or not at all. Requests that come while others
+are written share the next statement. The statement inserts keys first, and jobs and messages only for new keys: if two
+requests with one key come at once, the second waits in its insert for the first's commit, and then writes nothing.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from app.storage import outbox
 from app.storage.outbox import OutboxMessage
 
 KEYS_SEPARATOR = "\x1f"
-#: Statements under way at once, each with and without keys: one is planned and sent while another commits.
+#: Statements under way at once, of those with keys and of those without: one is sent while another commits.
 _AT_ONCE = 2
-#: Requests in one statement; a longer one gains nothing, and all of them wait for it.
+#: Requests in one statement. A longer statement gains nothing, and all its requests wait for it.
 _MOST = 64
-#: A request with more bytes has a statement of its own, for which nobody waits.
+#: A request with more bytes has a statement of its own, so that others do not wait for it.
 _ALONE_BYTES = 64 * 1024
-#: As long as a request may wait for a connection.
+#: A request may wait this long for its statement, as long as for a connection.
 _PATIENCE_SECONDS = 3.0
 _RETRY_SECONDS = 2.0
 
-# A key that has expired is taken over; one that has not gives no row, and then nothing below inserts anything for it.
+# A key that has expired is replaced. A key that has not gives no row, and then nothing below is inserted for it.
 # Sorted, so that two statements that hold the same keys cannot wait for each other.
 _KEY = """
     key AS (
@@ -76,7 +76,7 @@ _JOBS_AND_MESSAGES = """
 
 
 def statement(*, with_keys: bool) -> str:
-    """Put one of the two forms together; the last part is the outbox's own."""
+    """Compose the statement, with keys or without; its last part is the outbox's."""
     condition = _IF_NEW if with_keys else ""
     key = _KEY if with_keys else ""
     return "WITH " + key + _JOBS_AND_MESSAGES.format(condition=condition) + outbox.ENQUEUE_MESSAGES
@@ -97,7 +97,7 @@ class NewJob:
     job_id: UUID
     task_name: str
     queue: str
-    #: Of the items, in their order.
+    #: The keys of the items, in the order of the items.
     keys: Sequence[str]
     api_key_id: str
     correlation_id: str
@@ -106,7 +106,7 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdempotencyKey:
-    """What the caller calls this request, and what makes it the same request."""
+    """The caller's name for a request, and the hash that tells a repetition from another request."""
 
     key: str
     request_hash: bytes
@@ -123,7 +123,7 @@ class Order:
 
     @property
     def name(self) -> tuple[str, str]:
-        """What no two orders of one statement may share: the caller's key."""
+        """The caller's key, or the job's id: no two orders of one statement may have the same."""
         return self.job.api_key_id, self.key.key if self.key is not None else str(self.job.job_id)
 
 
@@ -137,12 +137,12 @@ class Accepted:
 
 
 def request_hash(body: bytes) -> bytes:
-    """Two requests are the same when their bytes are: who repeats a request sends what he sent before."""
+    """The hash of a body. Two requests are the same if their bodies are the same, byte by byte."""
     return sha256(body).digest()
 
 
 class Acceptance:
-    """Writes orders, together where several wait."""
+    """Writes orders. Those that wait at the same time are written together."""
 
     def __init__(self, database: Database) -> None:
         """Nothing is written yet."""
@@ -154,10 +154,10 @@ class Acceptance:
         )  # fmt: skip
 
     async def accept(self, order: Order) -> Accepted:
-        """Write it, once.
+        """Write an order once.
 
         Raises:
-            ProblemError: 422 where the key was used for another body; 503 where PostgreSQL is away, or slow.
+            ProblemError: 422 if the key was used for another body; 503 if PostgreSQL is away or slow.
         """
         if sum(len(message.body) for message in order.messages) > _ALONE_BYTES:
             [answer] = await self._write([order], with_keys=order.key is not None)
@@ -176,18 +176,18 @@ class Acceptance:
             return await write_orders(connection, orders)
 
         try:
-            # With a key the second time finds what the first one wrote, if it did; we do what its sender is told to do.
+            # With keys the statement may be repeated: it finds what the first attempt wrote.
             return await self._database.run(write, writes=True, repeatable=with_keys)
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             if len(orders) == 1:
                 return [error]
-            # Nothing of it was written. It is one request's fault, and no other's.
+            # Nothing was written. One bad request must not fail the others, so each is written alone.
             return [answer for order in orders for answer in await self._write([order], with_keys=with_keys)]
 
 
 async def write_orders(connection: Connection, orders: Sequence[Order]) -> list[Accepted | Exception]:
     """Write orders that all have an idempotency key, or none."""
-    # A statement takes each key once.
+    # A statement takes each key once; a second order with the same key is written afterwards.
     first = {order.name: order for order in reversed(orders)}
     now = [order for order in orders if first[order.name] is order]
     parameters = _parameters(now)
@@ -212,7 +212,7 @@ def _answer(order: Order, earlier: dict[str, Any] | None) -> Accepted | Exceptio
     return Accepted(
         job_id=earlier["job_id"],
         items=earlier["accepted"] or len(order.job.keys),
-        # Our own: written by this statement, or by an attempt whose answer never came.
+        # Equal if this statement wrote the job, or an earlier attempt whose answer was lost.
         replayed=earlier["job_id"] != order.job.job_id,
     )
 

@@ -1,6 +1,6 @@
 """Models of the gateway's answers, from which FastAPI makes the OpenAPI document.
 
-The routes write the answers themselves, for speed; the suite `schemathesis` holds each answer to its model.
+The routes write their answers without these models, for speed. The suite `schemathesis` checks answers against them.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class ItemFailure(Answer):
     """Why an item failed for good."""
 
     reason: str | None
-    """That of its dead letter; null as long as it has none."""
+    """The reason of its dead letter; null as long as the item has none."""
     exception_type: str | None
     message: str | None
 
@@ -104,11 +104,12 @@ class Results(Answer):
 
 
 class BatchChunks(Answer):
-    """The chunks of a batch. One that is dead-lettered is not done; replay it, or the batch never finishes."""
+    """The chunks of a batch. A dead letter of the batch must be replayed, or the batch never finishes."""
 
     added: NonNegativeInt
     done: NonNegativeInt
     dead_lettered: NonNegativeInt
+    """Messages of the batch in the dead letters: chunks that are not done, or the aggregate."""
 
 
 class BatchRows(Answer):
@@ -143,7 +144,7 @@ class Chunk(Answer):
 
 
 class Status(Answer):
-    """It is well."""
+    """The process works."""
 
     status: Literal["ok"]
 

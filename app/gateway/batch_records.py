@@ -1,6 +1,6 @@
-"""What opening, adding to and sealing a batch write, each in one transaction that may be repeated.
+"""Opens a batch, adds chunks to it and seals it: each in one transaction, which may be repeated.
 
-A seal locks the batch's counts as the workers do: so either it or the chunk that ends last sees the batch complete.
+A seal locks the batch's counts as workers do. So either the seal or the last chunk sees the batch complete.
 """
 
 from __future__ import annotations
@@ -92,10 +92,10 @@ async def open_(connection: Connection, parameters: Mapping[str, Any]) -> Row:
 
 
 async def add(connection: Connection, parameters: Mapping[str, Any], batch: CountedBatch) -> None:
-    """Write the chunk, its count and its message, unless they are there.
+    """Write the chunk, its count and its message, unless an earlier request has.
 
     Raises:
-        ProblemError: 409 if the batch is sealed, or the number has other rows.
+        ProblemError: 409 if the batch is sealed, or the chunk was added with other rows.
     """
     batch_id, number = parameters["batch_id"], parameters["number"]
     failpoint(Failpoint.GATEWAY_BEFORE_COMMIT)
@@ -111,10 +111,10 @@ async def add(connection: Connection, parameters: Mapping[str, Any], batch: Coun
 
 
 async def seal(connection: Connection, parameters: Mapping[str, Any]) -> Row:
-    """Seal the batch if it has exactly these `chunks` and `rows`, and aggregate it if all of them are done.
+    """Seal the batch if it has exactly these `chunks` and `rows`. If all chunks are done, send the aggregate's message.
 
     Raises:
-        ProblemError: 404, or 409 if it has others.
+        ProblemError: 404, or 409 if the batch has other numbers.
     """
     async with connection.transaction():
         sealed = await (await connection.execute(_SEAL, parameters)).fetchone()
@@ -129,10 +129,10 @@ async def seal(connection: Connection, parameters: Mapping[str, Any]) -> Row:
 
 
 def declared(found: Row) -> CountedBatch:
-    """The declaration of a batch.
+    """The declaration that a batch was opened for.
 
     Raises:
-        ProblemError: 409 if this release has none.
+        ProblemError: 409 if this release does not have it.
     """
     batch = counted_batches.declared().get(found["task_name"])
     if batch is None:

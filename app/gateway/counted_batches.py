@@ -33,7 +33,7 @@ router = APIRouter(responses=refusals(401, 403, 422, 429, 503))
 
 PATH = "/v1/batches"
 ONE = PATH + "/{batch_id}"
-#: Of the bodies that open and seal a batch.
+#: The longest body that opens or seals a batch.
 _SMALL_BYTES = 4096
 #: PostgreSQL's integer.
 _NUMBER_MAX = 2**31 - 1
@@ -57,7 +57,7 @@ class Open(BaseModel):
 
 
 class Seal(BaseModel):
-    """The body that seals a batch: what its sender has added, so that nothing is missing in the aggregate."""
+    """The body that seals a batch: how much its sender has added, so that nothing is missing in the aggregate."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -66,7 +66,7 @@ class Seal(BaseModel):
 
 
 def _body(schema: dict[str, Any]) -> dict[str, Any]:
-    """A body that the route reads itself, within its bounds."""
+    """Describe a body that the route reads itself, within its bounds."""
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
@@ -81,10 +81,10 @@ async def open_batch(request: Request, key: Writer, idempotency_key: RepeatKey =
     given, body = await _read(request, Open)
     if given.task not in counted_batches.declared():
         known = ", ".join(sorted(counted_batches.declared())) or "none"
-        raise _wrong("#/task", f"is no batch; declared are {known}")
+        raise _wrong("#/task", f"is not a declared batch; declared are: {known}")
     parameters = {
         "batch_id": new_id(), "task": given.task, "api_key_id": key.api_key_id, "key": idempotency_key,
-        "hash": sha256(b"batch\n" + body).digest(),  # no list of items has the same
+        "hash": sha256(b"batch\n" + body).digest(),  # differs from the hash of every list of items
         "expires_at": datetime.now(UTC) + timedelta(seconds=parts.settings.idempotency_keep_seconds),
     }  # fmt: skip
 
@@ -101,7 +101,7 @@ async def open_batch(request: Request, key: Writer, idempotency_key: RepeatKey =
 async def add_chunk(
     request: Request, key: Writer, batch_id: UUID, number: Annotated[int, Path(ge=0, le=_CHUNK_MAX), WHOLE_NUMBER]
 ) -> Response:
-    """Add a list of rows under a number of the sender's. The same rows again change nothing."""
+    """Add a list of rows under a number that the sender chooses. Adding the same rows again changes nothing."""
     parts = parts_of(request)
     bodies.check_headers(request.headers.get("content-type"), request.headers.get("content-encoding"))
     parameters: dict[str, Any] = {"batch_id": batch_id, "number": number, "api_key_id": key.api_key_id}
@@ -135,7 +135,7 @@ async def add_chunk(
     openapi_extra=_body(Seal.model_json_schema()),
 )  # fmt: skip
 async def seal_batch(request: Request, key: Writer, batch_id: UUID) -> Response:
-    """Say that nothing more comes. It is refused unless exactly the chunks and rows that it names were added."""
+    """End the adding of chunks. The gateway refuses unless exactly the named numbers of chunks and rows were added."""
     given, _ = await _read(request, Seal)
     parameters = {"batch_id": batch_id, "api_key_id": key.api_key_id, **given.model_dump()}
 
@@ -167,7 +167,7 @@ async def _read(request: Request, model: type[_Model]) -> tuple[_Model, bytes]:
         for problem in error.errors(include_url=False, include_context=False, include_input=False):
             findings.add(FieldError(pointer=pointer(problem["loc"]), detail=problem["msg"]))
         findings.refuse()
-        raise  # it refused
+        raise  # unreachable: `refuse` has raised
 
 
 def _answer(found: Row, *, status: int = 200) -> Response:

@@ -1,4 +1,4 @@
-"""What an item returned, worked out from what the result backend and our own tables say of it."""
+"""Derives what an item returned from the result backend and our own tables."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Any
 from celery import states
 from kombu.utils.json import object_hook
 
-#: Bytes of the results on a page; a longer one fits no page and is `too_large`.
+#: Bytes of the results on a page. A longer result fits on no page: its item is `too_large`.
 PAGE_MAX_BYTES = 1024 * 1024
 
-#: An item: its key, when it was executed, how it was dropped, and of its dead letter what became the item's error.
+#: An item: its key, when it was executed, how it was dropped, and its error, from its dead letter.
 Row = Mapping[str, Any]
 
 
 def fitting(sizes: Sequence[int]) -> int:
-    """How many of the results are on a page: all before the first that does not fit."""
+    """How many results are on a page: all before the first that does not fit."""
     together = accumulate(size if size <= PAGE_MAX_BYTES else 0 for size in sizes)
     return sum(total <= PAGE_MAX_BYTES for total in together)
 
 
 def item_result(row: Row, meta: str | bytes | None, *, too_large: bool, kept_since: datetime) -> dict[str, Any]:
-    """The item as its owner is told. A success of the backend decides; otherwise our own tables know it better."""
+    """The item as its owner is told. If the backend has a success, that counts; otherwise our own tables decide."""
     kept = {} if meta is None else json.loads(meta, object_hook=_unwrapped, parse_constant=lambda _: None)
     state, value, error = "pending", None, None
     if too_large:
@@ -44,20 +44,20 @@ def item_result(row: Row, meta: str | bytes | None, *, too_large: bool, kept_sin
 
 
 def text(body: Mapping[str, Any]) -> str:
-    """JSON; what only Python knows, such as a time, as its text."""
+    """JSON; values that JSON lacks, such as a time, become text."""
     return json.dumps(body, default=lambda value: value.isoformat() if hasattr(value, "isoformat") else str(value))
 
 
 def _unwrapped(value: dict[str, Any]) -> Any:
-    """A value that kombu has wrapped, such as a time; an object that only looks like one stays as it is."""
+    """Unwrap a value that kombu has wrapped, such as a time; an object that only looks wrapped stays as it is."""
     try:
         return object_hook(value)
-    except Exception:  # noqa: BLE001 - whatever its decoders raise
+    except Exception:  # noqa: BLE001 - its decoders raise anything
         return value
 
 
 def _error(raised: Any) -> dict[str, Any]:
-    """An exception as Celery writes it, of an item whose dead letter has not arrived yet."""
+    """The error as Celery wrote it, for an item whose dead letter has not arrived yet."""
     given = raised if isinstance(raised, dict) else {}
     words = given.get("exc_message")
     message = " ".join(map(str, words)) if isinstance(words, list) else words

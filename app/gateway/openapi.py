@@ -1,6 +1,6 @@
-"""What FastAPI cannot say of the routes: bodies that they read themselves, and what all their answers have in common.
+"""Adds to the OpenAPI document what FastAPI does not know: bodies that routes read themselves, headers, security.
 
-schemathesis holds the gateway to every word of the document (tests/proofs/schemathesis).
+schemathesis checks the gateway against the document (tests/proofs/schemathesis).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _IDS = {
     contract.HEADER_TRACEPARENT: {"description": "W3C trace context.", "schema": {"type": "string"}},
 }
 _LOCATION: dict[str, Any] = {"Location": {"required": True, "schema": {"type": "string", "format": "uri-reference"}}}
-#: By status, of each route that answers so.
+#: The headers of each answer, by its status.
 _HEADERS: Mapping[str, dict[str, Any]] = {
     "201": _LOCATION,
     "202": _LOCATION,
@@ -117,7 +117,9 @@ def _items(declarations: Mapping[str, Declaration], *, taken: Collection[str]) -
     for one in served:
         name = one.form.model.__name__
         if models[name] is not one.form.model or name in taken or not name.isidentifier():
-            raise DeclarationError(f"({one.where}: the name of the model {name} is taken, or none; call it otherwise)")
+            raise DeclarationError(
+                f"({one.where}: the name of the model {name} is taken or is not an identifier; rename it)"
+            )
     names, found = models_json_schema(
         [(model, "validation") for model in models.values()], ref_template=_SCHEMAS + "{model}"
     )
@@ -127,7 +129,7 @@ def _items(declarations: Mapping[str, Declaration], *, taken: Collection[str]) -
     for one in served:
         name = names[one.form.model, "validation"]["$ref"].removeprefix(_SCHEMAS)
         for member, text in one.form.texts.items():
-            # To Python it is a text, to the caller the value that he sends.
+            # In Python the member is a text; to the caller it is the value that was sent.
             value = "JsonObject" if text.only_objects else "JsonValue"
             schemas[name]["properties"][member] = {"$ref": _SCHEMAS + value}
     return schemas

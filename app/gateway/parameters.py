@@ -1,4 +1,4 @@
-"""Parameters of requests: the routes declare them, FastAPI reads them, and what is wrong with them is a problem."""
+"""Parameters of requests: routes declare them, FastAPI reads them, this module makes problem documents of errors."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from starlette.datastructures import Headers, QueryParams
 
 from app.gateway.problems import ERRORS_MAX, INVALID, FieldError, ProblemError
 
-#: Of the name of an unknown parameter, as far as the answer repeats it.
+#: The answer repeats at most this much of the name of an unknown parameter.
 _NAME_CHARACTERS = 100
 _DIGITS = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
 
 
 def wrong(detail: str) -> PydanticCustomError:
-    """What a validator raises."""
+    """The error that a validator raises."""
     return PydanticCustomError("parameter", "{detail}", {"detail": detail})
 
 
@@ -29,7 +29,7 @@ def _whole_number(text: str) -> int:
     return int(text)
 
 
-#: Pydantic alone takes more forms than the OpenAPI document names, such as `1_0`.
+#: A whole number in plain digits; pydantic alone takes more forms than the OpenAPI document names, such as `1_0`.
 WHOLE_NUMBER = BeforeValidator(_whole_number)
 
 
@@ -39,15 +39,15 @@ class _LeftOut:
         return dict(said)
 
 
-#: Marks a parameter whose None means that it was left out: nobody can send it, so the OpenAPI document has no null.
+#: Marks a parameter that is None if it was left out. Nobody can send null, so the OpenAPI document does not name it.
 LEFT_OUT = _LeftOut()
 
 
 def refuse_repeated(given: QueryParams | Headers, names: Iterable[str]) -> None:
-    """FastAPI takes one of several values in silence.
+    """Refuse a parameter with several different values, of which FastAPI would take one.
 
     Raises:
-        ProblemError: 422.
+        ProblemError: 422, with the names.
     """
     errors = [
         FieldError(pointer=name, detail="is given twice, with different values")
@@ -59,11 +59,11 @@ def refuse_repeated(given: QueryParams | Headers, names: Iterable[str]) -> None:
 
 
 def problem(error: RequestValidationError) -> ProblemError:
-    """What pydantic found, as a problem document: 422 with the name of each parameter that is wrong."""
+    """The problem document of pydantic's errors: 422, with the name of each wrong parameter."""
     errors = [
         FieldError(
             pointer=str(one["loc"][-1])[:_NAME_CHARACTERS],
-            detail="is no parameter" if one["type"] == "extra_forbidden" else one["msg"],
+            detail="is not a parameter of this request" if one["type"] == "extra_forbidden" else one["msg"],
         )
         for one in error.errors()[:ERRORS_MAX]
     ]

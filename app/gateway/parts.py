@@ -58,17 +58,17 @@ def parts_of(request: Request) -> Parts:
 
 
 class Caller:
-    """What a route depends on: the caller's API key, which has a scope and may send one more request."""
+    """A route's dependency: the caller's API key, after checks of its scope and its rate limit."""
 
     def __init__(self, scope: Scope) -> None:
-        """FastAPI calls it before it reads the request's parameters."""
+        """Name the scope. FastAPI calls the dependency before it reads the request's parameters."""
         self._scope = scope
 
     async def __call__(self, request: Request) -> KeyRecord:
-        """The key.
+        """Return the key, and count the request.
 
         Raises:
-            ProblemError: 401, 403, 429; 503 where PostgreSQL cannot be asked for a key.
+            ProblemError: 401, 403, 429; 503 if PostgreSQL cannot be asked for the key.
         """
         parts = parts_of(request)
         key = await parts.authenticator.require(request, self._scope)

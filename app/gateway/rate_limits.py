@@ -37,7 +37,7 @@ _PROBE_SECONDS = 1.0
 #: handshake in the middle of a request would take more than the request's share of time.
 _CONNECTIONS = 4
 _PROBE_KEY = "millrace:limiter-probe"
-#: How long a request waits for its turn to be counted. Redis, or the local limit, answers within a fraction of it.
+#: How long a request may wait to be counted. Redis, or the local limit, answers within a fraction of it.
 _PATIENCE_SECONDS = 1.0
 #: Keys whose limits are kept at hand.
 _KEYS_MAX = 4096
@@ -127,7 +127,7 @@ class RateLimiter:
             raise ProblemError(RATE_LIMITED, headers=retry_after(math.ceil(wait) or 1, spread=0.5))
 
     def _together(self, api_key_id: str, requests_per_second: float) -> Together[None, Any]:
-        """Requests of one key that come at the same time are counted together."""
+        """What counts the requests of one key; those that come at the same time are counted in one call."""
         key = (api_key_id, requests_per_second)
         if (asked := self._asked.get(key)) is None:
             if len(self._asked) >= _KEYS_MAX:
@@ -141,7 +141,7 @@ class RateLimiter:
         together = await self._ask(api_key_id, requests_per_second, cost=len(requests))
         if not together.limited or len(requests) == 1:
             return [together] * len(requests)
-        # Not all of them may pass. From the first that may not, none may.
+        # Not all may pass: count one by one, and refuse all after the first that is refused.
         results: list[Any] = []
         while len(results) < len(requests) and not (results and results[-1].limited):
             results.append(await self._ask(api_key_id, requests_per_second, cost=1))

@@ -1,4 +1,4 @@
-"""How the gateway reaches Redis: over TLS, alone or behind sentinels, and never for long."""
+"""The gateway's client of Redis: over TLS, with or without sentinels, with short time-outs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from redis.backoff import NoBackoff
 from app import contract
 from app.settings import Settings
 
-#: What a connection (TLS handshake included) and an answer may take.
+#: The longest time for a connection (TLS handshake included), and for an answer.
 ANSWER_SECONDS = 2.0
-#: What one sentinel may take to answer: the first of the list may be on a machine that is gone.
+#: The longest time for one sentinel's answer: the first of the list may be on a machine that is gone.
 _SENTINEL_SECONDS = 0.4
 
 
@@ -24,7 +24,7 @@ class _PrimaryPool(SentinelConnectionPool, redis.asyncio.BlockingConnectionPool)
 
 
 def connect(settings: Settings, *, connections: int) -> Any:
-    """A client with so many connections; none is made yet."""
+    """A client with at most `connections` connections; none is made yet."""
     pool: Any
     bounds: dict[str, Any] = {"max_connections": connections, "timeout": 1}
     if settings.redis_sentinels:
@@ -53,6 +53,6 @@ def _connection(settings: Settings, timeout_seconds: float) -> dict[str, Any]:
         "ssl_check_hostname": True,
         "socket_connect_timeout": timeout_seconds,
         "socket_timeout": timeout_seconds,
-        # A repeated check of a limit counts twice; the local limit is the second try.
+        # Not repeated: a repeated check of a limit would count twice. The local limit is the second try.
         "retry": Retry(NoBackoff(), 0),
     }

@@ -1,4 +1,4 @@
-"""Where results are read: by the tasks' ids, first how long they are, then those that are wanted."""
+"""Reads results by the ids of their tasks: first their sizes, then those that fit on the page."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from app.gateway.database import Database
 from app.gateway.problems import RESULTS_AWAY, ProblemError, retry_after
 from app.settings import Settings
 
-#: Not those of the rate limits, which must not wait for a long result.
+#: Connections of their own, because rate limits must not wait for a long result.
 _CONNECTIONS = 4
-#: What an answer may take together with the wait for a connection.
+#: The longest time for an answer and the wait for a connection together.
 _DEADLINE_SECONDS = 4.0
 #: Seconds after which a refused caller should come again.
 _RETRY_SECONDS = 2.0
@@ -74,7 +74,7 @@ class RedisResults:
     """The keys of Celery's Redis backend.
 
     Raises:
-        ProblemError: 503 where Redis does not answer.
+        ProblemError: 503 if Redis does not answer.
     """
 
     def __init__(self, settings: Settings) -> None:

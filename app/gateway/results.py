@@ -1,7 +1,7 @@
-"""`GET /v1/jobs/{job_id}/results`: what the items of a caller's own job returned, of a task that keeps it.
+"""`GET /v1/jobs/{job_id}/results`: what the items of a caller's own job returned, if their task keeps results.
 
-The result backend says what was returned. Where it says nothing, the inbox, the dropped items and the dead letters say
-how the item ended.
+The result backend has what was returned. If it has nothing, the inbox, the dropped items and the dead letters say how
+the item ended.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ router = APIRouter(responses=refusals(401, 403, 404, 422, 429, 503))
 #: Items on a page.
 LIMIT_MAX = 100
 
-# An item counts as executed as in `job_records.JOBS`. If another job executed the key before this one was accepted, the
-# result of this job's own task comes later, so its time begins with the job.
+# An item counts as executed by the same rule as in `job_records.JOBS`. If another job executed the key before this job
+# was accepted, this job's task stores its result later; so the time for which it is kept begins with this job.
 _ITEMS = """
     SELECT j.task_name, k.key, d.outcome, l.reason, l.exception_type, l.exception_message AS message,
            CASE WHEN i.dedupe_key IS NOT NULL AND (d.outcome IS NULL OR i.job_id = j.job_id)
@@ -65,7 +65,7 @@ async def get_results(
     ] = 0,
     limit: Annotated[int, Query(ge=1, le=LIMIT_MAX, description="Items on a page, at most."), WHOLE_NUMBER] = LIMIT_MAX,
 ) -> Response:
-    """What the items of a job returned, in the order in which they were sent; only of a task that keeps results."""
+    """What the items of a job returned, in the order in which they were sent, if their task keeps results."""
     refuse_repeated(request.query_params, ("after", "limit"))
     parts = parts_of(request)
     asked = {"job_id": job_id, "api_key_id": key.api_key_id, "after": after, "limit": limit + 1}

@@ -107,7 +107,7 @@ async def _submit(
 async def _prepare(
     request: Request, share: Share, target: Target, idempotency_key: str | None, expires_seconds: int | None
 ) -> Order:
-    """Everything that is written. The body and its items are gone when this returns: long lists need the memory."""
+    """Read the request into what is written. The body and its items are freed when this returns, to save memory."""
     parts = parts_of(request)
     body = await bodies.read(request, share, max_bytes=parts.settings.request_max_bytes)
     parts.shedder.check(target.queue(is_list=items.looks_like_list(body)))

@@ -1,4 +1,4 @@
-"""Calls that wait while others are under way leave together: one round trip, and one commit, for all of them."""
+"""Gathers calls that wait while others are under way, and makes them together: one round trip, one commit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Generic, NamedTuple, TypeVar
 Order = TypeVar("Order")
 Answer = TypeVar("Answer")
 
-#: Calls that may wait. More are refused at once: else a server that says nothing would fill the memory with bodies.
+#: Calls that may wait. More are refused at once, because a silent server would fill the memory with bodies.
 WAITING_MAX = 500
 
 
@@ -23,7 +23,7 @@ class _Waiting(NamedTuple, Generic[Order, Answer]):
 
 
 class Together(Generic[Order, Answer]):
-    """Gathers calls. Whoever calls while fewer than `at_once` are under way does not wait for company."""
+    """Gathers calls. A call that comes while fewer than `at_once` are under way leaves at once."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Together(Generic[Order, Answer]):
         most: int,
         patience_seconds: float,
     ) -> None:
-        """`work` answers up to `most` orders in one call; instead of an answer it may return why an order failed."""
+        """`work` answers up to `most` orders in one call; it may return an exception in place of an answer."""
         self._work = work
         self._at_once = at_once
         self._most = most
@@ -43,11 +43,11 @@ class Together(Generic[Order, Answer]):
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def ask(self, order: Order) -> Answer:
-        """The answer to one order. What was begun is not given up when the caller is.
+        """The answer to one order. Work that has begun goes on if the caller is cancelled.
 
         Raises:
-            TimeoutError: it waited too long for its turn, or too many others wait; nothing was done.
-            Exception: whatever `work` raised or returned for it.
+            TimeoutError: the order waited longer than `patience_seconds`, or too many others wait; nothing was done.
+            Exception: what `work` raised, or returned for this order.
         """
         if len(self._waiting) >= WAITING_MAX:
             raise TimeoutError
@@ -55,15 +55,15 @@ class Together(Generic[Order, Answer]):
         self._waiting.append(waiting)
         if self._under_way < self._at_once:
             self._under_way += 1
-            # With a context of its own, because it works for many requests.
+            # With an empty context, because the task works for many requests.
             task = asyncio.create_task(self._run(), context=Context())
-            self._tasks.add(task)  # asyncio itself does not keep it
+            self._tasks.add(task)  # asyncio itself keeps no reference
             task.add_done_callback(self._tasks.discard)
         answer: Answer = await waiting.answer
         return answer
 
     async def _run(self) -> None:
-        # Nothing is awaited between the last look and the end, so no order is left behind.
+        # Nothing is awaited between the last `_take` and the end, so no order is left behind.
         while batch := self._take():
             try:
                 answers = await self._work([waiting.order for waiting in batch])
@@ -71,7 +71,7 @@ class Together(Generic[Order, Answer]):
                 answers = [error] * len(batch)
             for waiting, answer in zip(batch, answers, strict=True):
                 if waiting.answer.done():
-                    continue  # its caller has gone
+                    continue  # its caller was cancelled
                 if isinstance(answer, Exception):
                     waiting.answer.set_exception(answer)
                 else:

@@ -35,7 +35,7 @@ _SUCCEEDED = text("""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breaker:
-    """After `failures` failures in a row nobody calls for `open_seconds`. Then one call at a time tries, until one succeeds."""
+    """After `failures` failures in a row nobody calls for `open_seconds`. Then one call at a time tries."""
 
     failures: int = 5
     open_seconds: float = 30.0

@@ -69,7 +69,7 @@ class FarSide:
     breaker: Breaker = field(default_factory=Breaker)
 
     def once(self, key: str, *, call: Call, look_up: LookUp, then: Then) -> Any:
-        """Make a call once for each key of this task and sender; `then` runs in the transaction that stores the outcome.
+        """Make a call once for each key of this task and sender; `then` is in the transaction of the outcome.
 
         Returns the outcome. A message that comes again gets the stored outcome.
 

@@ -23,7 +23,7 @@ _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 @lru_cache(maxsize=1)
 def far_sides() -> httpx.Client:
-    """This process's client: it keeps connections open, trusts the CAs of the system, and waits at most 5 s for each read.
+    """This process's client: it keeps connections open, trusts the CAs of the system, and waits 5 s for each read.
 
     Call this after a fork, never before. Only the task's time limit bounds the whole call.
     """
@@ -62,7 +62,7 @@ def settled(answer: httpx.Response) -> httpx.Response:
 
 
 def retry_after_seconds(answer: httpx.Response) -> float:
-    """The wait that Retry-After asks for, in seconds or as a date: 0 if there is none or it is unreadable, at most an hour."""
+    """The wait that Retry-After asks for, as seconds or a date: at most an hour, 0 if it is missing or unreadable."""
     said = answer.headers.get("Retry-After", "").strip()
     if said.isdecimal() and said.isascii():
         return min(float(said[:9]), RETRY_AFTER_MAX_SECONDS)

@@ -21,11 +21,11 @@ log = structlog.get_logger(__name__)
 
 #: Seconds from a turn to the arrival of its call at the far side, at most.
 TRANSIT_SECONDS = 0.5
-#: A task may come this much later than promised without delaying the next one: the broker's delay ladder knows only whole
-#: seconds, and the message waits in its queue for a moment.
+#: A task may come this much later than promised without delaying the next one: the broker's delay ladder knows only
+#: whole seconds, and the message waits in its queue for a moment.
 LATENESS_SECONDS = 2.0
-#: Turns are promised at most this far ahead. A task that has to wait longer gets no promise, and asks again after half of
-#: this time to all of it.
+#: Turns are promised at most this far ahead. A task that has to wait longer gets no promise, and asks again after half
+#: of this time to all of it.
 HORIZON_SECONDS = 3600.0
 #: A task that is later than this loses its promised turn.
 PATIENCE_SECONDS = 300.0
@@ -115,7 +115,7 @@ class RateLimit:
 
     def _ask(self, turn: str) -> int:
         task = running_task()
-        caller = str(task.request.id)  # parked copies and redeliveries have the same id, so a task has one promised turn
+        caller = str(task.request.id)  # parked copies and redeliveries keep it, so a task has one promised turn
         numbers = [self.seconds, TRANSIT_SECONDS, LATENESS_SECONDS, HORIZON_SECONDS, PATIENCE_SECONDS]
         lease_seconds = task.hard_limit_seconds + LEASE_MARGIN_SECONDS
         arguments = [caller, turn, self.calls, *map(_micro, numbers), self.in_flight, _micro(lease_seconds)]

@@ -153,7 +153,7 @@ def _parameters(function: Step, where: str) -> tuple[str, str, str]:
         raise DeclarationError(f"({where}: takes an item, a state and a Transaction, in this order)")
     if any(field.is_required() for field in state.model_fields.values()):
         raise DeclarationError(
-            f"({where}: {state.__name__} needs a default for each member, because a task begins with {state.__name__}())"
+            f"({where}: {state.__name__} needs a default for each member: a task begins with {state.__name__}())"
         )
     if set(get_args(hints.get("return"))) != {state, type(None)}:
         raise DeclarationError(f"({where}: returns {state.__name__} | None)")

@@ -37,7 +37,7 @@ class UniqueJob:
     lost_after_seconds: float
 
     def request(self, tx: Transaction, key: str) -> None:
-        """Ask for a run of this key after the commit of `tx`. A message is sent only if no job of the key waits or runs.
+        """Ask for a run of this key after the commit. It sends a message only if no job of the key waits or runs.
 
         Other transactions that ask for the same key wait for the commit of `tx`. So call this last.
         """

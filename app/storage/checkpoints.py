@@ -33,7 +33,7 @@ class Checkpoint:
 
 
 def lock(connection: Connection, run_id: UUID, task_name: str) -> Checkpoint | None:
-    """Lock the checkpoint until the transaction ends; make one if there is none. None: another run removed it just now."""
+    """Lock the checkpoint until the transaction ends; make one if needed. None: another run removed it just now."""
     connection.execute(_BEGIN, {"run_id": run_id, "task_name": task_name})
     row = connection.execute(_LOCK, {"run_id": run_id}).mappings().one_or_none()
     return None if row is None else Checkpoint(**row)

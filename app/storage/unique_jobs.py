@@ -34,7 +34,7 @@ _AGAIN = text("""
 def request(
     connection: Connection, task_name: str, key: str, *, task_id: UUID, window_seconds: float, lost_after_seconds: float
 ) -> bool:
-    """Ask for a job. Returns whether the caller must send a job with the id `task_id`; if not, another job does the work."""
+    """Ask for a job. Returns whether the caller must send one with the id `task_id`; if not, another job serves it."""
     parameters = {
         "task_name": task_name, "key": key, "task_id": task_id,
         "window_seconds": window_seconds, "lost_after_seconds": lost_after_seconds,

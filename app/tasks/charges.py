@@ -1,4 +1,4 @@
-"""`charge_customer`: asks a payment provider for money, once, whatever dies in between."""
+"""`charge_customer`: charges a customer at a payment provider, once, even if workers are killed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STORE = "INSERT INTO tasks.charges VALUES (:charge_id, :receipt, :cents)"
 
 
 class Charge(BaseModel):
-    """Money that a customer owes; `charge_id` is the sender's, and charged once however often it is sent."""
+    """Money that a customer owes. The sender chooses `charge_id`, which is charged once however often it is sent."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -32,7 +32,7 @@ class Charge(BaseModel):
 
 
 class Receipt(BaseModel):
-    """What the provider answers; anything else is no answer."""
+    """The provider's answer; any other body counts as none."""
 
     charge_id: str
 

@@ -24,14 +24,14 @@ class Reading(BaseModel):
 
 
 class Totals(BaseModel):
-    """What one chunk adds up to, and what the whole batch does. Small, however many rows it is made of."""
+    """The sums of one chunk, and of the whole batch: small, whatever the number of rows."""
 
     readings: int = 0
     watt_hours: int = 0
 
 
 def total(readings: list[Reading], tx: Transaction) -> Totals:
-    """Add up a chunk, and move its meters. What `tx` writes commits with the chunk's count."""
+    """Add up a chunk, and add it to its meters. What `tx` writes commits with the chunk's count."""
     meters: Counter[str] = Counter()
     for reading in readings:
         meters[reading.meter] += reading.watt_hours
@@ -41,7 +41,7 @@ def total(readings: list[Reading], tx: Transaction) -> Totals:
 
 
 def combine(parts: Iterable[Totals], tx: Transaction) -> Totals:
-    """Add up the parts, which are read while they are added: a list of them would fill the memory."""
+    """Add up the parts one by one as they are read: a list of them would fill the memory."""
     whole = Totals()
     for part in parts:
         whole.readings += part.readings

@@ -11,12 +11,12 @@ from app import contract
 from app.kinds import Transaction
 from app.patterns.steps import in_steps
 
-#: Numbers in a step: some milliseconds of work to a second, so that little is done again after a kill.
+#: Numbers in a step: milliseconds to a second of work, so that little is done again after a kill.
 _NUMBERS = 100_000
 
 
 class Range(BaseModel):
-    """What is asked for: the primes below a number."""
+    """A request for the number of primes below a number."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -25,7 +25,7 @@ class Range(BaseModel):
 
 
 class Position(BaseModel):
-    """Where the task is after a step. Each member has a default: together they are where it begins."""
+    """The state after a step. Each member has a default, because the first step gets `Position()`."""
 
     next: int = 2
     primes: int = 0
@@ -36,7 +36,7 @@ _TABLE = "CREATE TABLE IF NOT EXISTS tasks.prime_counts (range_id uuid NOT NULL,
 
 @in_steps(slice_seconds=20, queue=contract.EVENT_LIST_QUEUE, key="range_id", http=True, schema=_TABLE)
 def count_primes(job: Range, position: Position, tx: Transaction) -> Position | None:
-    """Do one step and return where to go on. Whatever `tx` writes commits with the checkpoint."""
+    """Do one step and return the state for the next one. What `tx` writes commits with the checkpoint."""
     end = min(position.next + _NUMBERS, job.below)
     found = position.primes + primes_between(position.next, end)
     if end < job.below:

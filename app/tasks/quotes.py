@@ -1,4 +1,4 @@
-"""`quote_order`: prices an order from a list that is expensive to make and that every quote needs."""
+"""`quote_order`: prices an order from a price list that is expensive to make and that every quote needs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCHEMA = """
     CREATE TABLE IF NOT EXISTS tasks.purchases (article text NOT NULL, currency text NOT NULL, cents int NOT NULL);
     CREATE TABLE IF NOT EXISTS tasks.quotes (order_id text PRIMARY KEY, cents bigint NOT NULL)
 """
-#: The whole history is read for it.
+#: Expensive: it reads all purchases of a currency.
 PRICE_LIST = text("""
     SELECT article, cast(percentile_disc(0.5) WITHIN GROUP (ORDER BY cents) * 1.2 AS int) AS cents
     FROM tasks.purchases WHERE currency = :currency GROUP BY article
@@ -30,7 +30,7 @@ STORE = text("""
 
 
 class Order(BaseModel):
-    """How many of which article."""
+    """The articles that somebody orders, with the number of each."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -40,7 +40,7 @@ class Order(BaseModel):
 
 
 def price_list(currency: str) -> dict[str, int]:
-    """What an article costs today."""
+    """The price of each article, in cents."""
     with engine().connect() as connection:
         return {row.article: row.cents for row in connection.execute(PRICE_LIST, {"currency": currency})}
 

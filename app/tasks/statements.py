@@ -12,7 +12,7 @@ from app.patterns.unique_jobs import unique_job
 
 
 class Payment(BaseModel):
-    """Something that makes a customer's statement out of date."""
+    """A payment, which makes the customer's statement out of date."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -23,7 +23,7 @@ class Payment(BaseModel):
 
 @unique_job(window_seconds=2.0, queue=contract.EVENT_LIST_QUEUE)
 def refresh_statement(customer: str, tx: Transaction) -> None:
-    """Make the statement anew: costly, so once for all payments of two seconds. Never two of a customer at once."""
+    """Make the statement anew, which is costly: once for all payments of two seconds, never two of a customer at once."""
     tx.execute(_REFRESH, {"customer": customer})
 
 
