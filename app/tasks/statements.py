@@ -23,7 +23,7 @@ class Payment(BaseModel):
 
 @unique_job(window_seconds=2.0, queue=contract.EVENT_LIST_QUEUE)
 def refresh_statement(customer: str, tx: Transaction) -> None:
-    """Make the statement anew, which is costly: once for all payments of two seconds, never two of a customer at once."""
+    """Make the statement anew, which is costly: once for all payments of two seconds, one at a time for a customer."""
     tx.execute(_REFRESH, {"customer": customer})
 
 
