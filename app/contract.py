@@ -245,9 +245,9 @@ HEADER_TRACEPARENT = "traceparent"
 #: Message headers. `correlation_id` itself is an AMQP property with another meaning (the task id).
 MESSAGE_PREFIX = "millrace_"
 MESSAGE_JOB_ID = "millrace_job_id"
-#: Only in the outbox: how many items a message of a task in batches holds, which may leave with others of its task.
+#: Only in the outbox: the number of items of a message that the relay may join with others of its task in batches.
 MESSAGE_ITEMS = "millrace_items"
-#: How many messages left the outbox together in this one (`app/brokers/bundles.py`).
+#: In a bundle: the number of messages that it holds (`app/brokers/bundles.py`).
 MESSAGE_BUNDLE = "millrace_bundle"
 #: What its sender calls the one item of a message, and whose name it is: the id of the API key that sent it.
 MESSAGE_KEY = "millrace_key"
@@ -265,7 +265,7 @@ MESSAGE_RAN = "millrace_ran"
 MESSAGE_DROP_AS = "millrace_drop_as"
 #: A hash of the models of its task's items, as the sender has them (`DeclaredTask.form_id`). Releases may differ.
 MESSAGE_FORM = "millrace_form"
-#: Of a task in steps: how many messages it had before this one (`app/patterns/steps.py`).
+#: Of a task in steps: the number of the slice that this message holds, from 0 (`app/patterns/steps.py`).
 MESSAGE_SLICE = "millrace_slice"
 #: In a message that waits for a worker of another release: the task that it is for.
 MESSAGE_TASK = "millrace_task"

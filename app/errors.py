@@ -34,19 +34,19 @@ class ItemRefusedError(PoisonError):
 
 
 class ComeBackLaterError(MillraceError):
-    """The task comes back later, at the same attempt; nothing failed."""
+    """The task's message comes back later, at the same attempt; nothing failed."""
 
     def __init__(self, detail: str = "", *, delay_seconds: float) -> None:
-        """Say when."""
+        """Say after how many seconds the message comes back."""
         super().__init__(detail)
         self.delay_seconds = delay_seconds
 
 
 class FarSideBusyError(MillraceError):
-    """Another system did not take the call; the task calls again, no sooner than that system said."""
+    """Another system did not do the call; the task calls again, no sooner than that system said."""
 
     def __init__(self, detail: str = "", *, after_seconds: float = 0.0, surely_not_done: bool = False) -> None:
-        """Say when, and whether the call may have had its effect."""
+        """Say after how many seconds the other system may be called, and whether the call surely had no effect."""
         super().__init__(detail)
         self.after_seconds = after_seconds
         self.surely_not_done = surely_not_done

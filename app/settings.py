@@ -118,7 +118,7 @@ class Settings(BaseSettings):
         (), description="Python packages with tasks, beside app.tasks; with commas between"
     )
 
-    examples_url: str = Field("", description="the far side that the example tasks of docs/patterns call")
+    examples_url: str = Field("", description="base URL of the system that the example tasks of docs/patterns call")
 
     # --- Worker
     worker_queue: Annotated[str, AfterValidator(_declared)] = Field(

@@ -1,7 +1,7 @@
-"""Millions of rows through a counted batch: rows a second, and the peak memory of each container.
+"""Sends millions of rows through a counted batch; measures rows a second and the peak memory of each container.
 
-The rows are made up of a few bodies that are sent again and again under new chunk numbers, so that this process costs
-little beside what it measures, and so that the exact aggregate is known.
+It sends the same few bodies again and again under new chunk numbers. So it costs little beside what it measures, and it
+knows the exact aggregate.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from app import contract
 from loadtests.errors import HarnessError
 
 PATH = "/v1/batches"
-#: Of the example's batch, `app/tasks/meter_totals.py`.
+#: The example's batch, `app/tasks/meter_totals.py`.
 TASK = "meter_totals"
-#: Different bodies, and meters in them.
+#: The number of different bodies, and of different meters in them.
 _BODIES, _METERS = 8, 100
-#: The gateway refuses with 503 while too much waits; then the same chunk is sent again.
+#: The gateway refuses with 503 while too much waits; after this time the same chunk is sent again.
 _AGAIN_SECONDS = 1.0
 _SAMPLE_SECONDS = 1.0
 _MIB = 1024 * 1024
@@ -42,13 +42,13 @@ SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What a batch of so many rows took."""
+    """What a batch took."""
 
     rows: int
     #: Until the last chunk was accepted, and until the aggregate was there.
     sent_seconds: float
     finished_seconds: float
-    #: By container, in MiB: the largest of a sample a second, without the page cache.
+    #: By container, in MiB: the largest of the samples, one a second, without the page cache.
     peak_mib: dict[str, int]
 
     @property
@@ -58,7 +58,7 @@ class Run:
 
 
 def bodies() -> list[tuple[bytes, int]]:
-    """The bodies, and what each adds up to."""
+    """The bodies, each with the sum of its watt hours."""
     made = []
     for number in range(_BODIES):
         rows = [
@@ -72,7 +72,7 @@ def bodies() -> list[tuple[bytes, int]]:
 def run(base_url: str, ca_file: Path, api_key: str, *, rows: int, threads: int, containers: str) -> Run:
     """Send `rows` rows, in thousands, and wait for their aggregate.
 
-    `containers` is a regular expression for the beginning of the names of those that are measured.
+    `containers` is a regular expression for the beginning of the names of the containers to measure.
 
     Raises:
         HarnessError: the aggregate is wrong, or a request was refused for good.
@@ -113,7 +113,7 @@ def run(base_url: str, ca_file: Path, api_key: str, *, rows: int, threads: int, 
 
 @contextmanager
 def sampled(prefix: str) -> Iterator[dict[str, int]]:
-    """The peak memory of each container whose name begins so, by the rest of its name; it grows inside the block."""
+    """The peak memory, while the block runs, of containers whose names begin with `prefix`; by the rest of the name."""
     engine = docker.from_env()
     names = {str(one.name): one for one in engine.containers.list()}
     begins = {name: re.match(prefix, name) for name in names}
@@ -157,7 +157,7 @@ def _client(base_url: str, ca_file: Path, api_key: str, connections: int) -> htt
 
 
 def _sent(client: httpx.Client, method: str, url: str, body: bytes) -> dict[str, Any]:
-    """The answer; while the gateway says to come again, the request is repeated, as its promise allows."""
+    """The answer. A 429 or 503 is repeated, at most 600 times."""
     for attempt in count(1):
         answer = client.request(method, url, content=body)
         if answer.status_code not in {429, 503} or attempt > 600:

@@ -1,4 +1,4 @@
-"""What batches of several sizes took: a table in Markdown, and the memory of each container as a drawing (SVG)."""
+"""Results of batches of several sizes: a table in Markdown, and the memory of each container as a drawing (SVG)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HEAD = f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIG
 
 
 def table(runs: Sequence[Run]) -> str:
-    """A column a run."""
+    """A Markdown table with a column for each run."""
     names = sorted({name for run in runs for name in run.peak_mib})
     lines = [
         ("", [f"{run.rows:,} rows" for run in runs]),
@@ -29,7 +29,7 @@ def table(runs: Sequence[Run]) -> str:
 
 
 def drawing(runs: Sequence[Run]) -> str:
-    """Peak memory over the number of rows, which grows by tens; a line a container."""
+    """An SVG of peak memory over the number of rows (logarithmic), with a line for each container."""
     first, last = log10(min(run.rows for run in runs)), log10(max(run.rows for run in runs))
     highest = max(max(run.peak_mib.values()) for run in runs) or 1
 

@@ -1,8 +1,8 @@
 """Bundles: messages of one task in batches that leave the outbox together, as one message.
 
-A bundle's list holds a part for each message: `{"headers": {…}, "items": […]}`. These headers belong to one message
-alone, such as its job; what all of them share is in the bundle's own headers. Bodies are joined as text, because no
-item may change on its way (docs/adr/0021).
+A bundle's list holds a part for each message: `{"headers": {…}, "items": […]}`. The headers of a part belong to its
+message alone, such as the job; the bundle's own headers hold what all messages share. Bodies are joined as text,
+because no item may change on its way (docs/adr/0021).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _HEADERS, _ITEMS = "headers", "items"
 OF_ONE_MESSAGE = (
     contract.MESSAGE_JOB_ID, contract.MESSAGE_SCOPE, contract.MESSAGE_CORRELATION_ID, contract.MESSAGE_TRACEPARENT,
 )  # fmt: skip
-#: Headers that a bundle has of its own.
+#: Headers that a bundle does not take over from its messages.
 _ANEW = frozenset({
     "id", "root_id", "parent_id", "argsrepr", "kwargsrepr", "origin", contract.MESSAGE_ITEMS,
     contract.MESSAGE_PUBLISHED_AT, *OF_ONE_MESSAGE,
@@ -39,7 +39,7 @@ _BEGINNING, _, _END = (
 
 
 class Carried(NamedTuple):
-    """An item in the form that messages carry, and the headers of the message that it came in."""
+    """An item as messages carry it, and the headers that belong to its message alone."""
 
     item: Any
     headers: Mapping[str, Any]
@@ -47,14 +47,14 @@ class Carried(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """What is published as one message, and the rows of the outbox that it stands for."""
+    """A message to publish, and the rows of the outbox that it was made of."""
 
     message: ClaimedMessage
     rows: tuple[ClaimedMessage, ...]
 
 
 def parcels(messages: Iterable[ClaimedMessage]) -> list[Parcel]:
-    """Put messages together that differ in nothing but their items and jobs, as many as one batch may hold."""
+    """Join messages that differ only in their items and in headers of their own, up to the size of one batch."""
     found: list[Parcel] = []
     alike: dict[bytes, list[ClaimedMessage]] = {}
     for message in messages:
@@ -66,7 +66,7 @@ def parcels(messages: Iterable[ClaimedMessage]) -> list[Parcel]:
 
 
 def parcel_of(message: ClaimedMessage) -> Parcel:
-    """A message that leaves by itself."""
+    """The parcel of a message that leaves alone; it loses the header that is for the relay only."""
     if contract.MESSAGE_ITEMS not in _headers(message):
         return Parcel(message, (message,))
     headers = {name: value for name, value in _headers(message).items() if name != contract.MESSAGE_ITEMS}
@@ -75,7 +75,7 @@ def parcel_of(message: ClaimedMessage) -> Parcel:
 
 
 def carried_of(batch: Sequence[Any], headers: Mapping[str, Any]) -> list[Carried]:
-    """The items of a batch; `headers` are its message's own."""
+    """The items of a batch; `headers` are those of its message."""
     own = {name: headers[name] for name in OF_ONE_MESSAGE if headers.get(name) is not None}
     if headers.get(contract.MESSAGE_BUNDLE) is None:
         return [Carried(item, own) for item in batch]
@@ -83,7 +83,7 @@ def carried_of(batch: Sequence[Any], headers: Mapping[str, Any]) -> list[Carried
 
 
 def batch_of(carried: Sequence[Carried]) -> tuple[list[Any], dict[str, Any]]:
-    """The reverse of `carried_of`: a batch for a message of its own, and the headers that it needs."""
+    """The reverse of `carried_of`: the batch and the headers of a new message with these items."""
     parts = [(dict(own), [one.item for one in items]) for own, items in groupby(carried, key=lambda one: one.headers)]
     if len(parts) == 1:
         [(own, items)] = parts
@@ -92,9 +92,9 @@ def batch_of(carried: Sequence[Carried]) -> tuple[list[Any], dict[str, Any]]:
 
 
 def messages_in(headers: Mapping[str, Any], call: Call) -> Iterator[tuple[dict[str, Any], Call]]:
-    """The messages that a bundle holds, each with an id of its own; of any other message itself.
+    """The messages of a bundle, each with an id of its own; any other message yields itself.
 
-    The ids follow from the bundle's, so that a bundle that is taken apart twice gives the same messages.
+    The ids are made of the bundle's id, so a bundle that is taken apart twice gives the same messages.
     """
     if headers.get(contract.MESSAGE_BUNDLE) is None:
         yield dict(headers), call

@@ -66,7 +66,7 @@ class _Why:
 
 
 def taken_apart(message: ArrivedMessage) -> list[ArrivedMessage]:
-    """The messages that a bundle holds, because each belongs to another job; of any other message itself."""
+    """The messages of a bundle, because they belong to different jobs; any other message stays whole."""
     call = _read(message) if message.headers.get(contract.MESSAGE_BUNDLE) is not None else None
     if not isinstance(call, Call):
         return [message]

@@ -127,7 +127,7 @@ async def add_chunk(
     failpoint(Failpoint.GATEWAY_AFTER_COMMIT)
     metrics.ITEMS_ACCEPTED.labels(batch.queue).inc(parameters["rows"])
     answer = {"batch_id": str(batch_id), "chunk": number, "rows": parameters["rows"]}
-    return _json(answer, status=202, headers={"Location": f"{PATH}/{batch_id}"})
+    return answers.written(answer, status_code=202, headers={"Location": f"{PATH}/{batch_id}"})
 
 
 @router.post(
@@ -184,11 +184,7 @@ def _answer(found: Row, *, status: int = 200) -> Response:
         "finished_at": found["finished_at"],
         "aggregate": None if found["aggregate"] is None else orjson.Fragment(found["aggregate"]),
     }
-    return _json(body, status=status, headers={"Location": url} if status == 201 else {})
-
-
-def _json(body: dict[str, Any], *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(body), status_code=status, media_type="application/json", headers=headers)
+    return answers.written(body, status_code=status, headers={"Location": url} if status == 201 else None)
 
 
 def _wrong(where: str, detail: str) -> ProblemError:

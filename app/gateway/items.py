@@ -157,7 +157,7 @@ class _Parser:
         item = self._validated("{" + ",".join([f'"{name}":{text}' for name, text in members.items()]) + "}", path)
         if item is None:
             return None
-        # As they were sent: validators run on them in the worker, and must not find what they have made here.
+        # As they were sent: the worker runs the validators again, on the same text.
         others = ",".join([f'"{name}":{text}' for name, text in members.items() if name not in texts])
         return self._keyed(item, f"{{{others}}}".encode(), texts, path)
 

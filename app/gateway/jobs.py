@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import Annotated, Any
 from uuid import UUID
 
-import orjson
 from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
@@ -55,7 +54,7 @@ async def list_jobs(request: Request, key: Reader, query: Annotated[JobQuery, Qu
 
     page = await parts_of(request).database.run(read)
     cursor = None if page.next_after is None else to_cursor(page.next_after)
-    return _json({"jobs": [render(job) for job in page.jobs], "next": cursor})
+    return answers.written({"jobs": [render(job) for job in page.jobs], "next": cursor})
 
 
 @router.get(PATH, response_model=answers.Job, responses=refusals(404))
@@ -108,11 +107,7 @@ def render(job: Job) -> dict[str, Any]:
 def _one(found: list[Job]) -> Response:
     if not found:
         raise not_found()
-    return _json(render(found[0]))
-
-
-def _json(body: dict[str, Any]) -> Response:
-    return Response(orjson.dumps(body), media_type="application/json")
+    return answers.written(render(found[0]))
 
 
 def not_found() -> ProblemError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated
 
-import orjson
 from fastapi import APIRouter, Depends, Header
 from pydantic import Field
 from starlette.requests import Request
@@ -138,4 +137,4 @@ async def _prepare(
 def _answer(accepted: Accepted) -> Response:
     url = f"{JOBS_PATH}/{accepted.job_id}"
     body = {"job_id": str(accepted.job_id), "status_url": url, "accepted": accepted.items}
-    return Response(orjson.dumps(body), status_code=202, media_type="application/json", headers={"Location": url})
+    return answers.written(body, status_code=202, headers={"Location": url})

@@ -92,7 +92,7 @@ class MillraceTask(SentAgainTask):
         return self.patiently(lambda: self.run(*args, **kwargs))
 
     def is_halved(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
-        """Whether this message is not run again when it is redelivered: its halves are sent instead."""
+        """Whether a redelivery of this message sends its halves instead of running it again."""
         return False
 
     def _name_links(self) -> None:
@@ -128,7 +128,7 @@ class MillraceTask(SentAgainTask):
         return Ignore(f"{outcome}")
 
     def _items_of_jobs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[UUID, UUID]:
-        """The items of this message as the inbox knows them, each with its job."""
+        """The dedupe keys of this message's items, each with its job; items without a job are left out."""
         items: dict[UUID, UUID] = {}
         for headers, call in messages_in(vars(self.request), Call(args=list(args), kwargs=kwargs, embed={})):
             job_id = uuid_or_none(headers.get(contract.MESSAGE_JOB_ID))
@@ -180,7 +180,7 @@ class MillraceTask(SentAgainTask):
 
     @property
     def hard_limit_seconds(self) -> float:
-        """After so long the pool ends this run: the message says it, or the task, or the pool."""
+        """The pool ends this run after this time, which the message says, else the task, else the settings."""
         hard, _ = self.request.timelimit or (None, None)
         return float(hard or self.time_limit or load().task_time_limit_seconds)
 
@@ -241,7 +241,7 @@ class MillraceTask(SentAgainTask):
 
 
 def running_task() -> MillraceTask:
-    """The task whose run this is.
+    """The task that this process runs now.
 
     Raises:
         RuntimeError: called outside a task.

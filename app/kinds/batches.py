@@ -48,11 +48,11 @@ class _Item(NamedTuple):
 
 
 class _Read(NamedTuple):
-    """A batch that was looked at."""
+    """The items of a batch after validation."""
 
     good: dict[UUID, _Item]
     refused: list[tuple[Carried, Exception]]
-    #: The same items once more, from other jobs, each of which may be revoked for itself.
+    #: Items whose keys another job in this batch has, too. They are sent again, as each job may be revoked by itself.
     again: list[Carried]
 
 
@@ -84,11 +84,11 @@ class BatchTask(DeclaredTask):
         ]
 
     def headers_of(self, args: Any, kwargs: Any) -> dict[str, Any]:
-        """Each item has its key beside it. The outbox learns that the message may leave with others."""
+        """No key, because each item has its own. The number of items lets the relay join this message with others."""
         return {contract.MESSAGE_ITEMS: len(args[0])} if args and isinstance(args[0], list) else {}
 
     def is_halved(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
-        """Not if it holds a single item."""
+        """Whether the batch holds more than one item."""
         return any(isinstance(batch, list) and len(batch) > 1 for batch in (*args, *kwargs.values()))
 
     def execute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -55,7 +55,7 @@ class Declaration:
     list_queue: str
     #: Where the gateway serves the task; nothing: nowhere.
     paths: tuple[str, ...] = ()
-    #: Where its results are kept: redis, postgresql, or nowhere.
+    #: Where the task's results are kept: redis or postgresql; None: nowhere.
     result: str | None = None
     #: Statements that make what the task needs in PostgreSQL.
     schema: str = ""

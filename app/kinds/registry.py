@@ -93,7 +93,7 @@ def _modules(package: str) -> Iterator[str]:
 
 
 def _refuse_hidden(folder: Path) -> None:
-    """Python's walk passes over a folder without `__init__.py`, and no process would know the tasks in it.
+    """Refuse a folder with modules but without `__init__.py`: Python's walk would ignore the tasks in it.
 
     Raises:
         TaskPackageError: the message names the folder.
@@ -102,7 +102,7 @@ def _refuse_hidden(folder: Path) -> None:
         for inside in module.parents[: -len(folder.parents) - 1]:
             if not (inside / "__init__.py").exists():
                 raise TaskPackageError(
-                    f"({inside} has no __init__.py, but {module.name} in it: add one, or move it out)"
+                    f"({inside} has {module.name} but no __init__.py: add one, or move the module out)"
                 )
 
 

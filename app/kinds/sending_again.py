@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 #: Clocks and marks of one attempt; the next one has its own.
 _OF_ONE_ATTEMPT = frozenset({contract.MESSAGE_PARKED_SINCE, contract.MESSAGE_RELEASE_SINCE, contract.MESSAGE_RAN})
-#: Added to the delay of a task that comes back at a given moment, because brokers' and servers' clocks differ in pace.
+#: Added to the delay of a task that asks to come back, because clocks run at different speeds.
 _NOT_EARLY_SECONDS = 0.05
 
 
@@ -55,14 +55,14 @@ class SentAgainTask(TransactionalTask):
             raise self.park(delay_seconds, reason=str(error)) from error
 
     def come_back(self, later: ComeBackLaterError) -> Ignore:
-        """Park the message because its task asked for it; it is not early by a fraction of a second either."""
+        """Park the message because its task asked for it. It comes back no earlier than the task asked."""
         return self.park(math.ceil(later.delay_seconds + _NOT_EARLY_SECONDS), reason=str(later), since=None)
 
     def park(self, delay_seconds: int, *, reason: str, since: str | None = contract.MESSAGE_PARKED_SINCE) -> Ignore:
         """Send a copy of this message that comes back later, at the same attempt.
 
         The caller raises the returned exception, which makes Celery acknowledge the message itself. `since` is the
-        header that says when the waiting began, if it has an end.
+        header that says when the waiting began; None: this waiting has no limit.
 
         Raises:
             Reject: the broker does not take the copy; the message itself goes back to its queue.
@@ -105,7 +105,7 @@ class SentAgainTask(TransactionalTask):
         """
         settings = load()
         delay_seconds = retry_delay_seconds(self.request.retries, base_seconds=settings.retry_base_seconds)
-        if isinstance(error, FarSideBusyError):  # jitter on top: what was refused together must not come together
+        if isinstance(error, FarSideBusyError):  # plus jitter, so that tasks do not all return at once
             delay_seconds += math.ceil(error.after_seconds)
         try:
             return self.retry(exc=error, countdown=delay_seconds)

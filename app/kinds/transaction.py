@@ -17,17 +17,17 @@ class Transaction:
     """
 
     def __init__(self, connection: Connection, *, task_id: UUID, job_ids: Sequence[UUID | None] = (None,)) -> None:
-        """Hold the connection whose transaction has begun, and whose message it is for."""
+        """Hold the connection, whose transaction has begun, and the ids of its message and jobs."""
         #: The message's id.
         self.task_id = task_id
-        #: The job of each item, in the order of the items; of a single task there is one.
+        #: The job of each item, in the order of the items; a task that is not in batches has one.
         self.job_ids = job_ids
         #: For what needs SQLAlchemy's own: an ORM session, `insert().returning()`. Do not end its transaction.
         self.connection = connection
 
     @property
     def job_id(self) -> UUID | None:
-        """The job that all of it belongs to; None where items belong to several, or to none."""
+        """The job of all items; None if they belong to several jobs, or to none."""
         jobs = set(self.job_ids)
         return jobs.pop() if len(jobs) == 1 else None
 

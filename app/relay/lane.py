@@ -97,7 +97,7 @@ class Lane:
         parcels = bundles.parcels(messages)
         result = self._send(parcels)
         if several := [one for one in parcels if len(one.rows) > 1 and one.message.message_id in result.refused]:
-            # One of the messages in it cannot be sent, and the others can.
+            # The broker refused a bundle for one of its messages: send its messages one by one.
             self._mark([parcel for parcel in parcels if parcel not in several], result)
             parcels = [bundles.parcel_of(row) for parcel in several for row in parcel.rows]
             result = self._send(parcels)

@@ -22,7 +22,7 @@ from app.telemetry import backlog, heartbeat, logging, metrics, retention_age
 
 log = structlog.get_logger(__name__)
 
-#: Between two beats while no lane has a broker: the first that gets one is ready at once.
+#: Seconds between two heartbeats while no lane has a broker, so that the relay reports its first connection soon.
 _CONNECTING_SECONDS = 0.2
 #: Between two looks at the whole outbox and at retention, for the metrics.
 _LOOK_SECONDS = 5.0

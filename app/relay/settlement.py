@@ -37,7 +37,7 @@ class Settlement:
 
 
 def settle(parcels: Sequence[Parcel], result: PublishResult) -> Settlement:
-    """Decide from the broker's words. A bundle that was refused is released: its messages can be sent one by one."""
+    """Decide from the broker's answers. A refused bundle is released, so that its messages are sent one by one."""
     settlement = Settlement(confirmed=[], released=[], quarantined={})
     confirmed = set(result.confirmed)
     for parcel in parcels:

@@ -38,7 +38,7 @@ def record(connection: Connection, items: Collection[tuple[UUID, UUID]], outcome
 
 
 def record_unexecuted(connection: Connection, items: Mapping[UUID, UUID], outcome: Outcome) -> None:
-    """Record the end of those items, given as dedupe key and job, that no run has executed.
+    """Record the outcome of those items that no run has executed; `items` maps their dedupe keys to their jobs.
 
     The first run of a redelivered message may still have its transaction open. This waits until it ends, as a second
     run would; otherwise the item would be dropped first and executed afterwards.

@@ -23,7 +23,7 @@ def first_id_at(moment: datetime) -> UUID:
 
 
 def later_id(identifier: UUID, by: timedelta) -> UUID:
-    """Return the smallest UUIDv7 of a moment so long after that of another id. Any UUID is taken, whatever its time."""
+    """Return the smallest UUIDv7 of the moment that comes `by` after an id's. It takes any UUID, whatever its time."""
     milliseconds = (identifier.int >> 80) + int(by.total_seconds() * 1000)
     return UUID(int=min(milliseconds << 80, 2**128 - 1))
 
@@ -34,7 +34,7 @@ def created_at(identifier: UUID) -> datetime:
 
 
 def item_task_id(job_id: UUID, key: str) -> UUID:
-    """Return the id of the task that a job sends for one of its items: its result is found by the item's key."""
+    """Return the id of the task that a job sends for one of its items. The gateway finds the result by it."""
     return uuid5(job_id, key)
 
 

@@ -28,9 +28,9 @@ _RESULT = text("SELECT result FROM inbox WHERE dedupe_key = :key")
 
 
 class Entered(NamedTuple):
-    """What became of keys that were to be entered; of the others an earlier run has executed the items."""
+    """What became of keys. An earlier run has executed the items of those that are neither new nor revoked."""
 
-    #: May be executed now.
+    #: Their items may be executed now.
     new: set[UUID]
     #: Their jobs were revoked.
     revoked: set[UUID]
@@ -43,7 +43,7 @@ def dedupe_key(task_name: str, scope: str, key: str) -> UUID:
 
 
 def enter(connection: Connection, items: Mapping[UUID, UUID | None], *, attempt: int) -> Entered:
-    """Enter the keys of items, each with its job, if it has one; what is new may be executed, in this transaction."""
+    """Enter the keys of items, each with its job or None. The items of new keys may be executed in this transaction."""
     new = _remember(connection, items, attempt=attempt, unless_revoked=True)
     # A key is not new if its message came twice or its job was revoked; only then this needs a second statement.
     known = {key: job_id for key, job_id in items.items() if key not in new and job_id is not None}
@@ -66,7 +66,7 @@ def _remember(
 
 
 def revoked_jobs(connection: Connection, job_ids: Collection[UUID]) -> set[UUID]:
-    """Those of the jobs that their owners have revoked."""
+    """Those of the jobs that were revoked."""
     return set(connection.execute(_REVOKED, {"job_ids": list(job_ids)}).scalars())
 
 

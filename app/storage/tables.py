@@ -107,7 +107,7 @@ results = Table(
     _at("stored_at"),
 )
 
-#: Calls of other systems that happen once, and those systems with their breakers (`app.patterns`).
+#: `external_calls`: calls of other systems that happen once. `far_sides`: those systems, with their breakers.
 external_calls = Table(
     "external_calls",
     metadata,
@@ -209,7 +209,7 @@ dead_letter_actions = Table(
     _at("acted_at"),
 )
 
-#: A batch of rows and its counts; its rows in chunks, whose bodies go when they are done (`counted_batches.py`).
+#: `batches`: batches of rows with their counts. `batch_chunks`: their rows, until a chunk is done.
 batches = Table(
     "batches",
     metadata,
@@ -237,7 +237,7 @@ batch_chunks = Table(
     _at("done_at", nullable=True),
 )
 
-#: The job of each key that waits or runs (`unique_jobs.py`).
+#: The job of each key that waits or runs (`app/storage/unique_jobs.py`).
 unique_jobs = Table(
     "unique_jobs",
     metadata,
@@ -248,7 +248,7 @@ unique_jobs = Table(
     _at("due_at"),
 )
 
-#: How far each task in steps has come that is not at its end (`checkpoints.py`).
+#: The state of each task in steps that has not ended (`app/storage/checkpoints.py`).
 checkpoints = Table(
     "checkpoints",
     metadata,

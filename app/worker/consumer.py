@@ -138,10 +138,10 @@ def flaw_of(message: Any) -> str | None:
 
 
 def forget_past_delay(message: Any) -> None:
-    """Take its time off a message that the broker has delayed: whoever sent it wrote that by a clock of their own.
+    """Remove the eta from a message that the broker has delayed, because its sender wrote the eta by its own clock.
 
-    If that clock is ahead, Celery would hold the message in this worker's memory for the difference. A second is left:
-    the ladder knows whole ones only, and plain Celery rounds down.
+    If that clock is ahead, Celery would hold the message in this worker's memory for the difference. An eta of at most
+    a second from now stays: the delay ladder knows only whole seconds, and plain Celery rounds down.
     """
     eta, key = message.headers.get("eta"), (message.delivery_info or {}).get("routing_key") or ""
     if not eta or "." not in key:  # the ladder's keys have a dot for each level, and ours have none

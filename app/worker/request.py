@@ -48,7 +48,7 @@ class MillraceRequest(Request):
                 state.revoked.discard(self.id)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
-        """A hard time limit rejects to the dead letters at once; a batch of several items comes back and is halved.
+        """A hard time limit dead-letters the message; a batch of several items comes back and is halved.
 
         Celery would requeue the message until the delivery limit: 20 more runs that each take the whole limit.
         """

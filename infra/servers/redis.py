@@ -16,7 +16,7 @@ _LIMITER = (
     "+get +set +setex +del +incrby +incrbyfloat +expire +pexpire +ttl +pttl +exists +hget +hmget +hset +hincrby "
     "+multi +exec +mget"
 )
-#: A caller of the gateway polls results, which it reads and never writes.
+#: The gateway reads results, which callers poll, and never writes them.
 _POLLED = "%R~celery-task-meta-*"
 #: Results and their notices, counters of chords: the names that Celery's Redis backend gives them.
 _RESULTS = "~celery-task-meta-* ~celery-taskset-meta-* &celery-task-meta-*"
@@ -25,7 +25,7 @@ _BACKEND = (
     f"{_CONNECT} +evalsha +script|load +multi +exec +get +mget +set +setex +del +exists +expire +incrby "
     "+sismember +sadd +zadd +zcount +zrange +publish +subscribe +unsubscribe"
 )
-#: Limits and warm caches that tasks share, and what their scripts do (`app/patterns`).
+#: Keys of rate limits and warm caches that tasks share, and the commands of their scripts (`app/patterns`).
 _PATTERNS = "~limit:* ~cache:*"
 _SHARED = (
     "+time +pexpire +hget +hset +zadd +zrem +zcard +zscore +zrank +zrange +zremrangebyscore +zremrangebyrank +incr"

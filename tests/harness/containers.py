@@ -37,7 +37,7 @@ class Machine:
         command: tuple[str, ...] | None = None,
         heartbeats: Path | None = None,
     ) -> None:
-        """Describe it; nothing starts yet. `heartbeats` is a folder of the host that its heartbeat goes into."""
+        """Describe it; nothing starts yet. `heartbeats` is a folder of the host for its heartbeat."""
         self.service = service
         #: Not as compose says, in more than its environment: never to be used by the next test.
         self.special = bool(mounts or options or command)
@@ -147,7 +147,7 @@ class Machine:
         return str(json.loads(self._heartbeat.read_text())["state"]) if self._heartbeat.exists() else ""
 
     def _forget_heartbeat(self) -> None:
-        """What an earlier life wrote says nothing about this one."""
+        """Remove what an earlier run of this container wrote."""
         if self._heartbeat:
             self._heartbeat.unlink(missing_ok=True)
 

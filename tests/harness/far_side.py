@@ -1,11 +1,11 @@
-"""Somebody else's system: counts the calls that it gets, and fails, hangs or lies as it is told. Standard library only.
+"""Another system, for tests: it counts its calls, and fails, hangs or lies as a test tells it. Standard library only.
 
     GET  /locate?q=…         an answer
     POST /charges            an effect for the key in Idempotency-Key; the same answer for a key that it knows
     GET  /charges/KEY        that effect, or 404
     PUT  /behaviour          {"mode": …, "times": …, "seconds": …}: how the next calls go
     GET  /seen               what arrived: path, key, time on its own clock, calls at once
-    DELETE /seen             it forgets everything, and behaves well
+    DELETE /seen             forgets everything, and behaves well
 
 It runs in a container of the image, beside the stack (`tests/harness/fleet.py`).
 """
@@ -22,7 +22,7 @@ PORT = 8080
 
 
 class FarSide:
-    """What it knows."""
+    """The calls and effects that it has seen, and its behaviour."""
 
     def __init__(self) -> None:
         """Nothing arrived yet."""
@@ -34,7 +34,7 @@ class FarSide:
         self.at_once = 0
 
     def arrive(self, path: str, key: str | None) -> dict[str, Any]:
-        """Count a call; returns how it goes."""
+        """Count a call; returns how to treat it."""
         with self.lock:
             self.at_once += 1
             self.seen.append({"path": path, "key": key, "at": time.monotonic(), "at_once": self.at_once})
@@ -51,7 +51,7 @@ class FarSide:
             self.at_once -= 1
 
     def charge(self, key: str, body: Any, *, believes_keys: bool) -> dict[str, Any]:
-        """Have the effect, once for each key, unless it does not look at keys."""
+        """Have the effect: once for each key if it believes keys, otherwise for each call."""
         with self.lock:
             if believes_keys and key in self.effects:
                 return self.effects[key]
@@ -69,7 +69,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        """A question."""
+        """Answer what was seen, look up a charge, or locate."""
         if self.path == "/seen":
             with FAR_SIDE.lock:
                 self._answer(200, {"seen": FAR_SIDE.seen, "done": FAR_SIDE.done})
@@ -81,19 +81,19 @@ class Handler(BaseHTTPRequestHandler):
             self._call({"latitude": 52.5, "longitude": 13.4})
 
     def do_POST(self) -> None:
-        """An effect."""
+        """Charge."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self._call(body)
 
     def do_DELETE(self) -> None:
-        """A new beginning."""
+        """Forget everything, and behave well."""
         with FAR_SIDE.lock:
             FAR_SIDE.seen, FAR_SIDE.done, FAR_SIDE.effects = [], [], {}
             FAR_SIDE.behaviour = {"mode": "well"}
         self._answer(200, {})
 
     def do_PUT(self) -> None:
-        """How the next calls go."""
+        """Change how the next calls are treated."""
         with FAR_SIDE.lock:
             FAR_SIDE.behaviour = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self._answer(200, {})
@@ -136,11 +136,11 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: Any) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 class Server(ThreadingHTTPServer):
-    """Takes many at once."""
+    """Accepts many connections at once."""
 
     request_queue_size = 256
     daemon_threads = True

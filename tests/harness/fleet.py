@@ -48,7 +48,7 @@ for one in json.loads(arguments):
 
 
 class FarSide:
-    """Somebody else's system, seen from the host."""
+    """The system of `far_side.py`, as tests on the host see and command it."""
 
     def __init__(self, stack: Stack) -> None:
         """Start it beside the stack, in a container of the image."""

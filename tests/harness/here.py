@@ -1,6 +1,6 @@
-"""Commands of the application that run in this process, on a stack's PostgreSQL: a container of its own costs seconds.
+"""Runs commands of the application in this process, on a stack's PostgreSQL, because a container costs seconds.
 
-The commands themselves are held by the tests that are about them, by the demo, and by e2e.
+The tests about the commands, the demo and e2e run them in containers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.harness.ways_in import WaysIn
 
 @contextmanager
 def _as_role(stack: WaysIn, role: Role, module: ModuleType) -> Iterator[None]:
-    """Let what the module calls `engine()` be a role's connections to the stack."""
+    """Make the module's `engine()` return a role's connections to the stack."""
     engine = stack.engine(role)
     with patch.object(module, "engine", lambda: engine):
         yield
@@ -51,6 +51,6 @@ def drill(stack: WaysIn, fault: drill_tasks.Fault, queue: str) -> SentDrill:
 
 
 def mend(stack: WaysIn, switch: str) -> None:
-    """Take a drill's fault out."""
+    """Remove the fault of a drill."""
     with _as_role(stack, Role.WORKER, drill_tasks):
         drill_tasks.mend(UUID(switch))

@@ -17,7 +17,7 @@ def samples(stack: Stack, name: str, metric: str) -> dict[tuple[str, ...], float
 
 
 def samples_in(text: str, metric: str) -> dict[tuple[str, ...], float]:
-    """The same, from what a process said."""
+    """The samples of a metric in the text of `/metrics`."""
     return {
         tuple(value for _, value in sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)

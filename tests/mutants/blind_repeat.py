@@ -1,4 +1,4 @@
-"""A planted bug: a call whose outcome is not known is made again, and not looked up."""
+"""A planted bug: a call whose outcome is not known is made again without a look-up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _honest = external_call.FarSide.once
 
 
 def once(self: Any, key: str, *, look_up: Any, **options: Any) -> Any:
-    """Believe that the far side knows of no call."""
+    """Call as if the far side knew no call."""
     del look_up
     return _honest(self, key, look_up=lambda _: None, **options)
 

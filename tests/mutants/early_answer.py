@@ -15,7 +15,7 @@ _writing: set[asyncio.Task[Any]] = set()
 
 
 async def accept(self: Acceptance, order: Order) -> Accepted:
-    """Write when the caller has his answer."""
+    """Write after the caller has got the answer."""
 
     async def later() -> None:
         await asyncio.sleep(_LATER_SECONDS)

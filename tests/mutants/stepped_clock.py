@@ -1,4 +1,4 @@
-"""No bug but a fault: this worker's clock is an hour ahead from the moment that /tmp/stepped exists."""
+"""A fault, not a bug: this worker's clock is an hour ahead as soon as /tmp/stepped exists."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def _step() -> float:
 
 
 class Stepped(_datetime):
-    """Everything but now."""
+    """A datetime whose `now` is stepped."""
 
     @classmethod
     def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:
-        """The stepped clock."""
+        """The time of the stepped clock."""
         return _datetime.now(tz) + dt.timedelta(seconds=_step())
 
 

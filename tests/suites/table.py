@@ -152,7 +152,7 @@ PROOFS = (
     _on_servers(
         "patterns_calls",
         420,
-        "docs/patterns: rate limits, calls that happen once, warm caches, over six processes under kills",
+        "docs/patterns: rate limits, calls that happen once and warm caches, in six processes under kills",
         guards=("app/patterns/", "app/kinds/", "docs/patterns/", "tests/harness/fleet", "tests/harness/far_side.py"),
     ),
     _on_servers(
@@ -170,8 +170,17 @@ PROOFS = (
     _on_servers(
         "patterns_batches",
         260,
-        "counted batches, one job a key, tasks of hours: killed, repeated, without Redis, with planted bugs",
-        guards=("app/patterns/", "app/tasks/", "app/gateway/batch_records.py", "app/storage/", "app/kinds/"),
+        "docs/patterns: counted batches, unique jobs and tasks in steps, killed, repeated and without Redis",
+        guards=(
+            "app/patterns/",
+            "app/tasks/",
+            "app/gateway/batch_records.py",
+            "app/gateway/counted_batches.py",
+            "app/storage/",
+            "app/kinds/",
+            "docs/patterns/",
+            "tests/harness/step_tasks/",
+        ),
     ),
     _on_servers("loads", 105, "a load finds its rate in a trial, and ends when it is told to", guards=("loadtests/",)),
     _on_servers("beat", 130, "canaries through outages of broker and workers", guards=("app/beat/", "app/worker/")),

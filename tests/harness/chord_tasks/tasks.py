@@ -72,13 +72,13 @@ class Number(BaseModel):
 
 @once(http=True, key="name", result="postgresql")
 def double(item: Number, tx: Transaction) -> int:
-    """A result that a caller of the gateway polls for 30 days."""
+    """Return twice the number; PostgreSQL keeps the result."""
     return int(tx.execute("SELECT cast(:number AS int)", {"number": _checked(item)}).scalar_one()) * 2
 
 
 @at_least_once(http=True, result="redis")
 def repeat(item: Number) -> str:
-    """One that he polls for a day; its length is the number."""
+    """Return a text whose length is the number; Redis keeps it for a day."""
     return "x" * _checked(item)
 
 

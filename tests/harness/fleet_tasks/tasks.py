@@ -1,4 +1,4 @@
-"""Calls of a far side under limits that are short enough for a test."""
+"""Tasks that call a far side under limits with short periods."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ def _call(path: str) -> None:
 
 @at_least_once(queue="external")
 def short(number: int) -> None:
-    """A call of 20 in 12 s."""
+    """Call under a limit of 20 calls in 12 s."""
     with SHORT.turn():
         _call(f"short?{number}")
 
 
 @at_least_once(queue="external")
 def closed(number: int) -> None:
-    """A call that waits for Redis."""
+    """Call under a limit that is closed while Redis is away."""
     with CLOSED.turn():
         _call(f"closed?{number}")
 
 
 @at_least_once(queue="external")
 def opened(number: int) -> None:
-    """A call that does not."""
+    """Call under a limit that is open while Redis is away."""
     with OPEN.turn():
         _call(f"open?{number}")
 
 
 @at_least_once(queue="external")
 def few(number: int) -> None:
-    """A call of two at once."""
+    """Call under a limit of two calls at once."""
     with FEW.turn():
         _call(f"few?{number}")
 
 
 @celery_app.task(queue="external", rate_limit="2/s", ignore_result=True)
 def celerys(number: int) -> None:
-    """A call under Celery's own limit, which each worker keeps by itself."""
+    """Call under Celery's own limit, which each worker keeps by itself."""
     _call(f"celerys?{number}")

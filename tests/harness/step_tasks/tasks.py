@@ -1,4 +1,4 @@
-"""Slow steps, which leave a row when they begin, outside their transaction, and one that commits with them."""
+"""Slow steps. Each writes a row at its beginning, outside its transaction, and a row that commits with it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BEGUN = text("INSERT INTO tasks.steps_begun VALUES (:run, :step, :redelivered)"
 
 
 class Run(BaseModel):
-    """How many steps, and how long each takes."""
+    """The number of steps, and the seconds that each takes."""
 
     run: str
     steps: int
