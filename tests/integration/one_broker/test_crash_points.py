@@ -40,6 +40,6 @@ def test_a_commit_decides_what_an_unanswered_request_becomes(campaign: Campaign)
 
 
 def test_every_crash_point_is_tried() -> None:
-    """A new one belongs into the table; the suites `chords` and `patterns_calls` try those of their own."""
+    """A new crash point belongs into the table; the suites `chords` and `patterns_calls` have their own."""
     elsewhere = {*chords.CRASH_POINTS, Failpoint.WORKER_AFTER_CALL}
     assert {fault.name for fault in CRASH_POINTS} >= set(Failpoint) - elsewhere

@@ -75,7 +75,7 @@ def test_what_comes_before_a_request_is_bounded(single: Stack) -> None:
 
 @pytest.fixture(scope="module")
 def strict(_single: Stack) -> Stack:
-    """A gateway whose bounds are soon reached."""
+    """A gateway with low bounds."""
     healed(_single).ensure(
         "gateway",
         MILLRACE_CONNECTIONS_MAX="8", MILLRACE_REQUEST_HEAD_SECONDS="2",

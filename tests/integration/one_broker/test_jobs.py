@@ -79,7 +79,7 @@ def test_what_is_in_the_broker_is_dropped(single: Stack, client: httpx.Client) -
 
 
 def test_jobs_that_leave_together_end_apart(single: Stack, client: httpx.Client) -> None:
-    """Jobs of two owners wait while no relay runs, then go out as one message. Revoking one drops its item alone."""
+    """Jobs of two owners wait while no relay runs, then leave as one message. Revoking one job drops only its item."""
     single.remove("relay-1", "relay-2", "worker-interactive")
     with jobs.owner(single) as other:
         job_ids = [jobs.submit(owner, event()) for owner in (client, other) for _ in range(20)]

@@ -1,4 +1,4 @@
-"""Every migration can be undone and done again, on a PostgreSQL of the test's own."""
+"""Each migration can be undone and done again, on a PostgreSQL that only this test uses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.harness.stack import Stack
 
 
 class OnlyPostgreSQL(Stack):
-    """The server with its roles; nothing was migrated."""
+    """A server with its roles and without any migration."""
 
     def start(self) -> None:
         """Start it."""
@@ -30,7 +30,7 @@ class OnlyPostgreSQL(Stack):
         self.wait("postgresql")
 
     def engine(self) -> Engine:
-        """The owner's, as `migrate` has one."""
+        """The owner's engine, as `migrate` uses it."""
 
         def connect() -> psycopg.Connection:
             session = self.database(Role.OWNER)
@@ -40,7 +40,7 @@ class OnlyPostgreSQL(Stack):
         return create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
 
     def schema(self) -> list[str]:
-        """All that pg_dump knows of it, in any order: tables, columns, indexes, checks, functions, rights."""
+        """What pg_dump writes of the schema, sorted: tables, columns, indexes, checks, functions, rights."""
         words = ("pg_dump", "--host", "/run/postgresql", "--schema-only", contract.POSTGRESQL_DATABASE)
         lines = self.machines["postgresql"].execute(*words).splitlines()
         # A random word begins and ends each dump.
@@ -49,7 +49,7 @@ class OnlyPostgreSQL(Stack):
 
 @pytest.fixture
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnlyPostgreSQL]:
-    """A server of its own: the others have data, which not every step back can keep."""
+    """A server of its own, because some steps back cannot keep the data of the other servers."""
     folder = tmp_path_factory.mktemp("migrations")
     for part in (folder, folder.parent, folder.parent.parent):
         part.chmod(0o711)
@@ -62,7 +62,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnlyPostgre
 
 
 def test_each_migration_can_be_undone(postgresql: OnlyPostgreSQL, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Step by step to the beginning and back: each schema is what it was on the way up, rights included."""
+    """Step by step down and up again: each schema, rights included, is the one of the first way up."""
     monkeypatch.setattr("app.storage.engine.engine", postgresql.engine)
     config = migrate._config()
     up = [step.revision for step in reversed(list(ScriptDirectory.from_config(config).walk_revisions()))]

@@ -23,7 +23,7 @@ CLAIM = {"queue": "bulk", "most": 200, "most_bytes": 100 * KIB, "lease_seconds":
 
 @pytest.fixture(scope="module")
 def without_relays(_single: Stack) -> Stack:
-    """No relay takes what these tests put there; the next test's healing starts them again."""
+    """A stack without relays, so that none takes the tests' messages. The next test's healing starts them again."""
     healed(_single).remove("relay-1", "relay-2")
     return _single
 

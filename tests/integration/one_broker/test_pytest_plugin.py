@@ -17,7 +17,7 @@ from tests.harness.stack import Stack
 
 
 def _side_by_side(folder: Path, *environments: dict[str, str]) -> list[subprocess.CompletedProcess[str]]:
-    """The user's test in each of these environments, with no plugin but ours."""
+    """Run the user's test in each of these environments, with only our plugin."""
     command = [sys.executable, "-m", "pytest", "-p", "app.kinds.pytest_plugin", "-p", "no:cacheprovider", "-q"]
 
     def run(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""The results of a job's items, polled over HTTP by the owner of the job, and by nobody else."""
+"""The owner of a job, and nobody else, polls the results of its items over HTTP."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AGED_JOB = "UPDATE jobs SET accepted_at = accepted_at - interval '25 h' WHERE jo
 
 @pytest.fixture
 def client(single: Stack) -> Iterator[httpx.Client]:
-    """An owner of jobs, on a stack that knows tasks with results."""
+    """The client of an owner of jobs, on a stack that knows tasks with results."""
     chords.worker(single)
     chords.gateway(single)
     single.ensure("relay-1", "archiver")
@@ -38,7 +38,7 @@ def number(value: int) -> dict[str, Any]:
 
 
 def submit(client: httpx.Client, task: str, items: Any) -> str:
-    """The job's id."""
+    """Submit items; returns the id of the job."""
     return str(client.post(f"{TASKS}/{task}", json=items).raise_for_status().json()["job_id"])
 
 
@@ -49,19 +49,19 @@ def results(client: httpx.Client, job_id: str, **query: Any) -> dict[str, Any]:
 
 
 def states(client: httpx.Client, job_id: str) -> list[str]:
-    """How the items ended."""
+    """The states of the items."""
     return [one["state"] for one in results(client, job_id)["results"]]
 
 
 def wait(client: httpx.Client, job_id: str, wanted: list[str]) -> list[dict[str, Any]]:
-    """Poll until the items have ended so."""
+    """Poll until the items have the wanted states."""
     eventually(lambda: states(client, job_id) == wanted, what=f"{job_id} says {wanted}")
     found: list[dict[str, Any]] = results(client, job_id)["results"]
     return found
 
 
 def test_results_are_polled(single: Stack, client: httpx.Client) -> None:
-    """By item, in order, from either backend: pending, what it returned, why it failed; on pages."""
+    """Both backends give results by item, in order, on pages: pending, values, failures."""
     single.remove("worker-interactive")
     items = [number(1), number(-1), number(3)]
     lasting, passing = submit(client, "double", items), submit(client, "repeat", items)
@@ -84,7 +84,7 @@ def test_results_are_polled(single: Stack, client: httpx.Client) -> None:
 
 
 def test_a_page_is_bounded(client: httpx.Client) -> None:
-    """In bytes too: what does not fit any more is on the next page, and what fits no page says so."""
+    """A page is bounded in bytes, too: the rest is on the next page; a result that fits on no page is `too_large`."""
     half = PAGE_MAX_BYTES // 2 + 1
     job_id = submit(client, "repeat", [number(half), number(PAGE_MAX_BYTES), number(half), number(1)])
     jobs.ended(client, job_id)
@@ -95,7 +95,7 @@ def test_a_page_is_bounded(client: httpx.Client) -> None:
 
 
 def test_nobody_else_reads_them(single: Stack, client: httpx.Client) -> None:
-    """Another key finds no job; neither does anybody without one, or with an id that is none."""
+    """A request with another key, without a key, or with a malformed id reads nothing."""
     job_id = submit(client, "double", number(4))
     wait(client, job_id, ["succeeded"])
 
@@ -111,7 +111,7 @@ def test_nobody_else_reads_them(single: Stack, client: httpx.Client) -> None:
 
 
 def test_what_is_no_longer_kept_is_gone(single: Stack, client: httpx.Client) -> None:
-    """Redis keeps a result for a day; until then a missing one may still come. What never began is said so."""
+    """A missing result is pending for a day, as long as Redis keeps results, then gone; a revoked item is revoked."""
     job_id = submit(client, "repeat", [number(1), number(2)])
     wait(client, job_id, ["succeeded"] * 2)
     with single.redis() as session:
@@ -132,7 +132,7 @@ def test_what_is_no_longer_kept_is_gone(single: Stack, client: httpx.Client) -> 
 
 
 def test_without_redis_everything_else_works(single: Stack, client: httpx.Client) -> None:
-    """A result in Redis is a 503 that says when to come again; jobs and results in PostgreSQL are told."""
+    """The gateway answers 503 with Retry-After for results in Redis; it still tells jobs, and results in PostgreSQL."""
     passing, lasting = submit(client, "repeat", number(7)), submit(client, "double", number(8))
     wait(client, passing, ["succeeded"])
     single.machines["redis"].kill()

@@ -51,7 +51,7 @@ def test_libraries_write_json_too(single: Stack) -> None:
 
 
 def _counted(stack: Stack) -> dict[str, float]:
-    """The same events as each process counts them: all relays together, all children of a worker together."""
+    """The events that gateway, relays and workers counted; relays and children are added up."""
     worker = "worker-interactive"
     outcomes = samples(stack, worker, contract.METRIC_TASK_OUTCOMES)
     with stack.http() as client:
@@ -73,7 +73,7 @@ def _counted(stack: Stack) -> dict[str, float]:
 
 
 def test_gateway_relays_and_workers_count_the_same(single: Stack) -> None:
-    """What the gateway accepted the relays published, and a worker's children executed."""
+    """The relays published, and the workers executed, as many events as the gateway accepted."""
     before, sent = _counted(single), 60
     with single.http() as client:
         for _ in range(sent):

@@ -71,7 +71,7 @@ def test_an_empty_queue_is_removed_by_an_operator(single: Stack) -> None:
 
 
 def _assert_kept(stack: Stack, counts: str) -> None:
-    """A deployment's command and a person's end with 2 and say so; neither removes a queue."""
+    """The commands of a deployment and of a person end with 2 and give the reason; neither removes a queue."""
     commands = (partial(stack.run, "topology"), partial(stack.operate, *_REMOVE))
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda command: _refused(command, rf"{EXTRA} \({counts}\)"), commands))

@@ -72,21 +72,21 @@ _DIFFERENT = {"id", "root_id", "millrace_published_at", "origin", "expires", "ti
 
 @dataclass(frozen=True)
 class Sent:
-    """Ids of what was sent, by how; and the messages that came."""
+    """The ids of sent tasks by the way of sending, and the messages that came."""
 
     ids: dict[str, str]
     event: dict[str, Any]
     messages: list[Any]
 
     def message(self, how: str) -> Any:
-        """The one message of a task."""
+        """The only message of the task that was sent in this way."""
         (found,) = [message for message in self.messages if message.headers["id"] == self.ids[how]]
         return found
 
 
 @pytest.fixture(scope="module")
 def sent(_single: Stack) -> Sent:
-    """A task sent in every way, and every message that this made."""
+    """Send a task in every way, and gather all messages."""
     healed(_single)
     one = event()
     orders = [(how, how, "external", carried(one)) for how in _LOOKED_AT]

@@ -7,7 +7,7 @@ from tests.harness.waiting import eventually
 
 
 def _on_two_members(cluster: Stack, do: str) -> None:
-    """Two of the queue's three members, in one command: each is an Erlang of its own, and costs seconds."""
+    """Act on two of the queue's three members in one command, because each start of Erlang costs seconds."""
     nodes = ", ".join(f"'rabbit@{name}'" for name in cluster.nodes[:2])
     words = f"[ok = erpc:call(Node, ra, {do}, [quorum_queues, {{millrace_external, Node}}]) || Node <- [{nodes}]]."
     cluster.machines[cluster.nodes[2]].execute("rabbitmqctl", "eval", words)

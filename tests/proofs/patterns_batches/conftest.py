@@ -1,4 +1,4 @@
-"""Counted batches, one job a key, and tasks of hours, on real servers: killed, repeated, and without Redis."""
+"""Counted batches, unique jobs and tasks in steps on real servers: killed, repeated, without Redis."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytest_plugins = ["tests.harness.stacks"]
 
 @pytest.fixture(scope="module")
 def quiet(_single: Stack) -> Iterator[Stack]:
-    """The servers, and nobody who takes messages from the outbox: a test delivers them itself."""
+    """The servers without processes that take messages from the outbox: each test delivers them itself."""
     from tests.harness.stacks import healed  # a plugin is not imported before pytest has registered it
 
     stack = healed(_single)

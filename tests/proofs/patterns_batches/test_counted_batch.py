@@ -45,7 +45,7 @@ def _readings(meter: str, number: int, count: int) -> list[dict[str, Any]]:
 
 
 def _sent(client: httpx.Client, method: str, url: str, body: Any, times: int = 1) -> None:
-    """Until it is accepted so many times: what a sender does whose connection broke."""
+    """Repeat a request until it was accepted `times` times, as a sender does after a broken connection."""
 
     def accepted() -> bool:
         answer = client.request(method, url, json=body)
@@ -84,7 +84,7 @@ def _deliver_again(stack: Stack, batch: Batch) -> int:
 
 
 def test_exact_whoever_dies(single: Stack) -> None:
-    """Every request twice, Redis away for all of it, gateway, relay and worker killed, each message delivered again."""
+    """Each request is sent twice, Redis is away, gateway, relay and worker are killed, each message comes again."""
     chunks, count = 60, 200
     meter = uuid4().hex
     total = sum(range(chunks * count))
@@ -119,7 +119,7 @@ def test_exact_whoever_dies(single: Stack) -> None:
 
 
 def test_it_waits_for_a_dead_chunk(single: Stack) -> None:
-    """An aggregate is never made of less than everything: a chunk in the dead letters is shown, and replayed."""
+    """There is no aggregate while a chunk is in the dead letters; the batch shows it, and finishes after its replay."""
     meter = uuid4().hex
     with single.http() as client:
         batch = _opened(client)
@@ -142,7 +142,7 @@ def test_it_waits_for_a_dead_chunk(single: Stack) -> None:
 
 
 def test_each_request_may_be_repeated(single: Stack) -> None:
-    """The same again gets the same answer; something else under the same name is refused, and changes nothing."""
+    """A repeated request gets the same answer; another request under the same name is refused and changes nothing."""
     meter = uuid4().hex
     named = {contract.HEADER_IDEMPOTENCY_KEY: uuid4().hex}
     with single.http() as client:
@@ -208,7 +208,7 @@ def _refused(answer: httpx.Response, status: int, words: str) -> None:
 
 
 def test_memory_does_not_grow_with_the_batch(single: Stack) -> None:
-    """Ten times the rows: neither broker nor workers nor relays need more, within what a quiet process varies by."""
+    """With ten times the rows, broker, workers and relays need no more memory, apart from usual variation."""
 
     def measured(count: int) -> dict[str, int]:
         return rows.run(

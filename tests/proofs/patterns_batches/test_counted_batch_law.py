@@ -1,4 +1,4 @@
-"""The law of counted batches: whatever is repeated and whoever dies, the aggregate is exact and triggered once.
+"""The law of counted batches: under any repeats and deaths the aggregate is exact and triggered once.
 
 Hypothesis draws the order of adds, deliveries, deaths and the seal; PostgreSQL is real, and the outbox is the broker.
 """
@@ -37,7 +37,7 @@ STEPS = ["add", "add, die before the commit", "deliver", "deliver, die before th
 
 
 class DiedError(BaseException):
-    """No handler sees this, as none sees SIGKILL."""
+    """Stands for SIGKILL: no exception handler catches it."""
 
 
 class Sessions:
@@ -69,7 +69,7 @@ class Sessions:
 
 
 class World:
-    """One batch, its sender, and whoever delivers its messages."""
+    """A batch, its sender, and the delivery of its messages."""
 
     def __init__(self, sessions: Sessions, chunks: list[list[int]]) -> None:
         self.sessions = sessions
@@ -84,7 +84,7 @@ class World:
         self.sessions.as_gateway(lambda connection: batch_records.open_(connection, opened))
 
     def do(self, step: str, number: int) -> None:
-        """One thing that happens; what is refused changes nothing, which the end shows."""
+        """Do one step. A refused step must change nothing, which `check` verifies."""
         dies = "die" in step
         with suppress(DiedError, ProblemError):
             if step.startswith("add"):
@@ -114,7 +114,7 @@ class World:
         self.sessions.as_gateway(lambda connection: batch_records.seal(connection, parameters))
 
     def messages(self) -> list[tuple[str, str, list[Any]]]:
-        """Every message there ever was for the batch: its id, task and arguments."""
+        """All messages of the batch so far: id, task and arguments of each."""
         rows = self.sessions.query(
             "SELECT task_id, task_name, body FROM outbox WHERE job_id = %s ORDER BY message_id", self.batch_id
         )
@@ -138,7 +138,7 @@ class World:
             task.pop_request()
 
     def finish(self, *, seal_last: bool) -> None:
-        """Its sender repeats all requests, and each message comes twice; it is sealed before they come, or after."""
+        """Repeat all requests and deliver each message twice; seal the batch before the deliveries, or after them."""
         for number in range(len(self.chunks)):
             with suppress(ProblemError):
                 self.add(number)
@@ -152,7 +152,7 @@ class World:
             self.deliver(*message)
 
     def check(self) -> None:
-        """The aggregate is exact, and one message triggered it."""
+        """Check that the aggregate is exact and that one message triggered it."""
         values = [row["watt_hours"] for chunk in self.chunks for row in chunk]
         [(aggregate,)] = self.sessions.query("SELECT aggregate FROM batches WHERE batch_id = %s", self.batch_id)
         assert aggregate is not None, "it is never aggregated"
@@ -173,7 +173,7 @@ def _died_now() -> bool:
 
 @pytest.fixture
 def sessions(quiet: Stack, database: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sessions]:
-    """Workers' transactions are those of the stack's PostgreSQL."""
+    """Sessions on the stack's PostgreSQL, which workers' code in this process uses, too."""
     monkeypatch.setattr(declared, "engine", lambda: database)
     made = Sessions(quiet)
     yield made
@@ -181,7 +181,7 @@ def sessions(quiet: Stack, database: Engine, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def law(sessions: Sessions, examples: int) -> None:
-    """Hold for so many examples."""
+    """Check the law on this many examples."""
 
     @settings(
         max_examples=examples, derandomize=True, deadline=None, database=None,
@@ -203,12 +203,12 @@ def law(sessions: Sessions, examples: int) -> None:
 
 
 def test_the_aggregate_is_exact_and_triggered_once(sessions: Sessions) -> None:
-    """Adds repeated, chunks delivered again, deaths before each commit and after it, the seal at any time."""
+    """Adds repeat, chunks are redelivered, processes die around commits, and the seal comes at any time."""
     law(sessions, examples=25)
 
 
 def _counts_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A chunk that is done is counted again, and the inbox is forgotten."""
+    """A planted bug: a chunk that is done is counted again, and the inbox is ignored."""
     text_ = str(storage._FINISH).replace("AND done_at IS NULL", "")
     monkeypatch.setattr(storage, "_FINISH", text(text_))
     monkeypatch.setattr(storage, "_TAKE", text("SELECT '[]'::bytea FROM batch_chunks WHERE batch_id = :batch_id"))
@@ -216,19 +216,19 @@ def _counts_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _repeated_add_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A repeated add is counted as a new chunk."""
+    """A planted bug: a repeated add is counted as a new chunk."""
     monkeypatch.setattr(batch_records, "_ADD_CHUNK", f"WITH chunk AS ({batch_records._ADD_CHUNK}) SELECT 1")
 
 
 def _seal_triggers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A batch whose chunks are all done when it is sealed."""
+    """A planted bug: a seal after the last chunk triggers no aggregate."""
     monkeypatch.setattr(
         batch_records, "_SEAL", batch_records._SEAL.replace("chunks_done = chunks_added AS", "false AS")
     )
 
 
 def _each_chunk_triggers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every chunk after the seal."""
+    """A planted bug: every chunk after the seal triggers an aggregate."""
     monkeypatch.setattr(
         storage, "_FINISH", text(str(storage._FINISH).replace("AND b.chunks_done = b.chunks_added", ""))
     )
@@ -238,7 +238,7 @@ def _each_chunk_triggers(monkeypatch: pytest.MonkeyPatch) -> None:
     "plant", [_counts_again, _repeated_add_counts, _seal_triggers_nothing, _each_chunk_triggers]
 )  # fmt: skip
 def test_the_law_finds(plant: Callable[[pytest.MonkeyPatch], None], sessions: Sessions) -> None:
-    """Each of these planted bugs."""
+    """The law finds each of these planted bugs."""
     with pytest.MonkeyPatch.context() as patched:
         plant(patched)
         # The law's own words, the CHECK of the table that no more is done than was added, or a seal that is refused.
@@ -248,7 +248,7 @@ def test_the_law_finds(plant: Callable[[pytest.MonkeyPatch], None], sessions: Se
 
 @pytest.mark.parametrize("planted", [False, True], ids=["", "planted"])
 def test_chunks_that_end_at_once(planted: bool, sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks and the seal commit side by side: exactly one of them sees the count complete, in each of 10 rounds."""
+    """Chunks and the seal commit at the same time: exactly one sees the count complete, in each of 10 rounds."""
     rounds = [World(sessions, [[1], [2], [3], [4], [5]]) for _ in range(10)]
     triggered = []
     for world in rounds:
@@ -266,7 +266,7 @@ def test_chunks_that_end_at_once(planted: bool, sessions: Sessions, monkeypatch:
 
 
 def _look_for_itself(together: Barrier) -> Callable[..., bool]:
-    """A planted bug: each chunk looks whether others are left, and does not see those that commit at the same time."""
+    """A planted bug: each chunk looks for chunks that are left, and does not see those that commit at the same time."""
     done = "UPDATE batch_chunks SET part = :part, body = NULL, done_at = now() WHERE batch_id = :b AND number = :n"
     left = "SELECT 1 FROM batch_chunks WHERE batch_id = :b AND done_at IS NULL"
 
@@ -279,7 +279,7 @@ def _look_for_itself(together: Barrier) -> Callable[..., bool]:
 
 
 def test_parts_are_read_as_they_are_needed(sessions: Sessions, quiet: Stack) -> None:
-    """The aggregate of many chunks holds a few hundred parts at a time: the server's cursor is open after the first."""
+    """The aggregate reads parts through a cursor, which is still open after the first part: it holds 500 at a time."""
     world = World(sessions, [[1]])
     quiet.query(
         "INSERT INTO batch_chunks (batch_id, number, row_count, body_hash, part) "

@@ -1,4 +1,4 @@
-"""Tasks in steps: killed, deployed, drained, delivered again, revoked, longer than a message may be held."""
+"""Tasks in steps are killed, stopped, redelivered, revoked, and run longer than the consumer timeout."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _reached(stack: Stack, run: str, steps: int) -> None:
 
 
 def _ended(stack: Stack, run: str, steps: int) -> None:
-    """It has ended: every step was done, once."""
+    """Wait for the end, and check that each step was done once."""
     key = "SELECT 1 FROM inbox WHERE dedupe_key = dedupe_key('slow_steps', '', %s)"
     eventually(lambda: stack.query(key, run), what="the task has ended")
     done = [step for (step,) in stack.query("SELECT step FROM tasks.steps_done WHERE run = %s ORDER BY step", run)]
@@ -66,7 +66,7 @@ def _ended(stack: Stack, run: str, steps: int) -> None:
 
 
 def _deliver_again(stack: Stack) -> None:
-    """Every message of a slice that went through the outbox, once more."""
+    """Send each message of a slice that went through the outbox once more."""
     stack.query(
         "INSERT INTO outbox_pending (message_id, queue, body_bytes, due_at, available_at) "
         "SELECT message_id, queue, octet_length(body), now(), now() FROM outbox WHERE task_name = 'slow_steps' "
@@ -76,7 +76,7 @@ def _deliver_again(stack: Stack) -> None:
 
 
 def test_nothing_is_done_twice_and_one_step_begins_again(stack: Stack) -> None:
-    """A child killed, a worker killed, a worker told to stop (a deploy, a drain), and second deliveries all along."""
+    """This holds while a child is killed, a worker is killed or told to stop, and messages are delivered twice."""
     steps = 60
     run = _send(stack, "slow_steps", steps=steps, seconds=0.2)
     _reached(stack, run, 5)
@@ -108,7 +108,7 @@ def test_nothing_is_done_twice_and_one_step_begins_again(stack: Stack) -> None:
 
 @contextmanager
 def _consumer_timeout(stack: Stack, seconds: int) -> Iterator[None]:
-    """A consumer has the timeout that its queue had when it began to consume."""
+    """Set the consumer timeout. It applies to consumers that begin afterwards."""
     [queue] = [queue for queue in vhost.contract.queues() if queue.name == "interactive"]
     stack.broker.set_policy(queue.name, vhost.work_queue_policy(queue, seconds))
     try:
@@ -118,7 +118,7 @@ def _consumer_timeout(stack: Stack, seconds: int) -> Iterator[None]:
 
 
 def test_no_message_is_held_for_long(stack: Stack) -> None:
-    """With a consumer timeout of 10 s a task of 24 s is never taken away, and one that is not cut into slices is."""
+    """With a consumer timeout of 10 s a task of 24 s in slices loses no message; a task without slices does."""
     redelivered = "SELECT bool_or(redelivered), count(*) FROM tasks.steps_begun WHERE run = %s"
     with _consumer_timeout(stack, 10):
         stack.replace(WORKER, environment=_ENVIRONMENT, mounts=_MOUNTS)
@@ -133,7 +133,7 @@ def test_no_message_is_held_for_long(stack: Stack) -> None:
 
 
 def test_a_job_over_http(single: Stack) -> None:
-    """It waits until its last step; the same range again does nothing; wrong input is told."""
+    """The job waits until its last step; the same range again does nothing; wrong input gets a problem document."""
     with jobs.owner(single) as client:
         body = {"range_id": str(uuid4()), "below": 1_000_000}
         for _ in range(2):
@@ -149,7 +149,7 @@ def test_a_job_over_http(single: Stack) -> None:
 
 
 def test_a_revoked_job_stops_at_its_next_step(single: Stack) -> None:
-    """What was done stays; no further step begins."""
+    """The effects of its steps stay; no further step begins."""
     with jobs.owner(single) as client:
         answer = client.post(PRIMES, json={"range_id": str(uuid4()), "below": 10**10})
         job_id = answer.raise_for_status().json()["job_id"]

@@ -1,4 +1,4 @@
-"""The law of steps: whatever is delivered twice and whoever dies, each step is done once, in order, and none left out.
+"""The law of steps: under any redeliveries and deaths each step is done once, in order, and none is left out.
 
 Hypothesis draws deliveries, deaths and the length of slices; PostgreSQL is real, and the outbox is the broker.
 """
@@ -34,11 +34,11 @@ DEATHS = [None, None, None, 0, 1, 2]
 
 
 class DiedError(BaseException):
-    """No handler sees this, as none sees SIGKILL."""
+    """Stands for SIGKILL: no exception handler catches it."""
 
 
 class Run(BaseModel):
-    """A task of so many steps."""
+    """A task with this number of steps."""
 
     run: str
     steps: int
@@ -51,7 +51,7 @@ class Position(BaseModel):
 
 
 class World:
-    """One task, and whoever delivers its messages."""
+    """A task, and the delivery of its messages."""
 
     def __init__(self, owner: psycopg.Connection[Any], task: SteppedTask, count: int) -> None:
         self.owner, self.task = owner, task
@@ -60,7 +60,7 @@ class World:
         self.first = {"id": str(uuid4()), "headers": {contract.MESSAGE_KEY: self.job.run, "expires": "2020-01-01"}}
 
     def messages(self) -> list[dict[str, Any]]:
-        """Every message that there ever was, the first one at first."""
+        """All messages so far, the oldest first."""
         rows = self.owner.execute(
             "SELECT task_id, properties->'application_headers' FROM outbox WHERE task_name = 'law_steps' "
             "AND properties->'application_headers'->>%s = %s ORDER BY message_id",
@@ -69,7 +69,7 @@ class World:
         return [self.first, *({"id": str(task_id), "headers": headers} for task_id, headers in rows)]
 
     def waiting(self) -> int:
-        """How many messages no worker has come to the end of."""
+        """The number of messages that were not run to their end."""
         return len({_slice(message) for message in self.messages()} - self.delivered)
 
     def deliver(self, message: dict[str, Any], *, dies_at: int | None = None, slice_seconds: float = SHORT) -> None:
@@ -91,7 +91,7 @@ class World:
             self.task.pop_request()
 
     def check(self) -> None:
-        """Each step once, in order; nothing is left behind."""
+        """Check that each step was done once, in order, and that no checkpoint is left."""
         done = self.owner.execute("SELECT step FROM tasks.law_steps WHERE run = %s ORDER BY at", (self.job.run,))
         assert [step for (step,) in done] == list(range(self.job.steps))
         left = self.owner.execute("SELECT 1 FROM checkpoints WHERE task_name = 'law_steps'").fetchall()
@@ -107,7 +107,7 @@ def _slice(message: dict[str, Any]) -> str:
 
 
 def law_steps(job: Run, position: Position, tx: Transaction) -> Position | None:
-    """Leave a row; somebody may die then."""
+    """Write a row; then the worker may die."""
     tx.execute("INSERT INTO tasks.law_steps (run, step) VALUES (:run, :step)", {"run": job.run, "step": position.step})
     if getattr(World, "dies_at", None) == position.step:
         raise DiedError
@@ -116,7 +116,7 @@ def law_steps(job: Run, position: Position, tx: Transaction) -> Position | None:
 
 @pytest.fixture
 def task(quiet: Stack, database: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[SteppedTask]:
-    """The task, whose transactions are the stack's."""
+    """The task, with transactions on the stack's PostgreSQL."""
     table = "tasks.law_steps (run text, step int, at timestamptz DEFAULT clock_timestamp())"
     quiet.query(f"CREATE TABLE IF NOT EXISTS {table}", role=Role.OWNER)
     monkeypatch.setattr(steps, "engine", lambda: database)
@@ -129,13 +129,13 @@ def task(quiet: Stack, database: Engine, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 @pytest.fixture
 def owner(quiet: Stack) -> Iterator[psycopg.Connection[Any]]:
-    """Somebody who sees everything."""
+    """A session of the database's owner."""
     with quiet.database(Role.OWNER) as session:
         yield session
 
 
 def law(owner: psycopg.Connection[Any], task: SteppedTask, examples: int) -> None:
-    """Hold for so many examples."""
+    """Check the law on this many examples."""
 
     @settings(
         max_examples=examples, derandomize=True, deadline=None, database=None,
@@ -166,12 +166,12 @@ def law(owner: psycopg.Connection[Any], task: SteppedTask, examples: int) -> Non
 
 
 def test_each_step_once(owner: psycopg.Connection[Any], task: SteppedTask) -> None:
-    """In order, whatever happens."""
+    """Each step is done once, in order, whatever happens."""
     law(owner, task, examples=20)
 
 
 def _older_messages_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The number of the slice is not looked at."""
+    """A planted bug: the number of the slice is ignored."""
     lock = checkpoints.lock
 
     def any_slice(*arguments: Any) -> checkpoints.Checkpoint | None:
@@ -192,7 +192,7 @@ class _Any(int):
 
 
 def _an_end_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second delivery after the end begins anew."""
+    """A planted bug: a second delivery after the end begins anew."""
     monkeypatch.setattr(checkpoints, "_LOCK", text(str(checkpoints._LOCK).replace("dedupe_key = run_id", "false")))
 
 
@@ -200,7 +200,7 @@ def _an_end_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_law_finds(
     plant: Callable[[pytest.MonkeyPatch], None], owner: psycopg.Connection[Any], task: SteppedTask
 ) -> None:
-    """Each of these planted bugs."""
+    """The law finds each of these planted bugs."""
     with pytest.MonkeyPatch.context() as patched:
         plant(patched)
         with pytest.raises(AssertionError):

@@ -25,7 +25,7 @@ def _statement(stack: Stack, customer: str) -> tuple[int, int, int]:
 
 
 def _messages(stack: Stack, customer: str) -> list[UUID]:
-    """Of the customer's refreshes, in the order in which they were sent."""
+    """The messages of the customer's refreshes, in the order in which they were sent."""
     sent = stack.query(
         "SELECT message_id, convert_from(body, 'UTF8') FROM outbox WHERE task_name = 'refresh_statement' ORDER BY 1"
     )
@@ -37,7 +37,7 @@ def _idle(stack: Stack) -> bool:
 
 
 def test_one_refresh_a_window_that_misses_no_payment(single: Stack) -> None:
-    """90 payments while both workers are killed: each in its statement, and never two refreshes in one window."""
+    """With 90 payments and both workers killed, each payment is in its statement, and no window has two refreshes."""
     customers = [f"c-{uuid4().hex[:20]}" for _ in range(2)]
     with single.http() as client:
         for part in range(15):
@@ -74,7 +74,7 @@ def test_one_refresh_a_window_that_misses_no_payment(single: Stack) -> None:
 
 
 def test_wrong_input_is_told(single: Stack) -> None:
-    """By the model, in a problem document that names the member."""
+    """The model refuses it, in a problem document that names the member."""
     with single.http() as client:
         for wrong, where in (
             ({"customer": "A B"}, "#/customer"),

@@ -31,11 +31,11 @@ STEPS = ["request", "request, roll back", "run", "run, die before the commit", "
 
 
 class DiedError(BaseException):
-    """No handler sees this, as none sees SIGKILL."""
+    """Stands for SIGKILL: no exception handler catches it."""
 
 
 class World:
-    """One key, those who ask for it, and whoever delivers its messages."""
+    """A key, its requests, and the delivery of its messages."""
 
     def __init__(self, database: Engine) -> None:
         self.database = database
@@ -44,7 +44,7 @@ class World:
         self.delivered: list[str] = []
 
     def refresh(self, key: str, tx: Transaction) -> None:
-        """Copy what is committed; after it has read something may happen."""
+        """Copy what is committed. A test may do something after the read."""
         tx.execute(
             "UPDATE tasks.law_copies SET value = (SELECT value FROM tasks.law_sources WHERE key = :k) WHERE key = :k",
             {"k": key},
@@ -52,7 +52,7 @@ class World:
         self.meanwhile()
 
     def begin(self) -> None:
-        """The source and its copy."""
+        """Make the source and its copy."""
         with self.database.begin() as connection:
             for table in ("law_sources", "law_copies"):
                 connection.execute(text(f"INSERT INTO tasks.{table} VALUES (:key, 0)"), {"key": self.key})
@@ -67,7 +67,7 @@ class World:
                 raise DiedError
 
     def messages(self) -> list[str]:
-        """The ids of all messages that there ever were."""
+        """The ids of all messages so far."""
         with self.database.connect() as connection:
             found = connection.execute(text("SELECT task_id, body FROM tasks.law_outbox ORDER BY message_id")).all()
         return [str(row.task_id) for row in found if json.loads(bytes(row.body))[0] == [self.key]]
@@ -86,11 +86,11 @@ class World:
             job.task.pop_request()
 
     def waiting(self) -> list[str]:
-        """Messages that were never executed."""
+        """The messages that were not executed."""
         return [task_id for task_id in self.messages() if task_id not in self.delivered]
 
     def values(self) -> tuple[int, int]:
-        """Of the source and of its copy."""
+        """The values of the source and of its copy."""
         both = text(
             "SELECT s.value, c.value FROM tasks.law_sources s JOIN tasks.law_copies c USING (key) WHERE key = :k"
         )
@@ -119,7 +119,7 @@ def tables(quiet: Stack) -> Iterator[None]:
 
 @pytest.fixture
 def declare(database: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., UniqueJob]]:
-    """Declare a world's job."""
+    """Returns a function that declares the job of a world."""
     monkeypatch.setattr(declared, "engine", lambda: database)
 
     def made(world: World, **options: Any) -> UniqueJob:
@@ -134,7 +134,7 @@ def declare(database: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
 
 
 def law(database: Engine, declare: Callable[..., UniqueJob], examples: int) -> None:
-    """Hold for so many examples."""
+    """Check the law on this many examples."""
 
     @settings(
         max_examples=examples, derandomize=True, deadline=None, database=None,
@@ -162,18 +162,18 @@ def law(database: Engine, declare: Callable[..., UniqueJob], examples: int) -> N
 
 
 def test_never_two_and_none_missed(database: Engine, declare: Callable[..., UniqueJob]) -> None:
-    """Whatever is repeated, rolled back or killed, and asked for meanwhile."""
+    """The law holds under repeats, rollbacks, kills and requests during runs."""
     law(database, declare, examples=25)
 
 
 def _removed_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run ends the job although somebody has asked since it began."""
+    """A planted bug: a run ends the job although there was a request since it began."""
     end = text(str(storage._END).replace("AND requests = :requests", "AND :requests > 0"))
     monkeypatch.setattr(storage, "_END", end)
 
 
 def _always_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each request sends a message."""
+    """A planted bug: each request sends a message."""
     honest = storage.request
 
     def request(*args: Any, **options: Any) -> bool:
@@ -187,7 +187,7 @@ def _always_sent(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_law_finds(
     plant: Callable[[pytest.MonkeyPatch], None], database: Engine, declare: Callable[..., UniqueJob]
 ) -> None:
-    """Each of these planted bugs."""
+    """The law finds each of these planted bugs."""
     with pytest.MonkeyPatch.context() as patched:
         plant(patched)
         with pytest.raises(AssertionError):
@@ -196,7 +196,7 @@ def test_the_law_finds(
 
 @pytest.mark.parametrize("planted", [False, True], ids=["", "planted"])
 def test_a_request_that_has_not_committed(planted: bool, database: Engine, declare: Callable[..., UniqueJob]) -> None:
-    """A run that could not see what is asked for waits for the request's commit, and then another one follows."""
+    """A run that cannot see the data of an open request waits for its commit, and another run follows."""
     world = World(database)
     world.begin()
     job = declare(world)
@@ -236,7 +236,7 @@ def test_a_request_that_has_not_committed(planted: bool, database: Engine, decla
 
 
 def test_a_lost_job_is_replaced(database: Engine, declare: Callable[..., UniqueJob]) -> None:
-    """A job that is later than `lost_after_seconds` is lost or dead; if it comes after all, it does nothing."""
+    """A job that is later than `lost_after_seconds` is replaced; if its message still comes, it does nothing."""
     world = World(database)
     world.begin()
     job = declare(world, lost_after_seconds=600)
@@ -256,7 +256,7 @@ def test_a_lost_job_is_replaced(database: Engine, declare: Callable[..., UniqueJ
 
 
 def test_a_window_gathers(database: Engine, quiet: Stack, declare: Callable[..., UniqueJob]) -> None:
-    """The first request opens it, one in the middle of a run the next: a message each, not sent before its end."""
+    """The first request opens a window, a request during a run the next one; each has one message, due at its end."""
     world = World(database)
     world.begin()
     job = declare(world, window_seconds=30)

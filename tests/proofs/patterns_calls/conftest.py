@@ -1,4 +1,4 @@
-"""A stack beside a far side, and a fleet that lives for all tests and changes where one wants other workers."""
+"""A stack with a far side, and a fleet that all tests share and that a test may change."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def stack(_single: Stack, _far_side: FarSide) -> Stack:
 
 @pytest.fixture
 def far_side(_far_side: FarSide) -> FarSide:
-    """Somebody else's system, which has seen nothing yet."""
+    """The far side, without any calls yet."""
     _far_side.forget()
     return _far_side
 

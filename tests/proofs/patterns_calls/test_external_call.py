@@ -35,7 +35,7 @@ def _wait_paid(stack: Stack, charges: list[dict[str, Any]]) -> None:
 
 
 def _all_paid(stack: Stack, far_side: FarSide, charges: list[dict[str, Any]]) -> None:
-    """Each once: here, and at the far side."""
+    """Check that each was charged once, here and at the far side."""
     _wait_paid(stack, charges)
     drain(stack)
     assert _paid(stack, charges) == len(charges)
@@ -44,7 +44,7 @@ def _all_paid(stack: Stack, far_side: FarSide, charges: list[dict[str, Any]]) ->
 
 
 def test_a_crash_between_call_and_record(stack: Stack, far_side: FarSide, fleet: Fleet) -> None:
-    """The call was made and nobody knows: the next run looks it up, also at a far side that does not look at keys."""
+    """The worker dies after its call: the next run looks the call up, also at a far side that ignores keys."""
     [worker] = fleet.start(1, MILLRACE_CRASH_AT=Failpoint.WORKER_AFTER_CALL)
     far_side.behave("well", ignores_keys=True)
     charges = _charge(stack)
@@ -65,7 +65,7 @@ def test_a_blind_repeat_is_seen(stack: Stack, far_side: FarSide, fleet: Fleet) -
 
 
 def test_a_far_side_that_lies(stack: Stack, far_side: FarSide, fleet: Fleet) -> None:
-    """It has the money and says that it has not: the attempt fails, and the next one finds out."""
+    """The far side charges and answers an error: the attempt fails, and the next one looks the charge up."""
     fleet.start(3)
     charges = []
     for lie in LIES:
@@ -79,7 +79,7 @@ def test_a_far_side_that_lies(stack: Stack, far_side: FarSide, fleet: Fleet) -> 
 
 
 def test_second_deliveries(stack: Stack, far_side: FarSide, fleet: Fleet) -> None:
-    """The same charge in two requests, while workers are killed: one call, one receipt."""
+    """The same charge in two requests, while workers are killed, makes one call and one receipt."""
     workers = fleet.start(3)
     charges = _charge(stack, 20)
     with stack.http() as client:
@@ -94,7 +94,7 @@ def test_second_deliveries(stack: Stack, far_side: FarSide, fleet: Fleet) -> Non
 
 
 def test_retry_after_is_obeyed_and_spends_one_attempt(stack: Stack, far_side: FarSide, fleet: Fleet) -> None:
-    """No call before the time that a 429 names, and then one."""
+    """There is no call before the time that a 429 names, and then one."""
     fleet.start(3)
     far_side.behave("refuses", status=429, retry_after=5, times=1)
     charges = _charge(stack)
@@ -105,7 +105,7 @@ def test_retry_after_is_obeyed_and_spends_one_attempt(stack: Stack, far_side: Fa
 
 
 def test_the_breaker_is_everybodys(stack: Stack, far_side: FarSide, fleet: Fleet) -> None:
-    """Of 30 charges at a far side that is down a few are tried; when it is back all are paid, and none is dead."""
+    """If the far side is down, few of 30 charges call it; when it is back all are paid, and none is dead-lettered."""
     fleet.start(3)
     far_side.behave("refuses", status=503)
     charges = _charge(stack, 30)

@@ -17,7 +17,7 @@ def _arrived(far_side: FarSide, least: int, path: str = "/") -> None:
 
 
 def test_six_processes_a_kill_and_a_stepped_clock(stack: Stack, far_side: FarSide, fleet: Fleet) -> None:
-    """Of three workers one is killed with its calls, and one clock steps by an hour; who waits, comes back once."""
+    """One of three workers is killed in its calls, one clock steps by an hour; each task that waits parks once."""
     workers = fleet.start(2, stepping=1)
     fleet.send("short", [[number] for number in range(3 * CALLS)])
     _arrived(far_side, CALLS // 2)
@@ -36,7 +36,7 @@ def test_six_processes_a_kill_and_a_stepped_clock(stack: Stack, far_side: FarSid
 
 
 def test_a_limit_of_its_own_is_seen(stack: Stack, far_side: FarSide, fleet: Fleet) -> None:
-    """A planted bug: with a limit in each process the far side gets more."""
+    """A planted bug: with a limit in each process the far side gets more calls than the limit."""
     fleet.start(3, program="limit_of_its_own")
     fleet.send("short", [[number] for number in range(3 * CALLS)])
     drain(stack)
@@ -55,7 +55,7 @@ def test_celerys_own_limit_is_each_workers(stack: Stack, far_side: FarSide, flee
 
 
 def test_a_penalty_is_everybodys(stack: Stack, far_side: FarSide, fleet: Fleet) -> None:
-    """After a 429 nobody calls before the time that it names; the refused task calls again, the others just wait."""
+    """After a 429 nobody calls before the time that it names; then the refused task and the waiting ones call."""
     fleet.start(3)
     far_side.behave("refuses", status=429, retry_after=8, times=1)
     with stack.http() as client:
@@ -73,7 +73,7 @@ def test_a_penalty_is_everybodys(stack: Stack, far_side: FarSide, fleet: Fleet) 
 
 
 def test_two_at_once_also_after_a_kill(stack: Stack, far_side: FarSide, fleet: Fleet) -> None:
-    """Never three calls at once; the leases of a killed worker end by themselves."""
+    """There are never three calls at once; the leases of a killed worker end by themselves."""
     workers = fleet.start(3)
     far_side.behave("hangs", seconds=1)
     fleet.send("few", [[number] for number in range(8)])
@@ -88,7 +88,7 @@ def test_two_at_once_also_after_a_kill(stack: Stack, far_side: FarSide, fleet: F
 
 
 def test_without_redis_as_each_limit_says(stack: Stack, far_side: FarSide, fleet: Fleet) -> None:
-    """While Redis is away a closed limit lets no call pass, and an open one the shares of its processes."""
+    """While Redis is away a closed limit lets no call through, and an open limit the shares of its processes."""
     fleet.start(3)
     stack.machines["redis"].kill()
     fleet.send("closed", [[number] for number in range(10)])
@@ -103,7 +103,7 @@ def test_without_redis_as_each_limit_says(stack: Stack, far_side: FarSide, fleet
 
 
 def test_a_hundred_a_minute(stack: Stack, far_side: FarSide, fleet: Fleet) -> None:
-    """The example itself, over HTTP, with a kill and a clock step: two minutes, 100 and no more in any of them."""
+    """The example over HTTP, with a kill and a clock step, makes at most 100 calls in any minute."""
     workers = fleet.start(2, stepping=1)
     count = 250
     with stack.http() as client:

@@ -73,7 +73,7 @@ def _began(stack: Stack, who: str) -> None:
 
 
 def test_one_computation_under_two_hundred_callers(stack: Stack, fleet: Fleet) -> None:
-    """Four processes with fifty threads each: one of them computes, all get its value."""
+    """Of four processes with fifty threads each, one thread computes, and all get its value."""
     _prepare(stack)
     names = [f"caller-{number}" for number in range(CONTAINERS)]
     callers = [fleet.run(name, _CALL, name, str(CALLERS), "60", "") for name in names]
@@ -88,13 +88,13 @@ def test_one_computation_under_two_hundred_callers(stack: Stack, fleet: Fleet) -
 
 
 def _connections(stack: Stack) -> int:
-    """Connections of workers to Redis: each thread has its own."""
+    """The number of workers' connections to Redis; each thread has one."""
     with stack.redis() as session:
         return sum(client["user"] == "worker" for client in session.client_list())
 
 
 def test_a_dead_holder_is_replaced(stack: Stack, fleet: Fleet) -> None:
-    """Who computes is killed: another one does it when the holder's time is over."""
+    """If the holder is killed, another caller computes after `holder_seconds`."""
     _prepare(stack)
     holder = fleet.run("caller-dead", _CALL, "dead", "1", "3", "")
     _began(stack, "dead")
@@ -107,7 +107,7 @@ def test_a_dead_holder_is_replaced(stack: Stack, fleet: Fleet) -> None:
 
 
 def _late(stack: Stack, fleet: Fleet, bug: str) -> tuple[str, bytes]:
-    """A holder is frozen beyond its time and comes back when another has stored; what it got, and what is stored."""
+    """Freeze a holder until another has stored a value; returns what the holder got, and what is stored."""
     _prepare(stack)
     late = fleet.run("caller-late", _CALL, "late", "1", "3", bug)
     _began(stack, "late")
@@ -125,24 +125,24 @@ def _late(stack: Stack, fleet: Fleet, bug: str) -> tuple[str, bytes]:
 
 
 def test_a_late_holder_overwrites_nothing(stack: Stack, fleet: Fleet) -> None:
-    """It gets the newer value itself."""
+    """A late holder gets the newer value."""
     assert _late(stack, fleet, "") == ("['other']", b'"other"')
 
 
 def test_without_fencing_it_is_seen(stack: Stack, fleet: Fleet) -> None:
-    """A planted bug: whoever computed stores, so that the older value wins."""
+    """A planted bug: a late holder stores, so the older value wins."""
     assert _late(stack, fleet, "no fencing") == ("['late']", b'"late"')
 
 
 def test_a_refresh_replaces_what_is_in_use(fleet: Fleet) -> None:
-    """The new value is there at once, and what raised leaves the old one and lets the next one compute."""
+    """A refresh stores the new value; a failed computation keeps the old value and frees the right to compute."""
     script = fleet.run("caller-fresh", _REFRESH)
     assert script.wait_ended() == 0, script.logs(20)
     assert script.logs().split() == ["1", "2", "2", "raised", "2", "3"]
 
 
 def test_the_example(stack: Stack) -> None:
-    """A hundred quotes at once, of a list that is made once, while a worker is killed."""
+    """A hundred quotes at once, while a worker is killed, make the price list once."""
     stack.query("DELETE FROM tasks.quotes", role=Role.OWNER)
     stack.query("DELETE FROM tasks.purchases", role=Role.OWNER)
     stack.query("INSERT INTO tasks.purchases SELECT 'nail', 'EUR', 10 FROM generate_series(1, 1000)", role=Role.OWNER)

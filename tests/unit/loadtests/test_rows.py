@@ -1,4 +1,4 @@
-"""The bench of batches: what it sends is known, and what it measured is told."""
+"""The bench of batches knows what it sends, and reports what it measured."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RUNS = [
 
 
 def test_the_aggregate_is_known() -> None:
-    """Each body is full, and its total is what its rows add up to."""
+    """Each body is full, and its total is the sum of its rows."""
     for body, total in rows.bodies():
         sent = orjson.loads(body)
         assert len(sent) == contract.REQUEST_MAX_ITEMS
@@ -26,7 +26,7 @@ def test_the_aggregate_is_known() -> None:
 
 
 def test_memory_without_the_page_cache() -> None:
-    """Under both kinds of cgroups; a container that ended has none."""
+    """This holds for cgroup 1 and 2; a container that has ended uses no memory."""
     mib = 1024 * 1024
     assert rows._used_mib({"memory_stats": {"stats": {"anon": 5 * mib, "shmem": mib, "file": 99 * mib}}}) == 6
     assert rows._used_mib({"memory_stats": {"stats": {"total_rss": 5 * mib, "total_cache": 99 * mib}}}) == 5
@@ -34,7 +34,7 @@ def test_memory_without_the_page_cache() -> None:
 
 
 def test_a_column_a_run() -> None:
-    """Rates, times and peaks."""
+    """The table shows rates, times and peaks."""
     lines = table(RUNS).splitlines()
     assert lines[0] == "|  | 10,000 rows | 1,000,000 rows |"
     assert "| rows a second | 10,000 | 20,000 |" in lines
@@ -42,6 +42,6 @@ def test_a_column_a_run() -> None:
 
 
 def test_a_line_a_container() -> None:
-    """A drawing that any browser reads."""
+    """The drawing is valid SVG with a line for each container."""
     root = ET.fromstring(drawing(RUNS))  # noqa: S314 - our own
     assert len(root.findall("{http://www.w3.org/2000/svg}polyline")) == 2

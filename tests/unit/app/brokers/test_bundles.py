@@ -1,4 +1,4 @@
-"""Messages that leave the outbox together, and come apart again."""
+"""Messages are joined into bundles, and bundles are taken apart."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def headers_of(one: ClaimedMessage) -> dict[str, Any]:
 
 
 def content(one: ClaimedMessage) -> list[tuple[Any, dict[str, Any]]]:
-    """Its items, each with the headers that belong to it."""
+    """The items of a message, each with its headers."""
     return [(it.item, dict(it.headers)) for it in carried_of(json.loads(one.body)[0][0], headers_of(one))]
 
 
@@ -66,7 +66,7 @@ def test_what_waits_together_leaves_together() -> None:
 
 
 def test_one_message_leaves_as_it_is() -> None:
-    """Only the note for the relay is gone."""
+    """It loses only the header for the relay."""
     row = message("a")
 
     [parcel] = parcels([row])
@@ -84,12 +84,12 @@ def test_one_message_leaves_as_it_is() -> None:
     ids=["priority", "expires", "a header of the sender's", "form"],
 )
 def test_what_differs_leaves_apart(other: dict[str, Any]) -> None:
-    """Of these a message has only one."""
+    """Messages that differ in one of these are not joined."""
     assert len(parcels([message("a"), message("b", **other)])) == 2
 
 
 def test_what_is_no_batch_or_was_sent_alone_leaves_alone() -> None:
-    """Without the note a message is one that a batch set aside; a body that we did not write is not joined."""
+    """A message without the relay's header, or with a body in another form, is not joined."""
     plain = parcel_of(message("a")).message
     foreign = replace(message("b"), body=b'[[], {"events": []}, {}]')
 
@@ -98,7 +98,7 @@ def test_what_is_no_batch_or_was_sent_alone_leaves_alone() -> None:
 
 @given(st.lists(st.integers(1, contract.BATCH_MAX_ITEMS), min_size=1, max_size=12), st.integers(1, 30_000))
 def test_a_bundle_is_no_larger_than_a_batch(sizes: list[int], text_bytes: int) -> None:
-    """A message that is larger leaves alone; each message leaves once."""
+    """Bundles stay within the bounds of a batch; a larger message leaves alone; each message leaves once."""
     model = message("a", text="x" * text_bytes)
     rows = [
         replace(
@@ -130,7 +130,7 @@ def test_a_part_of_a_bundle_is_a_batch_again() -> None:
 
 
 def test_a_bundle_comes_apart_into_its_messages() -> None:
-    """The same each time, because a dead letter may come twice."""
+    """The messages are the same each time, because a dead letter may come twice."""
     rows = [message("a"), message("b")]
     [parcel] = parcels(rows)
     args, kwargs, embed = json.loads(parcel.message.body)

@@ -1,4 +1,4 @@
-"""The gateway's application without servers: every caller is admitted, and what the routes read is noted."""
+"""The gateway's application without servers: it admits every caller, and tests see what routes read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Ask = Callable[..., httpx.Response]
 
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
-    """The application as it is served."""
+    """The application, as the gateway serves it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MILLRACE_SECRETS_DIR", str(Path(tmp_path_factory.mktemp("secrets"))))
         yield create(assemble(Settings()))
@@ -55,5 +55,5 @@ def ask(gateway: FastAPI, monkeypatch: pytest.MonkeyPatch) -> Ask:
 
 
 def pointers(answer: httpx.Response) -> list[str]:
-    """What a problem document finds wrong."""
+    """The pointers of a problem document."""
     return [error["pointer"] for error in answer.json()["errors"]]

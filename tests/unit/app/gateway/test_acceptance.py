@@ -99,7 +99,7 @@ def accept(table: Table, *orders: Order) -> list[Any]:
 
 
 def test_requests_that_come_together_share_a_statement() -> None:
-    """The first ones do not wait for company, the others do while those are written."""
+    """The first requests are written at once; those that come meanwhile share a statement."""
     table, orders = Table(), [order() for _ in range(40)]
 
     answers = accept(table, *orders)
@@ -110,7 +110,7 @@ def test_requests_that_come_together_share_a_statement() -> None:
 
 
 def test_a_bad_request_fails_alone() -> None:
-    """Its neighbours in the statement are written all the same."""
+    """The other requests of its statement are written."""
     table = Table()
 
     answers = accept(table, *(order(b"bad" if number == 7 else b"{}") for number in range(10)))
@@ -120,7 +120,7 @@ def test_a_bad_request_fails_alone() -> None:
 
 
 def test_a_key_that_comes_twice_at_once_is_written_once() -> None:
-    """Both get the same answer; with another body the second is refused."""
+    """Both requests get the same answer; with another body the second is refused."""
     table = Table()
 
     first, same, other, unlike = accept(
@@ -133,7 +133,7 @@ def test_a_key_that_comes_twice_at_once_is_written_once() -> None:
 
 
 def test_a_long_list_has_a_statement_of_its_own() -> None:
-    """Nobody waits for it."""
+    """No other request waits for a long list."""
     table = Table()
     long = b"x" * (acceptance._ALONE_BYTES + 1)
 

@@ -18,7 +18,7 @@ from tests.unit.app.gateway.conftest import Ask
     ],
 )
 def test_a_refusal_is_a_problem(ask: Ask, method: str, path: str, status: int, allowed: str | None) -> None:
-    """The router's, FastAPI's and our own."""
+    """Refusals of the router, of FastAPI and of our code are problem documents."""
     answer = ask(method, path)
 
     assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/problem+json")

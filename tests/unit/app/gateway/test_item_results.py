@@ -56,7 +56,7 @@ def test_how_an_item_ended(meta: Any, known: dict[str, Any], state: str) -> None
 
 
 def test_why_it_failed() -> None:
-    """As the dead letter says, and until there is one as Celery does."""
+    """The dead letter gives the error; until there is one, Celery's result does."""
     assert told(FAILURE)["error"] == {"reason": None, "exception_type": "ValueError", "message": "no 1"}
     letter = {"reason": "time_limit", "exception_type": "TimeLimitExceeded", "message": "300"}
     assert told(FAILURE, **letter)["error"] == letter
@@ -64,7 +64,7 @@ def test_why_it_failed() -> None:
 
 
 def test_a_value_is_plain_json() -> None:
-    """Of what kombu wraps only the text is left; what looks like that and is not stays; no value breaks the page."""
+    """A value that kombu has wrapped becomes text, one that only looks wrapped stays, and no value breaks the page."""
     value = {"at": NOW, "id": UUID(int=1), "sum": Decimal("1.10"), "own": {"__type__": "mine"}, "text": "\ud800"}
     text = item_results.text(told({"status": "SUCCESS", "result": value | {"none": float("nan")}}))
 
@@ -76,7 +76,7 @@ def test_a_value_is_plain_json() -> None:
 
 @given(sizes=st.lists(st.integers(0, PAGE_MAX_BYTES + 1)))
 def test_a_page_is_bounded_and_goes_on(sizes: list[int]) -> None:
-    """What it holds fits, it holds as much as fits, and there is no page of nothing."""
+    """A page fits its bound, holds as many results as fit, and holds at least one."""
     count = fitting(sizes)
     held = [size for size in sizes[:count] if size <= PAGE_MAX_BYTES]
 

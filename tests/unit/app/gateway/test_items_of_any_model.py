@@ -155,7 +155,7 @@ def test_thousands_of_errors_in_one_item_are_one() -> None:
 
 
 class Discounted(BaseModel):
-    """A model that changes what it reads, which nobody may do to it twice."""
+    """A model whose validator changes its input, so it must run once on what was sent."""
 
     cents: int
     exact: float = 0.5
@@ -169,7 +169,7 @@ class Discounted(BaseModel):
 
 
 def test_a_validator_sees_what_was_sent() -> None:
-    """In a model with a JSON text too, of which the other members travelled as the model had made them."""
+    """This holds for a model with a JSON text, too, whose other members travelled changed before."""
     form = ItemForm(Discounted)
     [sent] = parse(b'{"cents": 100, "exact": 0.25, "note": {"a": 1.10}}', form).items
 

@@ -28,7 +28,7 @@ Read = Callable[[str], JobQuery | httpx.Response]
 
 @pytest.fixture
 def read(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> Read:
-    """What the route looks for."""
+    """Returns what reads a query as the route does."""
     found: list[JobQuery] = []
 
     async def note(_: object, query: JobQuery, **__: object) -> Page:
@@ -105,7 +105,7 @@ def test_a_wrong_parameter_is_named(read: Read, query: str, parameter: str) -> N
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(query=st.dictionaries(st.text(), st.text()))
 def test_whatever_is_asked_is_read_or_refused(read: Read, query: dict[str, str]) -> None:
-    """With a few errors at most."""
+    """Any query is read, or refused with a few errors."""
     answer = read(urlencode(query, errors="replace"))
 
     if isinstance(answer, httpx.Response):

@@ -71,7 +71,7 @@ def test_no_model_takes_the_name_of_an_answer() -> None:
 
 
 def test_parameters_are_described(document: dict[str, Any]) -> None:
-    """As they are read: no null, which nobody can send, and the bounds."""
+    """The document has their bounds, and no null, which nobody can send."""
     described = {
         one["name"]: one
         for path in ("/v1/events", "/v1/jobs")

@@ -201,7 +201,7 @@ def test_there_are_only_so_many_connections() -> None:
 
 
 def test_a_silent_client_leaves_at_once_under_tls(tmp_path: Path) -> None:
-    """BR-25: a client that never reads held its place for 30 s more, in which the server waited for its farewell."""
+    """BR-25: a silent client held its place for 30 s more, because the server waited for its goodbye."""
     authority = certificates.make_authority()
     leaf = certificates.make_leaf(authority, ["localhost"])
     for name, content in (("ca.crt", authority.certificate), ("tls.crt", leaf.certificate), ("tls.key", leaf.key)):

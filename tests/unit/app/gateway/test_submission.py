@@ -22,7 +22,7 @@ Read = Callable[[str, Given], tuple[httpx.Response, Any]]
 
 @pytest.fixture
 def read(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> Read:
-    """What the route reads of a header."""
+    """Returns what sends a header and tells what the route read."""
     found: dict[str, Any] = {}
 
     async def note(_: object, __: object, idempotency_key: str | None, expires_seconds: int | None) -> Response:

@@ -13,7 +13,7 @@ from app.gateway.together import Together
 
 
 class Server:
-    """Doubles numbers, when it may; it refuses odd ones."""
+    """Doubles numbers when the test lets it, and refuses odd numbers."""
 
     def __init__(self) -> None:
         self.calls: list[list[int]] = []
@@ -32,7 +32,7 @@ def gathered(server: Server, *, at_once: int = 1, most: int = 3, patience_second
 
 
 def test_who_waits_leaves_with_the_others() -> None:
-    """As many as one call may hold; each gets its own answer or its own failure."""
+    """A call holds as many orders as it may; each caller gets its own answer or failure."""
 
     async def scenario() -> tuple[Server, list[Any]]:
         server = Server()
@@ -49,7 +49,7 @@ def test_who_waits_leaves_with_the_others() -> None:
 
 
 def test_who_asks_as_soon_as_he_was_answered_is_answered_again() -> None:
-    """The call before has just ended, and its task has not."""
+    """This holds when the call before has ended but its task has not."""
 
     async def scenario() -> list[int]:
         server = Server()
@@ -61,7 +61,7 @@ def test_who_asks_as_soon_as_he_was_answered_is_answered_again() -> None:
 
 
 def test_a_caller_who_left_takes_nobody_along() -> None:
-    """What was begun for it goes on; what was not begun is not done."""
+    """Work that has begun goes on; work that has not begun is dropped."""
 
     async def scenario() -> tuple[Server, list[Any]]:
         server = Server()
@@ -82,7 +82,7 @@ def test_a_caller_who_left_takes_nobody_along() -> None:
 
 
 def test_who_waits_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing was done for it, so that it may be told that nothing was accepted."""
+    """Nothing was done for it, so the gateway may answer that nothing was accepted."""
     now = 0.0
     monkeypatch.setattr(together.time, "monotonic", lambda: now)
 
@@ -104,7 +104,7 @@ def test_who_waits_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_only_so_many_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that says nothing must not fill the memory with bodies."""
+    """Further calls are refused, because a silent server must not fill the memory with bodies."""
     monkeypatch.setattr(together, "WAITING_MAX", 2)
 
     async def scenario() -> list[Any]:

@@ -204,7 +204,7 @@ def test_a_package_that_cannot_be_imported_is_named(tmp_path: Any, monkeypatch: 
 
 
 def test_a_folder_that_python_passes_over_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its tasks were unknown to every process, and nobody said so; at any depth, with modules directly in it or not."""
+    """Before, its tasks were silently unknown to every process. This holds at any depth."""
     (tmp_path / "hidden_tasks" / "billing" / "monthly").mkdir(parents=True)
     (tmp_path / "hidden_tasks" / "__init__.py").touch()
     (tmp_path / "hidden_tasks" / "billing" / "monthly" / "__init__.py").touch()

@@ -24,24 +24,24 @@ from app.tasks.primes import Position, primes_between
 
 
 class Row(BaseModel):
-    """An item of all kinds."""
+    """A model that rows and items may have."""
 
     number: int = 0
 
 
 class Texts(BaseModel):
-    """A row that would not travel as it is."""
+    """A model with a JSON text, which rows may not have."""
 
     text: JsonText
 
 
 def chunk(rows: list[Row], tx: Transaction) -> Row:
-    """A good one."""
+    """A correct declaration."""
     return Row(number=len(rows))
 
 
 def whole(parts: Iterable[Row], tx: Transaction) -> Row:
-    """A good one."""
+    """A correct declaration."""
     return Row(number=sum(part.number for part in parts))
 
 
@@ -68,17 +68,17 @@ def test_a_batch_is_two_tasks() -> None:
 
 
 def no_list(rows: Row, tx: Transaction) -> Row:
-    """Wrong."""
+    """A wrong declaration."""
     return rows
 
 
 def no_part(rows: list[Row], tx: Transaction) -> int:
-    """Wrong."""
+    """A wrong declaration."""
     return len(rows)
 
 
 def texts(rows: list[Texts], tx: Transaction) -> Row:
-    """Wrong."""
+    """A wrong declaration."""
     return Row()
 
 
@@ -110,26 +110,26 @@ def test_a_unique_job_that_cannot_work(options: dict[str, Any]) -> None:
 
 
 def step(item: Row, position: Position, tx: Transaction) -> Position | None:
-    """A good one."""
+    """A correct declaration."""
     return None
 
 
 def step_without_end(item: Row, position: Position, tx: Transaction) -> Position:
-    """Wrong."""
+    """A wrong declaration."""
     return position
 
 
 def step_without_beginning(item: Row, position: Texts, tx: Transaction) -> Texts | None:
-    """Wrong."""
+    """A wrong declaration."""
     return None
 
 
 def step_without_state(item: Row, tx: Transaction) -> None:
-    """Wrong."""
+    """A wrong declaration."""
 
 
 def test_a_task_in_steps() -> None:
-    """To its sender it is a task with one item; a worker runs its steps."""
+    """Its sender sees a task with one item; a worker runs its steps."""
     made = in_steps(slice_seconds=5, key="number", http=True)(step)
     assert isinstance(made, SteppedTask)
     assert list(made.declaration.signature.parameters) == ["item"]
@@ -156,6 +156,6 @@ def test_steps_that_cannot_work(function: Callable[..., Any], options: dict[str,
 
 @pytest.mark.parametrize("width", [1, 7, 100])
 def test_primes_of_parts_are_those_of_the_whole(width: int) -> None:
-    """However it is cut."""
+    """The sum is the same however the range is cut."""
     parts = sum(primes_between(begin, min(begin + width, 1000)) for begin in range(2, 1000, width))
     assert parts == primes_between(2, 1000) == 168

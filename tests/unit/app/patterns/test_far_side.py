@@ -21,7 +21,7 @@ def _answer(status: int, **headers: str) -> httpx.Response:
 
 
 def test_done_is_done() -> None:
-    """Any 2xx."""
+    """Any 2xx is returned."""
     assert settled(_answer(204)).status_code == 204
 
 
@@ -45,12 +45,12 @@ def test_never(status: int) -> None:
     [("0", 0), (" 12 ", 12), ("9" * 40, RETRY_AFTER_MAX_SECONDS), ("-1", 0), ("soon", 0), ("", 0), ("1.5", 0)],
 )
 def test_seconds(said: str, seconds: float) -> None:
-    """Nonsense is no wait, and a century is an hour."""
+    """Nonsense means no wait; a century is cut to an hour."""
     assert retry_after_seconds(_answer(429, Retry_After=said)) == seconds
 
 
 def test_a_date() -> None:
-    """RFC 9110 allows one; a past one is no wait."""
+    """RFC 9110 allows a date; a past date means no wait."""
     now = datetime.now(UTC)
     later = format_datetime(now + timedelta(seconds=90), usegmt=True)
     assert 80 < retry_after_seconds(_answer(503, Retry_After=later)) <= 90

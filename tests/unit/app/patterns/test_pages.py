@@ -1,4 +1,4 @@
-"""The pages of docs/patterns: short, with the code of the real files, which are short, too."""
+"""The pages of docs/patterns are short and show the code of real files, which are short, too."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _files(page: Path) -> list[tuple[Path, str]]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_is_short_and_its_code_is_the_files(page: Path) -> None:
-    """Each block stands in its file as it is, but for lines between its parts, which `…` stands for."""
+    """Each block is in its file, literally; `…` stands for lines that are left out."""
     assert len(page.read_text().splitlines()) <= _PAGE_LINES
     for path, code in _files(page):
         text = path.read_text()

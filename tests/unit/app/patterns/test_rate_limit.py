@@ -67,6 +67,6 @@ def test_what_is_refused_by_redis_is_no_outage(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("wrong", [{"calls": 0}, {"seconds": 0}, {"in_flight": -1}, {"processes": -1}])
 def test_a_number_that_cannot_work(wrong: dict[str, Any]) -> None:
-    """At import, where the developer sees it."""
+    """The declaration is refused at import, where the developer sees it."""
     with pytest.raises(DeclarationError):
         RateLimit(**{"name": "x", "calls": 1, "seconds": 1, **wrong})

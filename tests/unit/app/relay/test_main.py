@@ -1,4 +1,4 @@
-"""What watches over the lanes: when it says that they have a broker."""
+"""The relay's main loop reports when its lanes have a broker."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.telemetry.heartbeat import BEAT_SECONDS
 
 
 def test_a_broker_is_told_of_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It looks often while no lane has a broker, because nobody counts on the relay before it says so."""
+    """While no lane has a broker the relay looks often, so it reports its first connection soon."""
     lane = SimpleNamespace(queue="bulk", connected=False, turned_at=time.monotonic())
     settings = Settings(heartbeat_file=tmp_path / "heartbeat.json")
     ended: Future[None] = Future()

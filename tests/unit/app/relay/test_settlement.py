@@ -60,7 +60,7 @@ def test_neighbours_in_a_batch_are_settled_apart() -> None:
 
 
 def test_a_bundle_ends_as_its_messages() -> None:
-    """One that the broker refuses is tried again message by message: a single one of them may be to blame."""
+    """A bundle that the broker refuses is sent again message by message, because one message may be the cause."""
     rows = claimed(A), claimed(B)
     bundle = Parcel(claimed(UUID(int=3)), rows)
 

@@ -218,7 +218,7 @@ def test_what_is_let_through_can_be_run(changed: dict[str, Any], embed: dict[str
     [(3600, "0.0.1.bulk", False), (0.5, "0.0.1.bulk", True), (-5, "0.0.1.bulk", True), (3600, "bulk", True)],
 )
 def test_a_clock_that_is_ahead_holds_no_message(ahead_seconds: float, key: str, kept: bool) -> None:
-    """What the delay ladder has delayed is due, whatever its sender's clock said; what came past it is held."""
+    """A message from the delay ladder is due, whatever its sender's clock said; any other eta is kept."""
     eta = (datetime.now(UTC) + timedelta(seconds=ahead_seconds)).isoformat()
     message = SimpleNamespace(headers={**TASK, "eta": eta}, delivery_info={"routing_key": key})
     forget_past_delay(message)

@@ -64,7 +64,7 @@ def test_what_expired_goes_to_the_child_if_it_has_a_job() -> None:
 
 
 def test_a_bundle_goes_to_the_child_too() -> None:
-    """Its items belong to jobs, although the message itself names none."""
+    """The items of a bundle belong to jobs, although its message names no job."""
     delivery = Delivery(**{"expires": PAST, contract.MESSAGE_BUNDLE: 2})
 
     assert not delivery.request.revoked()
@@ -75,7 +75,7 @@ def test_a_bundle_goes_to_the_child_too() -> None:
 def test_a_hard_time_limit_ends_one_item_and_halves_several(
     items: int, *, requeued: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One item that hangs took its neighbours into the dead letters, which are other jobs' in a bundle."""
+    """Before, an item that hung took its neighbours into the dead letters; in a bundle they belong to other jobs."""
     monkeypatch.setattr(recorder, "record_before", lambda _failure, then: then())
     delivery = Delivery(args=[[{"key": str(number), "item": "{}"} for number in range(items)]], task=EVENTS)
 

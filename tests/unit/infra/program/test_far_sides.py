@@ -1,4 +1,4 @@
-"""What a pool's workers may call outside the cluster."""
+"""A pool's workers may call outside the cluster only what its `farSides` names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _staging(**far_sides: Any) -> Rendered:
 
 
 def test_one_pool_reaches_them_and_no_other_pod() -> None:
-    """One rule in one policy."""
+    """The rendered policies gain one rule, in one policy."""
     rendered = _staging(cidrs=["203.0.113.0/24"], ports=[443, 8443])
     ways_out = {
         policy["metadata"]["name"]: rule
@@ -36,12 +36,12 @@ def test_one_pool_reaches_them_and_no_other_pod() -> None:
 
 @pytest.mark.parametrize("wrong", [{"cidrs": []}, {"cidrs": ["example.com"]}, {"cidrs": ["10.0.0.0/8"], "ports": [0]}])
 def test_what_is_no_address_is_refused(wrong: dict[str, Any]) -> None:
-    """Before anything is deployed."""
+    """The settings are refused before anything is deployed."""
     with pytest.raises(SettingsError, match="farSides"):
         _staging(**wrong)
 
 
 def test_the_internet_is_not_a_far_side() -> None:
-    """The policy pack holds for it as well."""
+    """The policy pack refuses it, too."""
     violations = check(_staging(cidrs=["0.0.0.0/0"]).bodies(), Context("staging"))
     assert {violation.rule for violation in violations} == {"network-no-internet"}

@@ -87,7 +87,7 @@ def test_a_worker_reaches_results_and_patterns_and_nothing_else() -> None:
 
 
 def test_the_gateway_reads_results_and_writes_none() -> None:
-    """It polls them for their owners; a rate limit is all that it writes."""
+    """The gateway reads results for their owners; in Redis it writes only rate limits."""
     rule = RULES[Role.GATEWAY].split()
 
     keys = ["~throttled:*", "~millrace:*", "%R~celery-task-meta-*"]
