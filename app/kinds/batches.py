@@ -19,7 +19,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from app import contract
 from app.brokers.bundles import Carried, batch_of, carried_of
 from app.brokers.message_body import ITEM, ITEM_KEY
-from app.brokers.transactional import in_transaction
+from app.brokers.transactional import capturing, in_transaction
 from app.errors import BatchResultError, ComeBackLaterError, DependencyAwayError, JobRevokedError, PoisonError
 from app.failpoints import Failpoint, failpoint
 from app.kinds.declared import DeclaredTask, poison
@@ -85,7 +85,7 @@ class BatchTask(DeclaredTask):
 
     def headers_of(self, args: Any, kwargs: Any) -> dict[str, Any]:
         """Each item has its key beside it. The outbox learns that the message may leave with others."""
-        return {contract.MESSAGE_ITEMS: len(args[0])} if args and isinstance(args[0], list) else {}
+        return {contract.MESSAGE_ITEMS: len(args[0])} if capturing() and args and isinstance(args[0], list) else {}
 
     def is_halved(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
         """Not if it holds a single item."""
