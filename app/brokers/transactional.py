@@ -48,6 +48,11 @@ def captured() -> Iterator[list[OutboxMessage]]:
         _captured.reset(token)
 
 
+def capturing() -> bool:
+    """Whether what is sent now goes to the outbox."""
+    return _captured.get() is not None
+
+
 @contextmanager
 def _not_captured() -> Iterator[None]:
     token = _captured.set(None)

@@ -19,10 +19,10 @@ from app.storage.outbox import OutboxMessage
 #: Marks of deliveries and deaths. With x-death left on, RabbitMQ sees a cycle at the next death and drops the message.
 _BROKER_HEADERS = ("x-death", "x-first-death", "x-last-death", "x-delivery-count", "x-acquired-count")
 #: Headers of the first life: when it was published (a replay's wait is nobody's latency), what it waited for, and what
-#: became of it. The relay does not join a replay with other messages, because what died goes alone.
+#: became of it.
 _FIRST_LIFE = (
     contract.MESSAGE_PUBLISHED_AT, contract.MESSAGE_PARKED_SINCE, contract.MESSAGE_RELEASE_SINCE, contract.MESSAGE_RAN,
-    contract.MESSAGE_DROP_AS, contract.MESSAGE_ITEMS,
+    contract.MESSAGE_DROP_AS,
 )  # fmt: skip
 #: Properties that a message keeps. Not `expiration` (it would expire at once), `message_id` (the relay gives its own),
 #: `user_id` (RabbitMQ checks it against the publisher) nor `timestamp` (the archive holds it as text).

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from app import contract
 from app.brokers.bundles import Carried, batch_of, carried_of
 from app.brokers.message_body import ITEM, ITEM_KEY
-from app.brokers.transactional import in_transaction
+from app.brokers.transactional import capturing, in_transaction
 from app.errors import BatchResultError, ComeBackLaterError, DependencyAwayError, JobRevokedError, PoisonError
 from app.failpoints import Failpoint, failpoint
 from app.kinds.declared import DeclaredTask, poison
@@ -84,8 +84,8 @@ class BatchTask(DeclaredTask):
         ]
 
     def headers_of(self, args: Any, kwargs: Any) -> dict[str, Any]:
-        """No key, because each item has its own. The number of items lets the relay join this message with others."""
-        return {contract.MESSAGE_ITEMS: len(args[0])} if args and isinstance(args[0], list) else {}
+        """No key, because each item has its own. In the outbox the number of items lets the relay join messages."""
+        return {contract.MESSAGE_ITEMS: len(args[0])} if capturing() and args and isinstance(args[0], list) else {}
 
     def is_halved(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
         """Whether the batch holds more than one item."""

@@ -34,7 +34,7 @@ from app.storage.engine import engine
 
 log = structlog.get_logger(__name__)
 
-#: A third of the soft time limit, so that a slice and its last step fit into it.
+#: A third of the usual soft time limit.
 SLICE_SECONDS = 20.0
 
 Step = Callable[..., BaseModel | None]
@@ -58,7 +58,8 @@ class SteppedTask(OnceTask):
             JobRevokedError: the job was revoked; the effects of its committed steps stay.
         """
         arguments = self.decoded(self.arguments(args, kwargs))
-        over_at = time.monotonic() + self.slice_seconds
+        # In a pool whose tasks have less time a slice is shorter, so that its last step fits.
+        over_at = time.monotonic() + min(self.slice_seconds, load().task_soft_time_limit_seconds / 3)
         while self.patiently(lambda: self._do_step(arguments, over_at)):
             pass
 
@@ -121,7 +122,7 @@ def in_steps(*, slice_seconds: float = SLICE_SECONDS, **options: Any) -> Callabl
     """Declare a task whose function does one step: `step(item: Item, state: State, tx) -> State | None`.
 
     Item and State are pydantic models; the first step gets `State()`. Options are those of `once`.
-    slice_seconds: after this time the task goes on as another message.
+    slice_seconds: after this time, or a third of the pool's soft time limit, the task goes on as another message.
 
     Raises:
         DeclarationError: the task cannot work as declared; the message says why.
@@ -129,9 +130,8 @@ def in_steps(*, slice_seconds: float = SLICE_SECONDS, **options: Any) -> Callabl
 
     def decorate(function: Step) -> DeclaredTask:
         where = f"{function.__module__}:{function.__name__}"
-        longest_seconds = load().task_soft_time_limit_seconds / 2
-        if not 0 < slice_seconds <= longest_seconds:
-            raise DeclarationError(f"({where}: slice_seconds must be above 0, and at most {longest_seconds:g})")
+        if not slice_seconds > 0:
+            raise DeclarationError(f"({where}: slice_seconds must be above 0)")
         item, state, tx = _parameters(function, where)
         runs_as = type(
             "SteppedTask", (SteppedTask,),

@@ -12,10 +12,10 @@ from app.storage.engine import engine
 _honest = batches.BatchTask.transaction
 
 
-def transaction(self: Any, _: Any) -> dict[str, Transaction]:
+def transaction(self: Any, _: Any, job_ids: Any) -> dict[str, Transaction]:
     """Give the function a connection that commits by itself."""
     other = engine().connect().execution_options(isolation_level="AUTOCOMMIT")
-    return _honest(self, other)
+    return _honest(self, other, job_ids)
 
 
 batches.BatchTask.transaction = transaction  # type: ignore[method-assign]

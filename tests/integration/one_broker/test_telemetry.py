@@ -80,7 +80,8 @@ def test_gateway_relays_and_workers_count_the_same(single: Stack) -> None:
             assert client.post("/v1/events", json=event()).status_code == 202
     drain(single)
     counted = {name: value - before[name] for name, value in _counted(single).items()}
-    right = {"accepted": sent, "published": sent, "succeeded": sent, "effects stored": sent}
+    assert 0 < counted.pop("succeeded") <= sent, "a run executes a message or a bundle of them"
+    right = {"accepted": sent, "published": sent, "effects stored": sent}
     assert counted == right | {"failed": 0, "effects duplicate": 0}
     children = single.machines["worker-interactive"].processes()
     assert len(children) > 2, "prefork has no children: this test has shown nothing"

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from app.contract import MESSAGE_ITEMS, MESSAGE_JOB_ID, MESSAGE_PUBLISHED_AT
+from app.contract import MESSAGE_JOB_ID, MESSAGE_PUBLISHED_AT
 from app.deadletters.archive_queries import StoredLetter
 from app.deadletters.rebuild import Edit, rebuild
 from app.errors import ReplayRefusedError
@@ -79,11 +79,6 @@ def test_replay_is_a_first_delivery_of_the_same_task() -> None:
     assert MESSAGE_PUBLISHED_AT not in headers
     assert message.properties["delivery_mode"] == 2
     assert not message.properties.keys() & {"expiration", "message_id", "user_id", "timestamp"}
-
-
-def test_a_replay_leaves_the_outbox_alone() -> None:
-    """Several letters that are replayed at once would otherwise be one batch, and fail one another."""
-    assert MESSAGE_ITEMS not in rebuild(with_headers(**{MESSAGE_ITEMS: 1})).properties["application_headers"]
 
 
 @pytest.mark.parametrize("sender", ["producer-billing", None])
