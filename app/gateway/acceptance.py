@@ -181,8 +181,15 @@ class Acceptance:
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             if len(orders) == 1:
                 return [error]
-            # Nothing was written. One bad request must not fail the others, so each is written alone.
-            return [answer for order in orders for answer in await self._write([order], with_keys=with_keys)]
+            # Nothing of it was written. It is one request's fault, and no other's.
+            return [await self._write_one(order, with_keys=with_keys) for order in orders]
+
+    async def _write_one(self, order: Order, *, with_keys: bool) -> Accepted | Exception:
+        try:
+            [answer] = await self._write([order], with_keys=with_keys)
+        except Exception as error:  # noqa: BLE001 - its own caller gets it; the others may have been written
+            return error
+        return answer
 
 
 async def write_orders(connection: Connection, orders: Sequence[Order]) -> list[Accepted | Exception]:

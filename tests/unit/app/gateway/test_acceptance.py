@@ -13,7 +13,7 @@ import psycopg
 
 from app.gateway import acceptance
 from app.gateway.acceptance import Acceptance, Accepted, IdempotencyKey, NewJob, Order
-from app.gateway.problems import ProblemError
+from app.gateway.problems import UNAVAILABLE, ProblemError
 from app.storage.identifiers import new_id
 from app.storage.outbox import OutboxMessage
 
@@ -107,6 +107,24 @@ def test_requests_that_come_together_share_a_statement() -> None:
     assert [answer.job_id for answer in answers] == [one.job.job_id for one in orders]
     assert sum(map(len, table.statements)) == 40
     assert len(table.statements) <= 4
+
+
+def test_who_was_written_alone_is_not_told_that_nothing_was_accepted() -> None:
+    """A statement is refused, its requests are written one by one, and PostgreSQL goes away in the middle."""
+
+    class Leaves(Table):
+        async def run(self, write: Callable[[Any], Awaitable[Any]], **options: Any) -> Any:
+            if len(self.statements) > 4:
+                raise ProblemError(UNAVAILABLE)
+            return await super().run(write, **options)
+
+    table = Leaves()
+
+    answers = accept(table, *(order(b"bad" if number == 9 else b"{}") for number in range(10)))
+
+    written = sum(len(bodies) for bodies in table.statements if b"bad" not in bodies)
+    assert 2 < written < 9
+    assert sum(isinstance(answer, Accepted) for answer in answers) == written
 
 
 def test_a_bad_request_fails_alone() -> None:
