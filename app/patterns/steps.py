@@ -23,7 +23,7 @@ from sqlalchemy.exc import DataError
 
 from app import contract
 from app.brokers.transactional import in_transaction
-from app.errors import DeclarationError, JobRevokedError
+from app.errors import ComeBackLaterError, DeclarationError, JobRevokedError
 from app.kinds import Transaction, once
 from app.kinds.declared import DeclaredTask, OnceTask, poison
 from app.kinds.metrics import count_effects
@@ -67,7 +67,7 @@ class SteppedTask(OnceTask):
         """Do a step in a transaction. Returns whether this slice has more steps."""
         run_id = self.dedupe_key
         with engine().begin() as connection:
-            checkpoint = checkpoints.lock(connection, run_id, self.name)
+            checkpoint = checkpoints.lock(connection, run_id, self.name, self.job_id)
             if checkpoint is None:
                 return True  # another delivery ended the task meanwhile: look again
             if checkpoint.ended:
@@ -75,14 +75,14 @@ class SteppedTask(OnceTask):
                 count_effects(stored=0, duplicate=1)
                 return False
             if checkpoint.slice != self._slice:
-                raise Ignore(f"slice {self._slice} is over")  # a second delivery; the task is in a later message
+                self._wait_or_take_over(connection, checkpoint)
             if self.job_id is not None and inbox.revoked_jobs(connection, [self.job_id]):
                 raise JobRevokedError(f"({self.job_id})")
             state = self._next(connection, checkpoint, arguments)
             if state is not None:
                 is_over = time.monotonic() >= over_at
-                slice_ = checkpoint.slice + is_over
-                checkpoints.keep(connection, run_id, slice_=slice_, state=state.model_dump_json())
+                slice_ = self._slice + is_over
+                checkpoints.keep(connection, run_id, job_id=self.job_id, slice_=slice_, state=state.model_dump_json())
                 if is_over:
                     self._send_next(connection, slice_)
             else:
@@ -94,6 +94,18 @@ class SteppedTask(OnceTask):
             log.info("task_goes_on", run_id=str(run_id), slice=slice_, steps=checkpoint.steps + 1)
             raise Ignore(f"goes on in slice {slice_}")
         return state is not None
+
+    def _wait_or_take_over(self, connection: Connection, checkpoint: Checkpoint) -> None:
+        """Return if the task's newest message is another job's, which was revoked: no other message would go on.
+
+        Raises:
+            Ignore: this is a second delivery; the task is in a later message of the same job.
+            ComeBackLaterError: another job does the same, and may yet be revoked.
+        """
+        if checkpoint.job_id == self.job_id:
+            raise Ignore(f"slice {self._slice} is over")
+        if checkpoint.job_id is None or not inbox.revoked_jobs(connection, [checkpoint.job_id]):
+            raise ComeBackLaterError(f"(job {checkpoint.job_id} does the same)", delay_seconds=self.slice_seconds)
 
     def _next(self, connection: Connection, checkpoint: Checkpoint, arguments: Mapping[str, Any]) -> BaseModel | None:
         model = self.state_model

@@ -8,22 +8,24 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
-_BEGIN = text("INSERT INTO checkpoints (run_id, task_name) VALUES (:run_id, :task_name) ON CONFLICT DO NOTHING")
-# A statement of its own: after a wait for another delivery it sees what that delivery has committed.
+_BEGIN = text("INSERT INTO checkpoints (run_id, task_name, job_id) VALUES (:run_id, :task_name, :job_id) ON CONFLICT DO NOTHING")
+# A statement of its own: after a wait for the end of another delivery it sees what that one has committed.
 _LOCK = text("""
-    SELECT slice, steps, state, EXISTS (SELECT FROM inbox WHERE dedupe_key = run_id) AS ended
+    SELECT job_id, slice, steps, state, EXISTS (SELECT FROM inbox WHERE dedupe_key = run_id) AS ended
     FROM checkpoints WHERE run_id = :run_id FOR UPDATE
 """)
 _KEEP = text("""
-    UPDATE checkpoints SET slice = :slice, steps = steps + 1, state = :state, changed_at = now() WHERE run_id = :run_id
+    UPDATE checkpoints SET job_id = :job_id, slice = :slice, steps = steps + 1, state = :state, changed_at = now()
+    WHERE run_id = :run_id
 """)
 _REMOVE = text("DELETE FROM checkpoints WHERE run_id = :run_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """The state of a task after its last step, and the number of the message that may do the next one."""
+    """Where a task is: the message that it belongs to, by job and number, and the state after its last step."""
 
+    job_id: UUID | None
     slice: int
     steps: int
     #: JSON; None before the first step.
@@ -32,16 +34,16 @@ class Checkpoint:
     ended: bool
 
 
-def lock(connection: Connection, run_id: UUID, task_name: str) -> Checkpoint | None:
-    """Lock the checkpoint until the transaction ends; make one if needed. None: another run removed it just now."""
-    connection.execute(_BEGIN, {"run_id": run_id, "task_name": task_name})
+def lock(connection: Connection, run_id: UUID, task_name: str, job_id: UUID | None) -> Checkpoint | None:
+    """The checkpoint, locked until the transaction ends; made if there is none. None: it was removed just now."""
+    connection.execute(_BEGIN, {"run_id": run_id, "task_name": task_name, "job_id": job_id})
     row = connection.execute(_LOCK, {"run_id": run_id}).mappings().one_or_none()
     return None if row is None else Checkpoint(**row)
 
 
-def keep(connection: Connection, run_id: UUID, *, slice_: int, state: str) -> None:
-    """Store the state after one more step."""
-    connection.execute(_KEEP, {"run_id": run_id, "slice": slice_, "state": state})
+def keep(connection: Connection, run_id: UUID, *, job_id: UUID | None, slice_: int, state: str) -> None:
+    """Move it on by a step."""
+    connection.execute(_KEEP, {"run_id": run_id, "job_id": job_id, "slice": slice_, "state": state})
 
 
 def remove(connection: Connection, run_id: UUID) -> None:

@@ -254,6 +254,7 @@ checkpoints = Table(
     metadata,
     Column("run_id", Uuid, primary_key=True),
     Column("task_name", Text, nullable=False),
+    Column("job_id", Uuid),  # of the message that it belongs to
     Column("slice", Integer, nullable=False),
     Column("steps", BigInteger, nullable=False),
     Column("state", Text),  # JSON; none before the first step

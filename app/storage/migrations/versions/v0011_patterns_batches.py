@@ -37,7 +37,7 @@ CREATE TABLE unique_jobs (
     due_at timestamptz NOT NULL, PRIMARY KEY (task_name, key)
 ) {_HOT};
 CREATE TABLE checkpoints (
-    run_id uuid PRIMARY KEY, task_name text NOT NULL, slice integer NOT NULL DEFAULT 0,
+    run_id uuid PRIMARY KEY, task_name text NOT NULL, job_id uuid, slice integer NOT NULL DEFAULT 0,
     steps bigint NOT NULL DEFAULT 0, state text, changed_at timestamptz NOT NULL DEFAULT now()
 ) {_HOT};
 GRANT SELECT, INSERT, UPDATE, DELETE ON unique_jobs, checkpoints TO worker;
