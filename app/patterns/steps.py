@@ -23,7 +23,7 @@ from sqlalchemy.exc import DataError
 
 from app import contract
 from app.brokers.transactional import in_transaction
-from app.errors import ComeBackLaterError, DeclarationError, JobRevokedError
+from app.errors import ComeBackLaterError, DeclarationError, JobRevokedError, PoisonError
 from app.kinds import Transaction, once
 from app.kinds.declared import DeclaredTask, OnceTask, poison
 from app.kinds.metrics import count_effects
@@ -101,7 +101,10 @@ class SteppedTask(OnceTask):
         Raises:
             Ignore: this is a second delivery; the task is in a later message of the same job.
             ComeBackLaterError: another job does the same, and may yet be revoked.
+            PoisonError: retention has forgotten the checkpoint of this message.
         """
+        if checkpoint.state is None and self._slice:
+            raise PoisonError(f"the checkpoint of slice {self._slice} is gone: send the task anew")
         if checkpoint.job_id == self.job_id:
             raise Ignore(f"slice {self._slice} is over")
         if checkpoint.job_id is None or not inbox.revoked_jobs(connection, [checkpoint.job_id]):

@@ -21,6 +21,7 @@ from sqlalchemy import Engine, text
 from app import contract
 from app.brokers.celery_app import celery_app
 from app.contract import Role
+from app.errors import PoisonError
 from app.kinds import Transaction
 from app.patterns import steps
 from app.patterns.steps import SteppedTask, in_steps
@@ -84,7 +85,7 @@ class World:
             with pytest.MonkeyPatch.context() as patched, suppress(DiedError):
                 patched.setattr(self.task, "slice_seconds", slice_seconds, raising=False)
                 patched.setattr(World, "dies_at", dies_at, raising=False)
-                with suppress(Ignore):
+                with suppress(Ignore, PoisonError):  # the latter if an end was forgotten
                     self.task.execute((item,), {})
                 self.delivered.add(_slice(message))
         finally:

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from app import contract
 from app.brokers.celery_app import celery_app
-from app.errors import ComeBackLaterError, JobRevokedError
+from app.errors import ComeBackLaterError, JobRevokedError, PoisonError
 from app.kinds import Transaction
 from app.patterns import steps
 from app.patterns.steps import SteppedTask, in_steps
@@ -111,3 +111,11 @@ def test_a_second_delivery_is_ignored(task: SteppedTask, rows: Rows) -> None:
     with pytest.raises(Ignore):
         deliver(task, FIRST)
     assert rows.kept == []
+
+
+def test_a_message_whose_checkpoint_was_forgotten_dies_with_its_reason(task: SteppedTask, rows: Rows) -> None:
+    """A dead letter that is replayed after retention: it must not be acknowledged as a second delivery."""
+    rows.checkpoint = Checkpoint(job_id=FIRST, slice=0, steps=0, state=None, ended=False)
+
+    with pytest.raises(PoisonError):
+        deliver(task, FIRST, slice_=3)
