@@ -63,20 +63,30 @@ class Together(Generic[Order, Answer]):
         return answer
 
     async def _run(self) -> None:
-        # Nothing is awaited between the last `_take` and the end, so no order is left behind.
-        while batch := self._take():
-            try:
-                answers = await self._work([waiting.order for waiting in batch])
-            except Exception as error:  # noqa: BLE001 - each caller gets it
-                answers = [error] * len(batch)
-            for waiting, answer in zip(batch, answers, strict=True):
-                if waiting.answer.done():
-                    continue  # its caller was cancelled
-                if isinstance(answer, Exception):
-                    waiting.answer.set_exception(answer)
-                else:
-                    waiting.answer.set_result(answer)
-        self._under_way -= 1
+        try:
+            # Nothing is awaited between the last look and the end, so no order is left behind.
+            while batch := self._take():
+                await self._answer(batch)
+        finally:
+            self._under_way -= 1
+
+    async def _answer(self, batch: Sequence[_Waiting[Order, Answer]]) -> None:
+        answers: Sequence[Answer | Exception]
+        try:
+            answers = await self._work([waiting.order for waiting in batch])
+        except Exception as error:  # noqa: BLE001 - each caller gets it
+            answers = [error] * len(batch)
+        except BaseException:  # it was cancelled, and so are its callers, who would wait for ever
+            for waiting in batch:
+                waiting.answer.cancel()
+            raise
+        for waiting, answer in zip(batch, answers, strict=True):
+            if waiting.answer.done():
+                continue  # its caller has gone
+            if isinstance(answer, Exception):
+                waiting.answer.set_exception(answer)
+            else:
+                waiting.answer.set_result(answer)
 
     def _take(self) -> list[_Waiting[Order, Answer]]:
         batch: list[_Waiting[Order, Answer]] = []

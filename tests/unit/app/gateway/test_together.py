@@ -116,3 +116,28 @@ def test_only_so_many_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
         return await asyncio.gather(*asking, return_exceptions=True)
 
     assert [type(answer) for answer in asyncio.run(scenario())] == [int, int, TimeoutError]
+
+
+def test_work_that_is_cancelled_leaves_nobody_waiting() -> None:
+    """Its callers are cancelled, and whoever comes later is answered."""
+
+    async def scenario() -> list[Any]:
+        failing = [True]
+
+        async def work(orders: Sequence[int]) -> list[int | Exception]:
+            await asyncio.sleep(0)
+            if failing:
+                failing.pop()
+                raise asyncio.CancelledError
+            return list(orders)
+
+        calls = Together(work, at_once=1, most=3, patience_seconds=60)
+        return [
+            *await asyncio.gather(calls.ask(1), calls.ask(2), return_exceptions=True),
+            *await asyncio.gather(calls.ask(3), return_exceptions=True),
+        ]
+
+    answers = asyncio.run(asyncio.wait_for(scenario(), 10))
+
+    assert [type(answer) for answer in answers[:2]] == [asyncio.CancelledError] * 2
+    assert answers[2] == 3
