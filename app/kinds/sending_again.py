@@ -69,7 +69,9 @@ class SentAgainTask(TransactionalTask):
         """
         log.warning("task_parked", delay_seconds=delay_seconds, reason=reason)
         headers = self._headers()
-        if since is not None:
+        if since is None:  # it has run, so what it waited for is there
+            headers = {name: value for name, value in headers.items() if name not in _OF_ONE_ATTEMPT}
+        else:
             headers[since] = getattr(self.request, since, None) or time.time()
         options: dict[str, Any] = {"countdown": delay_seconds, "retries": self.request.retries}
         if self.ran:

@@ -100,6 +100,10 @@ def test_a_task_that_comes_back_spends_no_attempt(task: MillraceTask, sent: list
     assert (sent[0]["countdown"], sent[0]["retries"]) == (4, 1)
     assert _parked_since(sent[0]["headers"]) is None
 
+    task.request.update({"headers": {contract.MESSAGE_PARKED_SINCE: 1.0}})
+    task.come_back(later)
+    assert _parked_since(sent[1]["headers"]) is None, "the outage before is over"
+
 
 def test_retry_after_is_the_least(task: MillraceTask, sent: list[dict[str, Any]]) -> None:
     """The next attempt comes no sooner than the far side said."""
