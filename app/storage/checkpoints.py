@@ -8,7 +8,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
-_BEGIN = text("INSERT INTO checkpoints (run_id, task_name, job_id) VALUES (:run_id, :task_name, :job_id) ON CONFLICT DO NOTHING")
+_BEGIN = text(
+    "INSERT INTO checkpoints (run_id, task_name, job_id) VALUES (:run_id, :task_name, :job_id) ON CONFLICT DO NOTHING"
+)
 # A statement of its own: after a wait for the end of another delivery it sees what that one has committed.
 _LOCK = text("""
     SELECT job_id, slice, steps, state, EXISTS (SELECT FROM inbox WHERE dedupe_key = run_id) AS ended

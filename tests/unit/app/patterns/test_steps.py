@@ -35,7 +35,7 @@ class Position(BaseModel):
     step: int = 0
 
 
-def three_steps(job: Run, position: Position, tx: Transaction) -> Position | None:
+def three_steps(_job: Run, position: Position, _tx: Transaction) -> Position | None:
     """Ends with the third."""
     return Position(step=position.step + 1) if position.step < 2 else None
 
@@ -101,8 +101,8 @@ def test_a_second_job_waits_for_the_first(task: SteppedTask, rows: Rows) -> None
     assert rows.kept == [(SECOND, 0, '{"step":2}')]
     assert rows.removed, "it has ended"
 
+    rows.checkpoint = Checkpoint(job_id=SECOND, slice=3, steps=1, state='{"step": 1}', ended=False)
     with pytest.raises(JobRevokedError):
-        rows.checkpoint = Checkpoint(job_id=SECOND, slice=3, steps=1, state=None, ended=False)
         deliver(task, FIRST, slice_=3)
 
 
