@@ -145,7 +145,10 @@ class BatchTask(DeclaredTask):
             if entered.revoked and not entered.new:
                 raise JobRevokedError(f"({self.job_id})")
             if not entered.new.issuperset(own):
-                return  # it was executed or split before: what it sent must not be sent again
+                # It was executed or split before: what it sent must not be sent again. Its items' keys are not kept
+                # either. A retry's copy that came between a split and its halves kept them, and the halves were lost.
+                connection.rollback()
+                return
             if fresh := [item for key, item in read.good.items() if key in entered.new]:
                 with in_transaction(connection):
                     transaction = self.transaction(connection, [item.job_id for item in fresh])

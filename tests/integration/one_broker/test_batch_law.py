@@ -162,6 +162,25 @@ def _run(task: BatchTask, delivery: Delivery) -> None:
         task.pop_request()
 
 
+def _deliver(task: BatchTask, queue: Queue, *, dies: Iterator[bool], has_copy: Iterator[bool]) -> None:
+    """Give the next message to a worker."""
+    delivery = queue.ready.popleft()
+    if len(delivery.items) > 1 and next(has_copy, False):
+        queue.ready.append(delivery)
+        delivery = delivery.again()
+    try:
+        _run(task, delivery)
+    except WorkerDiedError:
+        queue.reject(delivery, requeue=True)
+    except Ignore:
+        pass  # its job was revoked
+    except Exception:  # noqa: BLE001 - it fails for good; the retries before that are another test's
+        queue.reject(delivery, requeue=False)
+    else:
+        if next(dies, False):
+            queue.ready.append(delivery.again())
+
+
 def _carried(key: str, fate: Fate) -> dict[str, Any]:
     item = {"key": key} if fate == "refused" else {"key": key, "fate": fate}
     return {"key": key, "item": json.dumps(item)}
@@ -179,14 +198,18 @@ def _carried(key: str, fate: Fate) -> dict[str, Any]:
         max_size=4,
     ),
     deaths=st.lists(st.booleans(), max_size=12),
+    copies=st.lists(st.booleans(), max_size=12),
     revoked=st.sets(st.integers(0, 3), max_size=2),
     together=st.booleans(),
 )  # fmt: skip
 def test_each_good_item_once_each_bad_one_dead(
-    single: Stack, task: BatchTask, sent: list[list[tuple[int, Fate]]], deaths: list[bool], revoked: set[int],
-    *, together: bool,
+    single: Stack, task: BatchTask, sent: list[list[tuple[int, Fate]]], deaths: list[bool], copies: list[bool],
+    revoked: set[int], *, together: bool,
 ) -> None:  # fmt: skip
-    """Batches may share items; a worker may die after any commit, and then its message comes again."""
+    """Batches may share items; a worker may die after any commit, and then its message comes again.
+
+    It may also die after it sent a retry: then the retry's copy comes, and so does the message.
+    """
     run = uuid4().hex
     fates: dict[int, Fate] = {}
     queue = Queue()
@@ -201,25 +224,14 @@ def test_each_good_item_once_each_bad_one_dead(
     )
     gone = [job_id for index, job_id in enumerate(jobs) if index in revoked]
     single.query("INSERT INTO job_revocations (job_id) SELECT unnest(%s::uuid[])", gone, role=Role.OWNER)
-    dies = iter(deaths)
+    dies, has_copy = iter(deaths), iter(copies)
     database = batches.engine()
     for name in ("commit", "rollback"):
         event.listen(database, name, getattr(queue, name))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(transactional.outbox, "enqueue", queue.send)
         while queue.ready:
-            delivery = queue.ready.popleft()
-            try:
-                _run(task, delivery)
-            except WorkerDiedError:
-                queue.reject(delivery, requeue=True)
-            except Ignore:
-                pass  # its job was revoked
-            except Exception:  # noqa: BLE001 - it fails for good; the retries before that are another test's
-                queue.reject(delivery, requeue=False)
-            else:
-                if next(dies, False):
-                    queue.ready.append(delivery.again())
+            _deliver(task, queue, dies=dies, has_copy=has_copy)
     for name in ("commit", "rollback"):
         event.remove(database, name, getattr(queue, name))
 
