@@ -152,6 +152,14 @@ def dead_letter_queue(queue: str) -> str:
 #: The example, which demo and load tests use: single events, and lists of them, which must not make those wait.
 TASK_INGEST_EVENT = "ingest_user_event"
 EVENT_QUEUE, EVENT_LIST_QUEUE = "interactive", "bulk"
+
+
+def external_queue() -> str:
+    """Where the examples that call other systems go: with the lists, if a deployment's queues have no `external`."""
+    ours = any(queue.name == "external" and not queue.foreign for queue in queues())
+    return "external" if ours else EVENT_LIST_QUEUE
+
+
 #: Misbehaves on purpose, then does as the example; registered only where MILLRACE_DRILLS_ENABLED is set.
 TASK_DRILL = "drill"
 #: Passes on a message whose task this release does not know (`app/kinds/releases.py`).

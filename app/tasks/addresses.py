@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import text
 
+from app import contract
 from app.errors import FarSideBusyError
 from app.kinds import at_least_once
 from app.patterns.far_side import ask
@@ -41,7 +42,7 @@ class Place(BaseModel):
     longitude: float = Field(ge=-180, le=180)
 
 
-@at_least_once(queue="external", http=True, schema=SCHEMA)
+@at_least_once(queue=contract.external_queue(), http=True, schema=SCHEMA)
 def locate_address(address: Address) -> None:
     """Find out where an address is, and store it."""
     try:

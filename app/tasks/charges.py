@@ -37,7 +37,7 @@ class Receipt(BaseModel):
     charge_id: str
 
 
-@at_least_once(queue="external", http=True, schema=SCHEMA)
+@at_least_once(queue=contract.external_queue(), http=True, schema=SCHEMA)
 def charge_customer(charge: Charge) -> None:
     """Charge a customer, and store the receipt."""
     charges = f"{load().examples_url}/charges"

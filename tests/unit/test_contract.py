@@ -112,3 +112,22 @@ def test_a_queue_is_named_nowhere_else() -> None:
     ]
 
     assert found == []
+
+
+@pytest.mark.parametrize(
+    ("external", "expected"),
+    [("", "bulk"), ('[external]\npurpose = "x"', "external"), (
+        '[external]\npurpose = "x"\n[external.pool.application]\nimage = "theirs:1"\ncommand = ["celery"]', "bulk"
+    )],
+    ids=["not declared", "ours", "somebody else's"],
+)  # fmt: skip
+def test_the_examples_work_with_any_queues(
+    external: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of them named a queue that a file of one's own need not have, and then no process started."""
+    file = tmp_path / "queues.toml"
+    file.write_text(f'[interactive]\npurpose = "x"\n[bulk]\npurpose = "x"\n{external}\n')
+    found = contract.read_queues(file)
+    monkeypatch.setattr(contract, "queues", lambda: found)
+
+    assert contract.external_queue() == expected

@@ -105,7 +105,7 @@ def test_without_redis_as_each_limit_says(stack: Stack, far_side: FarSide, fleet
 def test_a_hundred_a_minute(stack: Stack, far_side: FarSide, fleet: Fleet) -> None:
     """The example over HTTP, with a kill and a clock step, makes at most 100 calls in any minute."""
     workers = fleet.start(2, stepping=1)
-    count = 250
+    count, of_other_tests = 250, parks(workers)
     with stack.http() as client:
         items = [{"address_id": f"m{number}", "words": f"street {number}"} for number in range(count)]
         client.post(ADDRESSES, json=items).raise_for_status()
@@ -124,5 +124,5 @@ def test_a_hundred_a_minute(stack: Stack, far_side: FarSide, fleet: Fleet) -> No
     # Each of the two minutes that had enough work: from the first call, and from the first that had to wait.
     for begin in (times[0], times[100]):
         assert sum(begin <= at < begin + 60 for at in times) >= 95
-    twice = [task for task, parked in parks(workers).items() if parked > 1]
+    twice = [task for task, parked in parks(workers).items() if parked > 1 and task not in of_other_tests]
     assert len(twice) <= 2 * 5
