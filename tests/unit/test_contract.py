@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from app import contract
 from app.contract import Queue, QueuesFileError, queue_names, read_queues
 from infra.local.state import REPOSITORY
 
