@@ -173,7 +173,7 @@ def test_each_request_may_be_repeated(single: Stack) -> None:
 def test_wrong_input_is_told(single: Stack) -> None:
     """Each endpoint says what is wrong, and where, in a problem document."""
     with single.http() as client:
-        _refused(client.post(BATCHES, json={"task": "nothing"}), 422, "declared are meter_totals")
+        _refused(client.post(BATCHES, json={"task": "nothing"}), 422, "declared are: meter_totals")
         _refused(client.post(BATCHES, json={"task": 7}), 422, "#/task")
         _refused(client.post(BATCHES, json={}), 422, "#/task")
         _refused(client.post(BATCHES, content=b"{", headers=JSON), 422, "Invalid JSON")
@@ -190,10 +190,10 @@ def test_wrong_input_is_told(single: Stack) -> None:
         _refused(client.put(f"{url}/chunks/0", json=[{"meter": "a", "watt_hours": 1}] * 1001), 422, "at most 1000")
         _refused(client.post(f"{url}/seal", json={"chunks": "1", "rows": 1}), 422, "#/chunks")
         _refused(client.post(f"{url}/seal", json={"chunks": 1}), 422, "#/rows")
-        for nobodys in (uuid4(), "x"):
-            _refused(client.get(f"{BATCHES}/{nobodys}"), 404, "No batch")
-            _refused(client.put(f"{BATCHES}/{nobodys}/chunks/0", json=wrong), 404, "No batch")
-            _refused(client.post(f"{BATCHES}/{nobodys}/seal", json={"chunks": 0, "rows": 0}), 404, "No batch")
+        for nobodys, status, words in ((uuid4(), 404, "No batch"), ("x", 422, "valid UUID")):
+            _refused(client.get(f"{BATCHES}/{nobodys}"), status, words)
+            _refused(client.put(f"{BATCHES}/{nobodys}/chunks/0", json=wrong), status, words)
+            _refused(client.post(f"{BATCHES}/{nobodys}/seal", json={"chunks": 0, "rows": 0}), status, words)
         assert _read(client, batch)["chunks"]["added"] == 0
         other = single.operate("api-keys", "create", "--name", "other", "--scope", "jobs:read").split()[-1]
         stranger = {contract.HEADER_API_KEY: other}

@@ -122,9 +122,10 @@ def test_no_message_is_held_for_long(stack: Stack) -> None:
     redelivered = "SELECT bool_or(redelivered), count(*) FROM tasks.steps_begun WHERE run = %s"
     with _consumer_timeout(stack, 10):
         stack.replace(WORKER, environment=_ENVIRONMENT, mounts=_MOUNTS)
-        long = _send(stack, "one_long_slice", steps=24, seconds=1.0)
+        # One after the other: when a message is late the broker takes all messages of its consumer away.
         sliced = _send(stack, "slow_steps", steps=24, seconds=1.0)
         _ended(stack, sliced, 24)
+        long = _send(stack, "one_long_slice", steps=24, seconds=1.0)
         _reached(stack, long, 24)
     assert stack.query(redelivered, sliced) == [(False, 24)]
     assert stack.query(redelivered, long)[0][0] is True, "the timeout did not come: the test proves nothing"
