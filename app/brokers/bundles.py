@@ -23,13 +23,13 @@ from app.storage.outbox import ClaimedMessage
 
 _HEADERS, _ITEMS = "headers", "items"
 #: Headers that each part keeps.
-OF_ONE_MESSAGE = (
+_OF_ONE_MESSAGE = (
     contract.MESSAGE_JOB_ID, contract.MESSAGE_SCOPE, contract.MESSAGE_CORRELATION_ID, contract.MESSAGE_TRACEPARENT,
 )  # fmt: skip
 #: Headers that a bundle does not take over from its messages.
 _ANEW = frozenset({
     "id", "root_id", "parent_id", "argsrepr", "kwargsrepr", "origin", contract.MESSAGE_ITEMS,
-    contract.MESSAGE_PUBLISHED_AT, *OF_ONE_MESSAGE,
+    contract.MESSAGE_PUBLISHED_AT, *_OF_ONE_MESSAGE,
 })  # fmt: skip
 #: Celery's body of a call with one empty list, cut where the items go.
 _NOTHING_AFTERWARDS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
@@ -76,8 +76,8 @@ def parcel_of(message: ClaimedMessage) -> Parcel:
 
 def carried_of(batch: Sequence[Any], headers: Mapping[str, Any]) -> list[Carried]:
     """The items of a batch; `headers` are those of its message."""
-    own = {name: headers[name] for name in OF_ONE_MESSAGE if headers.get(name) is not None}
     if headers.get(contract.MESSAGE_BUNDLE) is None:
+        own = _own(headers)
         return [Carried(item, own) for item in batch]
     return [Carried(item, part[_HEADERS]) for part in batch for item in part[_ITEMS]]
 
@@ -108,6 +108,11 @@ def messages_in(headers: Mapping[str, Any], call: Call) -> Iterator[tuple[dict[s
 
 def _headers(message: ClaimedMessage) -> Mapping[str, Any]:
     return message.properties.get("application_headers") or {}
+
+
+def _own(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the headers that belong to one message alone."""
+    return {name: headers[name] for name in _OF_ONE_MESSAGE if headers.get(name) is not None}
 
 
 def _items(message: ClaimedMessage) -> int:
@@ -157,6 +162,10 @@ def _together(messages: Sequence[ClaimedMessage]) -> Parcel:
 
 
 def _part(message: ClaimedMessage) -> bytes:
-    own = {name: _headers(message)[name] for name in OF_ONE_MESSAGE if _headers(message).get(name) is not None}
     items = message.body[len(_BEGINNING) : -len(_END)]
-    return b'{"%s": %s, "%s": [%s]}' % (_HEADERS.encode(), orjson.dumps(own), _ITEMS.encode(), items)
+    return b'{"%s": %s, "%s": [%s]}' % (
+        _HEADERS.encode(),
+        orjson.dumps(_own(_headers(message))),
+        _ITEMS.encode(),
+        items,
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import orjson
+from sqlalchemy.dialects import postgresql
 
 from app.brokers.transactional import captured
 from app.failpoints import Failpoint, failpoint
@@ -51,16 +51,8 @@ _SEAL = """
       AND chunks_added = %(chunks)s AND rows_added = %(rows)s
     RETURNING chunks_done = chunks_added AS complete
 """
-_ENQUEUE = (
-    """
-    WITH message AS (
-        SELECT %(message_id)s::uuid AS message_id, %(job_id)s::uuid AS job_id, %(task_id)s::uuid AS task_id,
-               %(task_name)s::text AS task_name, %(queue)s::text AS queue,
-               %(properties)s::text AS properties, %(body)b::bytea AS body, 0::float8 AS delay_seconds
-    ),
-"""
-    + outbox.ENQUEUE_MESSAGES
-)
+#: The outbox's own statement, as psycopg takes it.
+_ENQUEUE = str(outbox.ENQUEUE.compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]  # SQLAlchemy's
 
 
 async def find(connection: Connection, parameters: Mapping[str, Any]) -> Row:
@@ -91,8 +83,8 @@ async def open_(connection: Connection, parameters: Mapping[str, Any]) -> Row:
         return await find(connection, parameters)
 
 
-async def add(connection: Connection, parameters: Mapping[str, Any], batch: CountedBatch) -> None:
-    """Write the chunk, its count and its message, unless an earlier request has.
+async def add(connection: Connection, parameters: Mapping[str, Any], batch: CountedBatch) -> bool:
+    """Write the chunk, its count and its message. Returns False if an earlier request has written them.
 
     Raises:
         ProblemError: 409 if the batch is sealed, or the chunk was added with other rows.
@@ -104,10 +96,11 @@ async def add(connection: Connection, parameters: Mapping[str, Any], batch: Coun
             earlier = await (await connection.execute(_CHUNK, parameters)).fetchone()
             if earlier is None or bytes(earlier["body_hash"]) != parameters["hash"]:
                 raise ProblemError(BATCH_CONFLICT, f"Chunk {number} was added with other rows before.")
-            return
+            return False
         if not (await connection.execute(_COUNT_CHUNK, parameters)).rowcount:
             raise ProblemError(BATCH_CONFLICT, "The batch is sealed: it takes no more chunks.")
         await _send(connection, lambda: batch.send_chunk(batch_id, number))
+        return True
 
 
 async def seal(connection: Connection, parameters: Mapping[str, Any]) -> Row:
@@ -141,13 +134,7 @@ def declared(found: Row) -> CountedBatch:
 
 
 async def _send(connection: Connection, send: Callable[[], None]) -> None:
-    """Write the one message that `send` sends into the outbox."""
+    """Write what `send` sends into the outbox."""
     with captured() as messages:
         send()
-    [message] = messages
-    parameters = {
-        "message_id": message.message_id, "job_id": message.job_id, "task_id": message.task_id,
-        "task_name": message.task_name, "queue": message.queue,
-        "properties": orjson.dumps(message.properties).decode(), "body": message.body,
-    }  # fmt: skip
-    await connection.execute(_ENQUEUE, parameters)
+    await connection.execute(_ENQUEUE, outbox.enqueue_parameters(messages))

@@ -120,12 +120,13 @@ async def add_chunk(
             "rows": len(rows.items), "hash": sha256(body).digest(), "body": body.removeprefix(codecs.BOM_UTF8),
         }  # fmt: skip
 
-        async def write(connection: Connection) -> None:
-            await batch_records.add(connection, parameters, batch)
+        async def write(connection: Connection) -> bool:
+            return await batch_records.add(connection, parameters, batch)
 
-        await parts.database.run(write, writes=True)
+        is_new = await parts.database.run(write, writes=True)
     failpoint(Failpoint.GATEWAY_AFTER_COMMIT)
-    metrics.ITEMS_ACCEPTED.labels(batch.queue).inc(parameters["rows"])
+    if is_new:
+        metrics.ITEMS_ACCEPTED.labels(batch.queue).inc(parameters["rows"])
     answer = {"batch_id": str(batch_id), "chunk": number, "rows": parameters["rows"]}
     return answers.written(answer, status_code=202, headers={"Location": f"{PATH}/{batch_id}"})
 

@@ -35,7 +35,7 @@ class CountedBatch:
     where: str
 
     def headers(self, batch_id: UUID, number: int | None = None) -> dict[str, str]:
-        """The headers of a chunk's message, or of the aggregate's: a revocation of the batch's id drops both."""
+        """The headers of a chunk's message, or of the aggregate's. Dead letters name the batch's id as their job."""
         key = str(batch_id) if number is None else f"{batch_id}/{number}"
         return {contract.MESSAGE_JOB_ID: str(batch_id), contract.MESSAGE_KEY: key}
 

@@ -5,7 +5,8 @@
 
     refresh_statement.request(tx, "customer-7")         # the commit sends a job, unless one waits or runs
 
-After every request there is a run that begins after the request's commit and sees its data.
+After every request there is a run that begins after the request's commit and sees its data. A job in the dead letters
+holds this up until somebody replays it; if it is discarded, the next request after `lost_after_seconds` sends another.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ STORE = text("""
 
 
 class Order(BaseModel):
-    """The articles that somebody orders, with the number of each."""
+    """An order: how many of each article a customer wants, and the currency to pay in."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 

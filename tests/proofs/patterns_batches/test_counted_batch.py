@@ -12,6 +12,7 @@ import httpx
 from app import contract
 from app.contract import Role
 from loadtests import rows
+from tests.harness.process_metrics import samples_in
 from tests.harness.stack import Stack
 from tests.harness.waiting import eventually
 
@@ -38,6 +39,11 @@ def _finished(client: httpx.Client, batch: Batch) -> Batch:
     return eventually(
         lambda: (found := _read(client, batch))["state"] == "finished" and found, what="it is aggregated", tolerate=GONE
     )
+
+
+def _accepted(client: httpx.Client) -> float:
+    """The items that the gateway has counted as accepted for lists."""
+    return samples_in(client.get("/metrics").text, contract.METRIC_ITEMS_ACCEPTED)[contract.EVENT_LIST_QUEUE,]
 
 
 def _readings(meter: str, number: int, count: int) -> list[dict[str, Any]]:
@@ -146,6 +152,7 @@ def test_each_request_may_be_repeated(single: Stack) -> None:
     meter = uuid4().hex
     named = {contract.HEADER_IDEMPOTENCY_KEY: uuid4().hex}
     with single.http() as client:
+        before = _accepted(client)
         first, second = (client.post(BATCHES, json=OPEN, headers=named) for _ in range(2))
         assert (first.status_code, first.json()) == (second.status_code, second.json()) == (201, first.json())
         other = b'{ "task": "meter_totals"}'
@@ -164,6 +171,7 @@ def test_each_request_may_be_repeated(single: Stack) -> None:
         _refused(client.put(f"{batch['status_url']}/chunks/8", json=rows_), 409, "sealed")
         _refused(client.post(seal, json={"chunks": 2, "rows": 8}), 409, "1 chunks with 4 rows")
         assert _finished(client, batch)["aggregate"] == {"readings": 4, "watt_hours": 6}
+        assert _accepted(client) - before == 4, "repeated chunks are counted again"
 
         empty = _opened(client)
         client.post(f"{empty['status_url']}/seal", json={"chunks": 0, "rows": 0}).raise_for_status()

@@ -24,7 +24,7 @@ FIRST, SECOND = UUID(int=1), UUID(int=2)
 
 
 class Run(BaseModel):
-    """What is asked for."""
+    """The item of the task in steps."""
 
     run: str
 
