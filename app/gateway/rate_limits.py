@@ -37,8 +37,6 @@ _PROBE_SECONDS = 1.0
 #: handshake in the middle of a request would take more than the request's share of time.
 _CONNECTIONS = 4
 _PROBE_KEY = "millrace:limiter-probe"
-#: How long a request may wait to be counted. Redis, or the local limit, answers within a fraction of it.
-_PATIENCE_SECONDS = 1.0
 #: Keys whose limits are kept at hand.
 _KEYS_MAX = 4096
 
@@ -134,7 +132,8 @@ class RateLimiter:
                 self._asked.clear()
             count = partial(self._count, api_key_id, requests_per_second)
             most = burst(requests_per_second)
-            asked = self._asked[key] = Together(count, at_once=1, most=most, patience_seconds=_PATIENCE_SECONDS)
+            # No request is refused for waiting: each call is bounded in time, so the wait is this process's own.
+            asked = self._asked[key] = Together(count, at_once=1, most=most, patience_seconds=math.inf)
         return asked
 
     async def _count(self, api_key_id: str, requests_per_second: float, requests: Sequence[None]) -> list[Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.gateway import together
 from app.gateway.problems import ProblemError
 from app.gateway.rate_limits import Breaker, RateLimiter, burst, quota
 from app.settings import Settings
@@ -45,6 +46,25 @@ def test_without_redis_the_limit_holds_locally(tmp_path: Path, monkeypatch: pyte
     assert refusal is not None
     assert refusal.kind.status == 429
     assert int(refusal.headers["Retry-After"]) >= 1
+
+
+def test_a_process_that_is_slow_refuses_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a request that had waited for a second to be counted was refused with 503."""
+    monkeypatch.setenv("MILLRACE_SECRETS_DIR", str(tmp_path))
+    now = 0.0
+    monkeypatch.setattr(together.time, "monotonic", lambda: now)
+
+    async def scenario() -> None:
+        nonlocal now
+        limiter = RateLimiter(Settings())
+        asking = [asyncio.ensure_future(limiter.check("key", 1.0)) for _ in range(2)]
+        await asyncio.sleep(0)
+        late = asyncio.ensure_future(limiter.check("key", 1.0))
+        await asyncio.sleep(0)
+        now = 60.0
+        await asyncio.gather(*asking, late)
+
+    asyncio.run(scenario())
 
 
 def test_the_breaker_closes_only_by_a_probe() -> None:
