@@ -13,8 +13,14 @@ from urllib3.exceptions import HTTPError
 
 @contextmanager
 def connected(kubeconfig: Path) -> Iterator[client.ApiClient]:
-    """A client of whom this kubeconfig names. Its own end leaves connections open."""
-    api: client.ApiClient = config.new_client_from_config(str(kubeconfig))
+    """A client with the rights of the user that this kubeconfig names."""
+    with closing(config.new_client_from_config(str(kubeconfig))) as api:
+        yield api
+
+
+@contextmanager
+def closing(api: client.ApiClient) -> Iterator[client.ApiClient]:
+    """Close the client's connections at the end. `ApiClient.close` leaves them open."""
     try:
         with api:
             yield api

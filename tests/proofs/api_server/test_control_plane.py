@@ -17,6 +17,7 @@ from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
 from infra.devcluster import processes
+from infra.devcluster.connect import closing
 from infra.devcluster.control_plane import PREFIX, control_plane
 from infra.devcluster.waiting import until
 from tests.proofs.api_server.api_server import ApiServer
@@ -78,7 +79,7 @@ def test_without_a_token_nothing_is_told(api_server: ApiServer) -> None:
     stranger = client.Configuration()
     stranger.host = api_server.client.configuration.host
     stranger.ssl_ca_cert = api_server.client.configuration.ssl_ca_cert
-    with client.ApiClient(stranger) as api, pytest.raises(ApiException) as refused:
+    with closing(client.ApiClient(stranger)) as api, pytest.raises(ApiException) as refused:
         client.CoreV1Api(api).list_namespace()
     assert refused.value.status == 403
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.harness.fleet import FarSide, Fleet, fullest, parks
+from tests.harness.fleet import FarSide, Fleet, fullest, late, parks
 from tests.harness.load import drain
 from tests.harness.stack import Stack
 from tests.harness.waiting import eventually
@@ -10,6 +10,8 @@ from tests.harness.waiting import eventually
 #: `fleet_tasks.tasks.SHORT`.
 CALLS, SECONDS = 20, 12.0
 ADDRESSES = "/v1/tasks/locate_address"
+#: Messages that a killed worker of two processes may have in its hands.
+IN_HANDS = 10
 
 
 def _arrived(far_side: FarSide, least: int, path: str = "/") -> None:
@@ -31,8 +33,8 @@ def test_six_processes_a_kill_and_a_stepped_clock(stack: Stack, far_side: FarSid
     times = far_side.times("/short")
     assert len({call["path"] for call in far_side.seen("/short")}) == 3 * CALLS, "a call was lost"
     assert fullest(times, SECONDS) == CALLS
-    twice = {task: count for task, count in parks(workers).items() if count > 1}
-    assert len(twice) <= 2 * 5, "more came back twice than the killed worker had in its hands"
+    twice = [task for task, count in parks(workers).items() if count > 1]
+    assert len(twice) <= IN_HANDS + late(times, CALLS, SECONDS), "more came back twice than is explained"
 
 
 def test_a_limit_of_its_own_is_seen(stack: Stack, far_side: FarSide, fleet: Fleet) -> None:
@@ -125,4 +127,4 @@ def test_a_hundred_a_minute(stack: Stack, far_side: FarSide, fleet: Fleet) -> No
     for begin in (times[0], times[100]):
         assert sum(begin <= at < begin + 60 for at in times) >= 95
     twice = [task for task, parked in parks(workers).items() if parked > 1 and task not in of_other_tests]
-    assert len(twice) <= 2 * 5
+    assert len(twice) <= IN_HANDS + late(times, 100, 60), "more came back twice than is explained"
