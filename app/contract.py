@@ -336,4 +336,8 @@ METRIC_CANARY_START_DELAY_SECONDS = "millrace_canary_start_delay_seconds"  # [qu
 METRIC_EFFECTS = "millrace_effects_total"  # [outcome] stored | duplicate
 METRIC_DEAD_LETTERS = "millrace_dead_letters_total"  # [queue, reason]
 METRIC_DEAD_LETTERS_OPEN = "millrace_dead_letters_open"  # [queue]
+METRIC_LIMIT_TURNS = "millrace_limit_turns_total"  # [limit, outcome] taken | waits | penalty
+METRIC_FAR_SIDE_CALLS = (
+    "millrace_far_side_calls_total"  # [far_side, outcome] recorded | known | refused | failed | held
+)
 METRIC_RETENTION_AGE_SECONDS = "millrace_retention_step_age_seconds"  # [step]

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
 from app.errors import ComeBackLaterError
+from app.patterns.metrics import FAR_SIDE_CALLS
 
 _WAIT = text("""
     SELECT extract(epoch FROM greatest(open_until, probed_until) - clock_timestamp()) AS seconds
@@ -48,6 +49,7 @@ class Breaker:
         """
         waits = connection.execute(_WAIT, self._named(far_side)).scalar()
         if waits is not None:
+            FAR_SIDE_CALLS.labels(far_side, "held").inc()
             # Tasks that waited for the same breaker must not all come back at once.
             spread_seconds = random.random() * self.open_seconds / 3  # noqa: S311
             raise ComeBackLaterError(f"(the breaker of {far_side!r})", delay_seconds=float(waits) + spread_seconds)

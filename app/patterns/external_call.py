@@ -20,6 +20,7 @@ from app.failpoints import Failpoint, failpoint
 from app.kinds import Transaction
 from app.kinds.base import running_task
 from app.patterns.breaker import Breaker
+from app.patterns.metrics import FAR_SIDE_CALLS
 from app.patterns.rate_limit import LEASE_MARGIN_SECONDS, RateLimit
 from app.storage.engine import engine
 from app.storage.inbox import dedupe_key
@@ -81,6 +82,7 @@ class FarSide:
         task = running_task()
         begun = self._begin(dedupe_key(f"{task.name} {self.name}", task.scope, key))
         if not isinstance(begun, _Begun):
+            FAR_SIDE_CALLS.labels(self.name, "known").inc()
             return begun[0]
         try:
             outcome = look_up(begun.request_id) if begun.doubtful else None
@@ -91,6 +93,7 @@ class FarSide:
             raise
         failpoint(Failpoint.WORKER_AFTER_CALL)
         self._record(begun, outcome, then)
+        FAR_SIDE_CALLS.labels(self.name, "recorded").inc()
         return outcome
 
     def _begin(self, request_id: UUID) -> _Begun | tuple[Any]:
@@ -115,6 +118,7 @@ class FarSide:
     def _end(self, begun: _Begun, error: Exception) -> None:
         """Give the lease back. If the call may have had its effect, the next run looks it up."""
         refused, held = isinstance(error, PoisonError), isinstance(error, ComeBackLaterError)
+        FAR_SIDE_CALLS.labels(self.name, "refused" if refused else "held" if held else "failed").inc()
         not_done = refused or held or (isinstance(error, FarSideBusyError) and error.surely_not_done)
         with engine().begin() as connection:
             if refused:

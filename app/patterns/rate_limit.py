@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from app.errors import ComeBackLaterError, DeclarationError
 from app.kinds.base import running_task
+from app.patterns.metrics import LIMIT_TURNS
 from app.patterns.redis_server import Script
 from app.storage.availability import is_away
 
@@ -79,6 +80,7 @@ class RateLimit:
         """
         turn, asked_at, leases = uuid4().hex, time.monotonic(), self._keys[2]
         wait_seconds = self._wait_seconds(turn)
+        LIMIT_TURNS.labels(self.name, "waits" if wait_seconds > 0 else "taken").inc()
         if wait_seconds > 0:
             raise ComeBackLaterError(f"(the limit {self.name!r})", delay_seconds=wait_seconds)
         try:
@@ -99,6 +101,7 @@ class RateLimit:
         if seconds <= 0:
             return
         log.warning("limit_penalised", limit=self.name, seconds=seconds)
+        LIMIT_TURNS.labels(self.name, "penalty").inc()
         _PENALTY(self._keys, [_micro(min(seconds, HORIZON_SECONDS))])
 
     def _wait_seconds(self, turn: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,11 +11,13 @@ from typing import Any
 
 import httpx
 
+from app.contract import PORT_METRICS
 from app.patterns.rate_limit import LATENESS_SECONDS
 from infra.local.state import REPOSITORY
 from tests.harness import images
 from tests.harness.containers import Machine
 from tests.harness.far_side import PORT
+from tests.harness.process_metrics import samples
 from tests.harness.services import Service
 from tests.harness.stack import QUICK, Stack
 from tests.harness.waiting import eventually
@@ -136,9 +139,19 @@ class Fleet:
     ) -> Machine:
         service = replace(self._stack.service("worker-external"), name=name, aliases=(name,))
         return self._stack.add(
-            service, environment={**_ENVIRONMENT, **(environment or {})}, mounts=_MOUNTS,
+            service, ports={PORT_METRICS: self._stack.port(name, PORT_METRICS)},
+            environment={**_ENVIRONMENT, **(environment or {})}, mounts=_MOUNTS,
             options={"entrypoint": list(entrypoint)} if entrypoint else {}, **options,
         )  # fmt: skip
+
+
+def counted(stack: Stack, machines: Iterable[Machine], metric: str) -> Counter[tuple[str, ...]]:
+    """The samples of a counter, by its labels' values, of all these workers together."""
+    total: Counter[tuple[str, ...]] = Counter()
+    for machine in machines:
+        for labels, value in samples(stack, machine.service.name, metric).items():
+            total[labels] += int(value)
+    return total
 
 
 def parks(machines: Iterable[Machine]) -> dict[str, int]:

@@ -7,8 +7,9 @@ from uuid import uuid4
 
 import pytest
 
+from app.contract import METRIC_FAR_SIDE_CALLS
 from app.failpoints import Failpoint
-from tests.harness.fleet import FarSide, Fleet
+from tests.harness.fleet import FarSide, Fleet, counted
 from tests.harness.load import drain
 from tests.harness.stack import Stack
 from tests.harness.waiting import eventually
@@ -106,7 +107,8 @@ def test_retry_after_is_obeyed_and_spends_one_attempt(stack: Stack, far_side: Fa
 
 def test_the_breaker_is_everybodys(stack: Stack, far_side: FarSide, fleet: Fleet) -> None:
     """If the far side is down, few of 30 charges call it; when it is back all are paid, and none is dead-lettered."""
-    fleet.start(3)
+    workers = fleet.start(3)
+    before = counted(stack, workers, METRIC_FAR_SIDE_CALLS)
     far_side.behave("refuses", status=503)
     charges = _charge(stack, 30)
     opened = "SELECT 1 FROM far_sides WHERE far_side = 'payments' AND open_until > now()"
@@ -116,3 +118,7 @@ def test_the_breaker_is_everybodys(stack: Stack, far_side: FarSide, fleet: Fleet
     assert len(far_side.times("/charges")) <= 5 + 5 + 1
     far_side.behave("well")
     _all_paid(stack, far_side, charges)
+    now = counted(stack, workers, METRIC_FAR_SIDE_CALLS) - before
+    assert now["payments", "recorded"] == len(charges)
+    assert now["payments", "failed"] >= 5
+    assert now["payments", "held"] > 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.harness.fleet import FarSide, Fleet, fullest, late, parks
+from app.contract import METRIC_LIMIT_TURNS
+from tests.harness.fleet import FarSide, Fleet, counted, fullest, late, parks
 from tests.harness.load import drain
 from tests.harness.stack import Stack
 from tests.harness.waiting import eventually
@@ -58,7 +59,8 @@ def test_celerys_own_limit_is_each_workers(stack: Stack, far_side: FarSide, flee
 
 def test_a_penalty_is_everybodys(stack: Stack, far_side: FarSide, fleet: Fleet) -> None:
     """After a 429 nobody calls before the time that it names; then the refused task and the waiting ones call."""
-    fleet.start(3)
+    workers = fleet.start(3)
+    before = counted(stack, workers, METRIC_LIMIT_TURNS)
     far_side.behave("refuses", status=429, retry_after=8, times=1)
     with stack.http() as client:
         items = [{"address_id": f"p{number}", "words": "x"} for number in range(30)]
@@ -67,6 +69,10 @@ def test_a_penalty_is_everybodys(stack: Stack, far_side: FarSide, fleet: Fleet) 
         eventually(lambda: stack.query("SELECT 1 FROM task_failures"), what="the refused attempt is recorded")
         client.post(ADDRESSES, json=items[1:]).raise_for_status()
     drain(stack)
+    now = counted(stack, workers, METRIC_LIMIT_TURNS) - before
+    assert now["geocoder", "penalty"] == 1
+    assert now["geocoder", "taken"] >= 31
+    assert now["geocoder", "waits"] > 0
     refused_at, *times = far_side.times("/locate")
     assert len(times) == 30
     assert times[0] - refused_at > 7.5

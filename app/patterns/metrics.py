@@ -1,0 +1,12 @@
+"""What limits and calls to other systems came to, as the workers' metrics."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter
+
+from app import contract
+
+LIMIT_TURNS = Counter(contract.METRIC_LIMIT_TURNS.removesuffix("_total"), "Turns asked for", ["limit", "outcome"])
+FAR_SIDE_CALLS = Counter(
+    contract.METRIC_FAR_SIDE_CALLS.removesuffix("_total"), "Calls that happen once", ["far_side", "outcome"]
+)
