@@ -109,7 +109,7 @@ class Settings(BaseSettings):
         4 * 1024 * 1024, ge=1, description="likewise; one message may be larger. Copies of it must fit a relay's memory"
     )
     relay_lease_seconds: float = Field(15.0, gt=1, description="a crashed relay's rows wait this long; > confirm time")
-    relay_confirm_timeout_seconds: float = Field(8.0, gt=0, description="must be shorter than the lease")
+    relay_confirm_timeout_seconds: float = Field(8.0, gt=0, description="at most; must be shorter than the lease")
     relay_poll_min_seconds: float = Field(0.02, gt=0, description="the first sleep when there is nothing to send")
     relay_poll_max_seconds: float = Field(0.1, gt=0, description="idle sleeps grow to this")
 

@@ -33,6 +33,9 @@ log = structlog.get_logger(__name__)
 
 #: How long a lane pauses when the broker took nothing: a full queue or a new leader first, then longer.
 _PAUSE_FIRST_SECONDS, _PAUSE_MOST_SECONDS = 0.5, 5.0
+#: The first wait for confirms, as a share of the longest. A leader that is killed may take confirms along, and they
+#: never come; each wait in vain doubles the next one, so that a slow broker does not get its messages again and again.
+_FIRST_WAIT = 0.25
 #: Between two tries at a PostgreSQL that is away.
 _AWAY_SECONDS = 0.5
 
@@ -51,6 +54,7 @@ class Lane:
         self._stop = stop
         self._idle_seconds = settings.relay_poll_min_seconds
         self._pause_seconds = 0.0
+        self._confirm_seconds = _FIRST_WAIT * settings.relay_confirm_timeout_seconds
         self._turned_at = time.monotonic()
 
     @property
@@ -105,13 +109,17 @@ class Lane:
         self._mark(parcels, result)
 
     def _send(self, parcels: Sequence[Parcel]) -> PublishResult:
-        messages = [parcel.message for parcel in parcels]
+        messages, longest_seconds = [parcel.message for parcel in parcels], self._settings.relay_confirm_timeout_seconds
         try:
             with CONFIRM_SECONDS.time():
-                return self._publisher.publish(messages, timeout_seconds=self._settings.relay_confirm_timeout_seconds)
+                result = self._publisher.publish(messages, timeout_seconds=self._confirm_seconds)
         except BrokerAwayError as error:
+            if isinstance(error.__cause__, TimeoutError):
+                self._confirm_seconds = min(2 * self._confirm_seconds, longest_seconds)
             self._mark(parcels, error.result)
             raise
+        self._confirm_seconds = _FIRST_WAIT * longest_seconds
+        return result
 
     def _drop(self, messages: Sequence[ClaimedMessage]) -> None:
         if messages:

@@ -22,13 +22,25 @@ AGED = "UPDATE inbox SET executed_at = executed_at - interval '25 h' WHERE job_i
 AGED_JOB = "UPDATE jobs SET accepted_at = accepted_at - interval '25 h' WHERE job_id = %s"
 
 
+@pytest.fixture(scope="module")
+def prepared(_single: Stack) -> Stack:
+    """A stack that knows tasks with results. It is prepared once for all tests here; each leaves it as it was."""
+    from tests.harness.stacks import healed  # pytest has to see the plugin before anybody imports it
+
+    stack = healed(_single)
+    chords.gateway(stack)
+    chords.worker(stack)
+    return stack
+
+
 @pytest.fixture
-def client(single: Stack) -> Iterator[httpx.Client]:
-    """The client of an owner of jobs, on a stack that knows tasks with results."""
-    chords.worker(single)
-    chords.gateway(single)
-    single.ensure("relay-1", "archiver")
-    with jobs.owner(single) as client:
+def client(prepared: Stack) -> Iterator[httpx.Client]:
+    """The client of an owner of jobs. What a failed test stopped runs again."""
+    if not prepared.machines["redis"].running:
+        prepared.machines["redis"].start_again()
+    if "worker-interactive" not in prepared.machines:
+        chords.worker(prepared)
+    with jobs.owner(prepared) as client:
         yield client
 
 
@@ -60,13 +72,13 @@ def wait(client: httpx.Client, job_id: str, wanted: list[str]) -> list[dict[str,
     return found
 
 
-def test_results_are_polled(single: Stack, client: httpx.Client) -> None:
+def test_results_are_polled(prepared: Stack, client: httpx.Client) -> None:
     """Both backends give results by item, in order, on pages: pending, values, failures."""
-    single.remove("worker-interactive")
+    prepared.remove("worker-interactive")
     items = [number(1), number(-1), number(3)]
     lasting, passing = submit(client, "double", items), submit(client, "repeat", items)
     assert states(client, lasting) == states(client, passing) == ["pending"] * 3
-    chords.worker(single)
+    chords.worker(prepared)
 
     ended = ["succeeded", "failed", "succeeded"]
     told = wait(client, lasting, ended)
@@ -94,13 +106,13 @@ def test_a_page_is_bounded(client: httpx.Client) -> None:
     assert ([len(one["value"]) for one in second["results"]], second["next"]) == ([half, 1], None)
 
 
-def test_nobody_else_reads_them(single: Stack, client: httpx.Client) -> None:
+def test_nobody_else_reads_them(prepared: Stack, client: httpx.Client) -> None:
     """A request with another key, without a key, or with a malformed id reads nothing."""
     job_id = submit(client, "double", number(4))
     wait(client, job_id, ["succeeded"])
 
     path = f"{jobs.JOBS}/{job_id}/results"
-    with jobs.owner(single) as stranger:
+    with jobs.owner(prepared) as stranger:
         assert stranger.get(path).status_code == 404
     assert client.get(path, headers={"X-API-Key": ""}).status_code == 401
     assert client.get(f"{jobs.JOBS}/{uuid4()}/results").status_code == 404
@@ -110,32 +122,32 @@ def test_nobody_else_reads_them(single: Stack, client: httpx.Client) -> None:
     assert client.get(f"{jobs.JOBS}/{jobs.submit(client, event())}/results").status_code == 404  # keeps none
 
 
-def test_what_is_no_longer_kept_is_gone(single: Stack, client: httpx.Client) -> None:
+def test_what_is_no_longer_kept_is_gone(prepared: Stack, client: httpx.Client) -> None:
     """A missing result is pending for a day, as long as Redis keeps results, then gone; a revoked item is revoked."""
     job_id = submit(client, "repeat", [number(1), number(2)])
     wait(client, job_id, ["succeeded"] * 2)
-    with single.redis() as session:
+    with prepared.redis() as session:
         session.delete(*session.keys("celery-task-meta-*"))
     assert states(client, job_id) == ["pending"] * 2
-    single.query(AGED, job_id, role=Role.OWNER)
+    prepared.query(AGED, job_id, role=Role.OWNER)
     assert states(client, job_id) == ["pending"] * 2, "another job executed the key: this one's result comes yet"
-    single.query(AGED_JOB, job_id, role=Role.OWNER)
+    prepared.query(AGED_JOB, job_id, role=Role.OWNER)
     assert states(client, job_id) == ["gone"] * 2
 
-    single.remove("worker-interactive")
+    prepared.remove("worker-interactive")
     revoked = submit(client, "double", number(5))
     late = client.post(f"{TASKS}/repeat", json=number(6), headers={"Millrace-Expires-Seconds": "1"}).json()["job_id"]
     jobs.revoke(client, revoked)
-    chords.worker(single)
+    chords.worker(prepared)
     wait(client, revoked, ["revoked"])
     wait(client, late, ["expired"])
 
 
-def test_without_redis_everything_else_works(single: Stack, client: httpx.Client) -> None:
+def test_without_redis_everything_else_works(prepared: Stack, client: httpx.Client) -> None:
     """The gateway answers 503 with Retry-After for results in Redis; it still tells jobs, and results in PostgreSQL."""
     passing, lasting = submit(client, "repeat", number(7)), submit(client, "double", number(8))
     wait(client, passing, ["succeeded"])
-    single.machines["redis"].kill()
+    prepared.machines["redis"].kill()
 
     answer = client.get(f"{jobs.JOBS}/{passing}/results")
     assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (503, "results-unavailable")
@@ -143,7 +155,7 @@ def test_without_redis_everything_else_works(single: Stack, client: httpx.Client
     assert jobs.told(client, passing)["state"] == "succeeded"
     wait(client, lasting, ["succeeded"])
     wait(client, submit(client, "double", number(9)), ["succeeded"])
-    single.machines["redis"].start_again()
+    prepared.machines["redis"].start_again()
     eventually(
         lambda: client.get(f"{jobs.JOBS}/{passing}/results").status_code == 200, what="Redis answers the gateway again"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -18,7 +19,7 @@ from app.deadletters.archiver import Archiver
 from app.deadletters.consumer import DeadLetterConsumer
 from app.relay import main
 from app.relay.lane import Lane
-from app.relay.publisher import Publisher
+from app.relay.publisher import BrokerAwayError, Publisher, PublishResult
 from app.settings import Settings
 from tests.harness.ports import free_port
 from tests.harness.waiting import eventually
@@ -113,3 +114,26 @@ def test_a_relay_says_how_its_lanes_are(
 
     file = no_broker.heartbeat_file
     assert (json.loads(file.read_text())["state"] if file.exists() else None) == said
+
+
+def test_each_wait_in_vain_is_longer_than_the_one_before(no_broker: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Confirms that a killed leader took along are not waited for long; a slow broker gets more time at each try."""
+    lane = Lane("bulk", no_broker, create_engine("postgresql+psycopg://"), threading.Event())
+    waited: list[float] = []
+    answers = iter([False, False, False, False, True, False])
+
+    def publish(_messages: object, *, timeout_seconds: float) -> PublishResult:
+        waited.append(timeout_seconds)
+        if next(answers):
+            return PublishResult()
+        silence = TimeoutError("nothing was confirmed")
+        raise BrokerAwayError(silence, PublishResult()) from silence
+
+    monkeypatch.setattr(lane, "_publisher", SimpleNamespace(publish=publish))
+    monkeypatch.setattr(lane, "_mark", lambda *_: None)
+    for _ in range(6):
+        with contextlib.suppress(BrokerAwayError):
+            lane._send([])
+
+    longest = no_broker.relay_confirm_timeout_seconds
+    assert waited == [longest / 4, longest / 2, longest, longest, longest, longest / 4]
