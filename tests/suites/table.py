@@ -153,7 +153,7 @@ PROOFS = (
         "patterns_calls",
         420,
         "docs/patterns: rate limits, calls that happen once and warm caches, in six processes under kills",
-        guards=("app/patterns/", "app/kinds/", "docs/patterns/", "tests/harness/fleet", "tests/harness/far_side.py"),
+        guards=("app/patterns/", "app/kinds/", "docs/patterns/", "tests/harness/fleet", "loadtests/mix/far_side.py"),
     ),
     _on_servers(
         "producers",

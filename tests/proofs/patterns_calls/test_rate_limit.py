@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.harness.fleet import FarSide, Fleet, fullest, late, parks
+from loadtests.mix.limited_calls import fullest
+from tests.harness.fleet import FarSide, Fleet, late, parks
 from tests.harness.load import drain
 from tests.harness.stack import Stack
 from tests.harness.waiting import eventually

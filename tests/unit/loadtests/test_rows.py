@@ -28,9 +28,9 @@ def test_the_aggregate_is_known() -> None:
 def test_memory_without_the_page_cache() -> None:
     """This holds for cgroup 1 and 2; a container that has ended uses no memory."""
     mib = 1024 * 1024
-    assert rows._used_mib({"memory_stats": {"stats": {"anon": 5 * mib, "shmem": mib, "file": 99 * mib}}}) == 6
-    assert rows._used_mib({"memory_stats": {"stats": {"total_rss": 5 * mib, "total_cache": 99 * mib}}}) == 5
-    assert rows._used_mib({}) == 0
+    assert rows.used_mib({"memory_stats": {"stats": {"anon": 5 * mib, "shmem": mib, "file": 99 * mib}}}) == 6
+    assert rows.used_mib({"memory_stats": {"stats": {"total_rss": 5 * mib, "total_cache": 99 * mib}}}) == 5
+    assert rows.used_mib({}) == 0
 
 
 def test_a_column_a_run() -> None:

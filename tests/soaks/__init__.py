@@ -1,0 +1,1 @@
+"""Long runs for a page of the documentation: commands, which no suite runs."""
