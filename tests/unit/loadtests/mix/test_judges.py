@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.tasks import addresses, statements
 from loadtests.mix import counted_batch, limited_calls, poison, unique_jobs
 from loadtests.mix.mixed import Judged, Mixed
 from loadtests.verdict import Check, Verdict, Weight, decide
@@ -97,3 +98,9 @@ def test_the_fullest_period() -> None:
     assert limited_calls.fullest([], 60) == 0
     assert limited_calls.fullest([0, 59.9, 60, 61], 60) == 3
     assert limited_calls.fullest([0, 60, 120], 60) == 1
+
+
+def test_the_limit_and_the_window_are_the_declared_ones() -> None:
+    """The harness knows nothing of the application but its contract, so it says them again."""
+    assert (addresses.GEOCODER.calls, addresses.GEOCODER.seconds) == (limited_calls.CALLS, limited_calls.PERIOD_SECONDS)
+    assert statements.refresh_statement.window_seconds == unique_jobs.WINDOW_SECONDS
