@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
+from unittest.mock import Mock
 
 import httpx
 import orjson
 import pytest
 
-from loadtests.errors import HarnessError
+from loadtests.errors import HarnessError, ScheduleError
 from loadtests.mix.counted_batch import CHUNKS, CountedBatch
 from loadtests.mix.limited_calls import ADDRESSES, CALLS, LimitedCalls
+from loadtests.mix.mix import Mix
+from loadtests.mix.mixed import Judged, Mixed
 from loadtests.mix.pattern import Pattern
 from loadtests.mix.poison import Poison
 from loadtests.mix.sender import Sender, repeat
 from loadtests.mix.unique_jobs import PAYMENTS, UniqueJobs
+from loadtests.options import Options
+from loadtests.session import Session
+from loadtests.target import Target
 
 
 @dataclass
@@ -110,3 +119,44 @@ def test_the_pace_is_kept_until_the_load_ends() -> None:
     sender = Sender(cast("httpx.Client", None), "r", seconds=10, ended=cast("threading.Event", Ended()))
     assert list(sender.spread(5, over_seconds=20)) == [0, 1, 2, 3, 4]
     assert [round(wait) for wait in waits] == [0, 2, 4, 6, 8]
+
+
+def test_the_mix_needs_the_local_stack(tmp_path: Path) -> None:
+    """In a cluster there is no far side that counts; it is said before anything starts."""
+    with pytest.raises(ScheduleError, match="--mix needs the local stack"):
+        Options(out=tmp_path, target="kubernetes", mix=True)
+
+
+def test_a_pattern_that_is_refused_is_unsent_and_the_others_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug of a pattern itself ends the run instead."""
+    kept = Judged(pattern="good", promise="kept", expected="1", found="1", ok=True)
+
+    @dataclass
+    class Made:
+        name: str
+        error: Exception | None = None
+
+        def send(self, _: Sender) -> None:
+            if self.error:
+                raise self.error
+
+        def judge(self, _: object) -> list[Judged]:
+            return [kept]
+
+    class Sessions:
+        def read(self, query: Callable[[object], Any]) -> Any:
+            return query(None)
+
+    def mixed(*chosen: Made) -> Mixed:
+        with closing(Mix(cast("list[Pattern]", chosen), cast("Target", Mock()), "r", seconds=1)) as mix:
+            mix.start()
+            mix.finish()
+            return mix.judge(cast("Session", Sessions()))
+
+    monkeypatch.setattr("loadtests.mix.mix.open_client", lambda *_, **__: Gateway().client())
+    found = mixed(Made("good"), Made("refused", HarnessError("422")))
+    assert found.judged == [kept]
+    assert [name for name, _ in found.unsent] == ["refused"]
+    with pytest.raises(ZeroDivisionError):
+        mixed(Made("broken", ZeroDivisionError()))
+    assert mixed() == Mixed(judged=[], unsent=[])
