@@ -14,6 +14,7 @@ import orjson
 from loadtests.fault import Fault
 from loadtests.history import History, Outcome
 from loadtests.latency import Latencies
+from loadtests.mix.mixed import Mixed
 from loadtests.objectives import Objective
 from loadtests.reconcile import Accounting
 from loadtests.timeline import Stall, Timeline
@@ -48,6 +49,7 @@ class Run:
     gateway_errors: Mapping[str, int]
     #: Second after the start to requests without a 202.
     failed_by_second: Mapping[str, int] = field(default_factory=dict)
+    mixed: Mixed = field(default_factory=Mixed)
     options: Mapping[str, Any]
     environment: Mapping[str, Any]
     reproduce: str
@@ -125,6 +127,7 @@ def document(run: Run) -> dict[str, Any]:
         "ended_at": run.ended_at,
         "checks": [asdict(check) for check in run.checks],
         "objectives": [asdict(objective) for objective in run.objectives],
+        "mix": [asdict(judged) for judged in run.mixed.judged],
         "timeline": asdict(run.timeline),
         "options": dict(run.options),
         "environment": dict(run.environment),

@@ -68,6 +68,12 @@ def demo(
         ),
     ] = None,
     fault: Annotated[bool, typer.Option(help="Kill the busiest queue's leader in the middle.")] = True,
+    mix: Annotated[
+        bool | None,
+        typer.Option(
+            "--mix/--no-mix", help="Run patterns of docs/patterns beside the events (default: on the local stack)."
+        ),
+    ] = None,
     until: Annotated[
         Path | None,
         typer.Option(help="The load ends when this file appears, after --seconds at the latest; with --no-fault."),
@@ -112,6 +118,7 @@ def demo(
             rate=rate,
             singles=singles,
             fault=fault,
+            mix=place is Place.LOCAL if mix is None else mix,
             input_file=input_file,
             seed=seed,
             drain_seconds=drain_seconds,
@@ -175,15 +182,17 @@ def batch(
     console = Console()
     out.mkdir(parents=True, exist_ok=True)
     runs = []
+    display = Display(console)
     try:
         with _opened(Place.LOCAL) as target:
             for count in sorted(rows or SIZES):
-                runs.append(
-                    run_rows(
-                        target.gateway_url, target.ca_file, target.api_key, rows=count, threads=threads,
-                        containers=containers,
-                    )
-                )  # fmt: skip
+                with display.rows(count) as show:
+                    runs.append(
+                        run_rows(
+                            target.gateway_url, target.ca_file, target.api_key, rows=count, threads=threads,
+                            containers=containers, show=show,
+                        )
+                    )  # fmt: skip
                 (out / "batches.md").write_text(table(runs))
                 (out / "batches.svg").write_text(drawing(runs))
                 console.print(f"{runs[-1].rows:,} rows: {runs[-1].rows_per_second:,} a second")

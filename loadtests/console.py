@@ -15,6 +15,7 @@ from rich.text import Text
 
 from loadtests.fault import Fault
 from loadtests.gate import Left
+from loadtests.rows import Progress as Chunks
 from loadtests.target import Target
 
 _COLOURS = {"PASS": "green", "FAIL": "red", "VOID": "yellow"}
@@ -80,6 +81,18 @@ class Display:
 
             yield show
         self.console.print(f"[green]✓[/green] Outbox and queues drained [dim]({time.monotonic() - begin:.1f} s)[/dim]")
+
+    @contextmanager
+    def rows(self, rows: int) -> Iterator[Callable[[Chunks], object]]:
+        """A batch of so many rows."""
+        with self._progress() as progress:
+            task = progress.add_task(f"{rows:,} rows", total=None, note="")
+
+            def show(now: Chunks) -> None:
+                note = f"{now.sent:,} of {now.chunks:,} chunks sent, {now.done:,} done"
+                progress.update(task, total=now.chunks, completed=now.done, note=note)
+
+            yield show
 
     def _progress(self) -> Progress:
         return Progress(

@@ -24,6 +24,7 @@ from loadtests.history import Outcome
 from loadtests.job_answers import ask_gateway
 from loadtests.latency import measure
 from loadtests.ledger import read_ledger
+from loadtests.mix.mix import Mix, patterns
 from loadtests.objectives import assess
 from loadtests.options import FAULT_AT, Options
 from loadtests.plan import Plan
@@ -53,7 +54,12 @@ def run_demo(options: Options, target: Target, display: Display) -> dict[str, An
     folder.mkdir(parents=True)
     _ = target.api_key  # said now if it is missing
     bound = options.lateness_bound_ms or target.lateness_bound_ms
-    with closing(Management(target)) as management, Session(target) as session:
+    with (
+        closing(Management(target)) as management,
+        Session(target) as session,
+        patterns(wanted=options.mix) as chosen,
+        closing(Mix(chosen, target, run, seconds=options.schedule.seconds)) as mix,
+    ):
         with display.step("The stack is healthy and empty"):
             require_ready(target, session, management, nodes=target.broker_nodes)
         if options.share is not None:
@@ -66,7 +72,7 @@ def run_demo(options: Options, target: Target, display: Display) -> dict[str, An
         plan = _plan(options, target, folder, run)
         plan.write(folder / "plan.json")
         drill = _drill(folder, target) if options.fault else None
-        generator_error, started_at, load_ended_at = _load(plan, folder, drill, options.until, display)
+        generator_error, started_at, load_ended_at = _load(plan, folder, drill, mix, options.until, display)
         fault = None
         if drill is not None:
             with display.step("The killed node is back in the cluster"):
@@ -87,6 +93,7 @@ def run_demo(options: Options, target: Target, display: Display) -> dict[str, An
                 lambda connection: collect(connection, history, since=started_at, accounts_before=accounts_before)
             )
             seen = replace(seen, job_answers=ask_gateway(target, history))
+            mixed = mix.judge(session)
     accounting = reconcile(history, seen)
     latencies = measure(history, seen)
     ways = passages(history, seen)
@@ -101,6 +108,7 @@ def run_demo(options: Options, target: Target, display: Display) -> dict[str, An
             generator_error=generator_error,
             lateness_bound_ms=bound,
             max_failed_share=options.max_failed_share,
+            mixed=mixed,
         ),
     )
     injected_at = fault.injected_at if fault is not None else None
@@ -124,6 +132,7 @@ def run_demo(options: Options, target: Target, display: Display) -> dict[str, An
             drain_seconds=drain_seconds,
             gateway_errors=gateway_errors(history),
             failed_by_second=by_second(history, started_at),
+            mixed=mixed,
             options=options.as_data(),
             environment=environment,
             reproduce=options.command(),
@@ -182,7 +191,7 @@ def _drill(folder: Path, target: Target) -> Drill:
 
 
 def _load(
-    plan: Plan, folder: Path, drill: Drill | None, until: Path | None, display: Display
+    plan: Plan, folder: Path, drill: Drill | None, mix: Mix, until: Path | None, display: Display
 ) -> tuple[str | None, float, float]:
     """Run the generator until its schedule's end or the file's coming, with the drill in its middle.
 
@@ -191,6 +200,7 @@ def _load(
     generator = Generator(plan, folder / "plan.json", folder / "locust.log")
     try:
         started_at = generator.wait_for_start()
+        mix.start()
         if drill is not None:
             drill.start_in(started_at + FAULT_AT * plan.schedule.seconds - time.time())
         with display.load(plan.schedule.requests, plan.schedule.seconds, started_at) as show:
@@ -201,6 +211,7 @@ def _load(
                 show(generator.answered, drill.seen if drill else None)
 
             error = generator.wait(tick)
+        mix.finish()
     except BaseException:
         generator.stop()
         if drill is not None:

@@ -39,6 +39,8 @@ class Options:
     list_events: tuple[int, int] | None = None
     seed: int = 1
     drain_seconds: float = 180.0
+    #: Patterns beside the events; they need the far side of the local stack.
+    mix: bool = False
     #: The stack: local, kubernetes.
     target: str = "local"
     #: None: as suits the stack.
@@ -55,6 +57,8 @@ class Options:
         """Refuse what cannot be asked together."""
         if self.until is not None and self.fault:
             raise ScheduleError("--until needs --no-fault: the fault comes at a share of a length that must be known.")
+        if self.mix and self.target != "local":
+            raise ScheduleError("--mix needs the local stack: only there a far side can be started that counts calls.")
 
     @property
     def schedule(self) -> Schedule:
@@ -86,6 +90,7 @@ class Options:
             "seconds": self.seconds,
             "target": self.target,
             "fault": self.fault,
+            "mix": self.mix,
             "max_failed_share": self.max_failed_share,
             "input": self.input_file.name if self.input_file else None,
             "seed": self.seed,
@@ -103,6 +108,7 @@ class Options:
         words += ["--seed", str(self.seed)]
         words += ["--input", str(self.input_file)] if self.input_file else []
         words += [] if self.fault else ["--no-fault"]
+        words += [] if self.mix or self.target != "local" else ["--no-mix"]
         words += [] if self.target == "local" else ["--target", self.target]
         words += [] if self.until is None else ["--until", str(self.until)]
         words += [] if self.lateness_bound_ms is None else ["--lateness-ms", f"{self.lateness_bound_ms:g}"]

@@ -150,7 +150,7 @@ def _fault_window(content: Mapping[str, Any]) -> tuple[list[dict[str, Any]], lis
         "line": {"color": "#dc2626", "width": 1.5, "dash": "dot"},
     }  # fmt: skip
     note = {
-        "xref": "x", "yref": "paper", "x": (begin + end) / 2, "y": 1, "yanchor": "bottom", "showarrow": False,
+        "xref": "x", "yref": "paper", "x": (begin + end) / 2, "y": 1, "yanchor": "top", "showarrow": False,
         "text": f"{fault['evidence'].get('node', 'node')} dead for {fault['dead_seconds']:.0f} s",
         "font": {"color": "#dc2626", "size": 12},
     }  # fmt: skip

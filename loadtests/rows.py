@@ -7,32 +7,38 @@ knows the exact aggregate.
 from __future__ import annotations
 
 import re
-import ssl
+import resource
 import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import docker
 import httpx
 import orjson
 
 from app import contract
+from loadtests.driver import open_client
 from loadtests.errors import HarnessError
+from loadtests.mix.sender import repeat
 
 PATH = "/v1/batches"
 #: The example's batch, `app/tasks/meter_totals.py`.
 TASK = "meter_totals"
 #: The number of different bodies, and of different meters in them.
 _BODIES, _METERS = 8, 100
-#: The gateway refuses with 503 while too much waits; after this time the same chunk is sent again.
-_AGAIN_SECONDS = 1.0
+#: The gateway refuses with 503 while too much waits; a chunk is sent again for so long.
+_PATIENCE_SECONDS = 600.0
+#: A batch of which no chunk gets done for so long has stopped.
+_STALLED_SECONDS = 120.0
 _SAMPLE_SECONDS = 1.0
+_SHOW_SECONDS = 2.0
 _MIB = 1024 * 1024
 #: What Compose puts behind the name of a service.
 _NUMBER = re.compile(r"[-_]1$")
@@ -69,7 +75,25 @@ def bodies() -> list[tuple[bytes, int]]:
     return made
 
 
-def run(base_url: str, ca_file: Path, api_key: str, *, rows: int, threads: int, containers: str) -> Run:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Chunks of one batch."""
+
+    sent: int
+    done: int
+    chunks: int
+
+
+def run(
+    base_url: str,
+    ca_file: Path,
+    api_key: str,
+    *,
+    rows: int,
+    threads: int,
+    containers: str,
+    show: Callable[[Progress], object] = lambda _: None,
+) -> Run:
     """Send `rows` rows, in thousands, and wait for their aggregate.
 
     `containers` is a regular expression for the beginning of the names of the containers to measure.
@@ -83,32 +107,44 @@ def run(base_url: str, ca_file: Path, api_key: str, *, rows: int, threads: int, 
         "readings": chunks * contract.REQUEST_MAX_ITEMS,
         "watt_hours": sum(made[number % _BODIES][1] for number in range(chunks)),
     }
-    with _client(base_url, ca_file, api_key, threads) as client, sampled(containers) as peaks:
+    with (
+        open_client(base_url, ca_file, api_key, connections=threads + 1) as client,
+        sampled(containers) as peaks,
+        ThreadPoolExecutor(threads) as pool,
+    ):
         began = time.monotonic()
-        url = str(_sent(client, "POST", PATH, orjson.dumps({"task": TASK}))["status_url"])
-        numbers = iter(range(chunks))
-        lock = threading.Lock()
+        url = str(repeat(client, "POST", PATH, orjson.dumps({"task": TASK}), key=f"rows-{uuid4()}")["status_url"])
+        numbers = count()
+        stopped = threading.Event()
 
         def send() -> None:
-            while True:
-                with lock:
-                    number = next(numbers, None)
-                if number is None:
-                    return
-                _sent(client, "PUT", f"{url}/chunks/{number}", made[number % _BODIES][0])
+            # `next` of a count is atomic: each number goes to one thread, and nothing waits in a list.
+            while not stopped.is_set() and (number := next(numbers)) < chunks:
+                path, body = f"{url}/chunks/{number}", made[number % _BODIES][0]
+                repeat(client, "PUT", path, body, patience_seconds=_PATIENCE_SECONDS)
 
-        with ThreadPoolExecutor(threads) as pool:
-            for sender in [pool.submit(send) for _ in range(threads)]:
-                sender.result()
+        senders = [pool.submit(send) for _ in range(threads)]
+        try:
+            while not wait(senders, timeout=_SHOW_SECONDS, return_when=FIRST_EXCEPTION).done >= set(senders):
+                show(_progress(client, url, chunks))
+                if any(sender.done() and sender.exception() for sender in senders):
+                    break
+        finally:
+            stopped.set()
+        for sender in senders:
+            sender.result()
         sent_seconds = time.monotonic() - began
-        _sent(client, "POST", f"{url}/seal", orjson.dumps({"chunks": chunks, "rows": expected["readings"]}))
-        aggregate = _aggregate(client, url)
+        seal = {"chunks": chunks, "rows": expected["readings"]}
+        repeat(client, "POST", f"{url}/seal", orjson.dumps(seal), key=f"rows-{uuid4()}")
+        aggregate = _aggregate(client, url, chunks, show)
         finished_seconds = time.monotonic() - began
     if aggregate != expected:
         raise HarnessError(f"The aggregate is {aggregate} and must be {expected}.")
+    own_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     return Run(
-        rows=expected["readings"], sent_seconds=sent_seconds, finished_seconds=finished_seconds, peak_mib=dict(peaks)
-    )
+        rows=expected["readings"], sent_seconds=sent_seconds, finished_seconds=finished_seconds,
+        peak_mib={**peaks, "the sender": own_mib},
+    )  # fmt: skip
 
 
 @contextmanager
@@ -125,7 +161,7 @@ def sampled(prefix: str) -> Iterator[dict[str, int]]:
         while not ended.is_set():
             for name, one in found.items():
                 stats: Any = one.stats(stream=False, one_shot=True)
-                peaks[name] = max(peaks[name], _used_mib(stats))
+                peaks[name] = max(peaks[name], used_mib(stats))
             ended.wait(_SAMPLE_SECONDS)
 
     thread = threading.Thread(target=sample, daemon=True)
@@ -137,7 +173,7 @@ def sampled(prefix: str) -> Iterator[dict[str, int]]:
         thread.join()
 
 
-def _used_mib(stats: dict[str, Any]) -> int:
+def used_mib(stats: dict[str, Any]) -> int:
     """Anonymous and shared memory: cgroup 2 and cgroup 1 call them by different names."""
     of = stats.get("memory_stats", {}).get("stats", {})
     if "anon" in of:
@@ -145,38 +181,22 @@ def _used_mib(stats: dict[str, Any]) -> int:
     return int(of.get("total_rss", 0) + of.get("total_shmem", 0)) // _MIB
 
 
-def _client(base_url: str, ca_file: Path, api_key: str, connections: int) -> httpx.Client:
-    return httpx.Client(
-        base_url=base_url,
-        verify=ssl.create_default_context(cafile=str(ca_file)),
-        headers={contract.HEADER_API_KEY: api_key, "Content-Type": "application/json"},
-        limits=httpx.Limits(max_connections=connections),
-        timeout=30,
-        trust_env=False,
-    )
+def _progress(client: httpx.Client, url: str, chunks: int) -> Progress:
+    told = repeat(client, "GET", url, patience_seconds=_PATIENCE_SECONDS)["chunks"]
+    return Progress(sent=told["added"], done=told["done"], chunks=chunks)
 
 
-def _sent(client: httpx.Client, method: str, url: str, body: bytes) -> dict[str, Any]:
-    """The answer. A 429 or 503 is repeated, at most 600 times."""
-    for attempt in count(1):
-        answer = client.request(method, url, content=body)
-        if answer.status_code not in {429, 503} or attempt > 600:
-            break
-        time.sleep(_AGAIN_SECONDS)
-    if answer.is_error:
-        raise HarnessError(f"{method} {url}: {answer.status_code} {answer.text[:300]}")
-    return dict(answer.json())
-
-
-def _aggregate(client: httpx.Client, url: str) -> dict[str, Any]:
+def _aggregate(client: httpx.Client, url: str, chunks: int, show: Callable[[Progress], object]) -> dict[str, Any]:
     done = -1
     since = time.monotonic()
     while True:
-        batch = client.get(url).raise_for_status().json()
+        batch = repeat(client, "GET", url, patience_seconds=_PATIENCE_SECONDS)
+        told = batch["chunks"]
         if batch["state"] == "finished":
             return dict(batch["aggregate"])
-        if batch["chunks"]["done"] != done:
-            done, since = batch["chunks"]["done"], time.monotonic()
-        if time.monotonic() - since > 120:
+        if told["done"] != done:
+            done, since = told["done"], time.monotonic()
+            show(Progress(sent=told["added"], done=done, chunks=chunks))
+        if time.monotonic() - since > _STALLED_SECONDS:
             raise HarnessError(f"The batch makes no progress: {batch}")
         time.sleep(0.2)

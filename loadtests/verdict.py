@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from loadtests.fault import Fault
 from loadtests.latency import Latencies
+from loadtests.mix.mixed import Mixed
 from loadtests.reconcile import Accounting
 
 #: The broker must be gone longer than its heartbeats and its clients' patience, or nothing was survived.
@@ -78,6 +79,7 @@ class Conduct:
     generator_error: str | None = None
     lateness_bound_ms: float = MAX_LATENESS_P99_MS
     max_failed_share: float = MAX_FAILED_SHARE
+    mixed: Mixed = field(default_factory=Mixed)
 
 
 def achieved(accounting: Accounting) -> float:
@@ -88,7 +90,13 @@ def achieved(accounting: Accounting) -> float:
 
 def judge(accounting: Accounting, latencies: Latencies, conduct: Conduct) -> list[Check]:
     """All checks of a run, the gravest first."""
-    return [*_data(accounting, conduct), *_run(accounting, latencies, conduct), *_fault(conduct), *_notes(accounting)]
+    return [
+        *_data(accounting, conduct),
+        *_mix(conduct.mixed),
+        *_run(accounting, latencies, conduct),
+        *_fault(conduct),
+        *_notes(accounting),
+    ]
 
 
 def decide(checks: Sequence[Check]) -> Verdict:
@@ -169,6 +177,13 @@ def _data(acc: Accounting, conduct: Conduct) -> list[Check]:
         ),
         fail("drained", "queues and outbox are empty" if conduct.drained else "work was left over", ok=conduct.drained),
     ]
+
+
+def _mix(mixed: Mixed) -> list[Check]:
+    judged = [
+        _check(Weight.FAIL, one.promise, f"{one.found} (expected: {one.expected})", ok=one.ok) for one in mixed.judged
+    ]
+    return [*judged, *(_check(Weight.VOID, f"{name} was sent", why, ok=False) for name, why in mixed.unsent)]
 
 
 def _run(acc: Accounting, latencies: Latencies, conduct: Conduct) -> list[Check]:

@@ -146,6 +146,11 @@ class Machine:
         assert self._heartbeat, f"{self.service.name} has no heartbeat"
         return str(json.loads(self._heartbeat.read_text())["state"]) if self._heartbeat.exists() else ""
 
+    def beat_at(self) -> int:
+        """When its last heartbeat was written, in nanoseconds."""
+        assert self._heartbeat, f"{self.service.name} has no heartbeat"
+        return self._heartbeat.stat().st_mtime_ns
+
     def _forget_heartbeat(self) -> None:
         """Remove what an earlier run of this container wrote."""
         if self._heartbeat:

@@ -14,9 +14,9 @@ import httpx
 from app.contract import PORT_METRICS
 from app.patterns.rate_limit import LATENESS_SECONDS
 from infra.local.state import REPOSITORY
+from loadtests.mix.far_side import PORT
 from tests.harness import images
 from tests.harness.containers import Machine
-from tests.harness.far_side import PORT
 from tests.harness.process_metrics import samples
 from tests.harness.services import Service
 from tests.harness.stack import QUICK, Stack
@@ -58,7 +58,8 @@ class FarSide:
         """Start it beside the stack, in a container of the image."""
         service = Service(
             name="far-side", image=images.reference("APP"), command=(), environment={}, aliases=("far-side",),
-            tmpfs=(), ports=(), mounts={str(_HARNESS / "far_side.py"): "/far_side.py"}, options={"init": True},
+            tmpfs=(), ports=(), options={"init": True},
+            mounts={str(REPOSITORY / "loadtests" / "mix" / "far_side.py"): "/far_side.py"},
         )  # fmt: skip
         port = stack.port("far-side", PORT)
         self._url = f"http://127.0.0.1:{port}"
@@ -163,16 +164,6 @@ def parks(machines: Iterable[Machine]) -> dict[str, int]:
                 task_id = json.loads(line)["task_id"]
                 found[task_id] = found.get(task_id, 0) + 1
     return found
-
-
-def fullest(times: Sequence[float], seconds: float) -> int:
-    """The most calls in any period of `seconds`; the fullest period begins with a call."""
-    end, most = 0, 0
-    for begin, began_at in enumerate(times):
-        while end < len(times) and times[end] < began_at + seconds:
-            end += 1
-        most = max(most, end - begin)
-    return most
 
 
 def late(times: Sequence[float], calls: int, seconds: float) -> int:

@@ -153,7 +153,7 @@ PROOFS = (
         "patterns_calls",
         420,
         "docs/patterns: rate limits, calls that happen once and warm caches, in six processes under kills",
-        guards=("app/patterns/", "app/kinds/", "docs/patterns/", "tests/harness/fleet", "tests/harness/far_side.py"),
+        guards=("app/patterns/", "app/kinds/", "docs/patterns/", "tests/harness/fleet", "loadtests/mix/far_side.py"),
     ),
     _on_servers(
         "producers",
@@ -181,6 +181,12 @@ PROOFS = (
             "docs/patterns/",
             "tests/harness/step_tasks/",
         ),
+    ),
+    _on_servers(
+        "patterns_memory",
+        200,
+        "docs/patterns/heavy-and-leaky.md: leaks contained, crashes counted, too much at once dead-lettered",
+        guards=("app/worker/", "app/brokers/celery_app.py", "tests/harness/memory"),
     ),
     _on_servers("loads", 105, "a load finds its rate in a trial, and ends when it is told to", guards=("loadtests/",)),
     _on_servers("beat", 130, "canaries through outages of broker and workers", guards=("app/beat/", "app/worker/")),

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from uuid import uuid4
+
 from app.contract import METRIC_LIMIT_TURNS
-from tests.harness.fleet import FarSide, Fleet, counted, fullest, late, parks
+from loadtests.mix.limited_calls import LimitedCalls, fullest
+from loadtests.mix.sender import Sender
+from tests.harness.fleet import FarSide, Fleet, counted, late, parks
 from tests.harness.load import drain
 from tests.harness.stack import Stack
 from tests.harness.waiting import eventually
@@ -44,6 +49,20 @@ def test_a_limit_of_its_own_is_seen(stack: Stack, far_side: FarSide, fleet: Flee
     fleet.send("short", [[number] for number in range(3 * CALLS)])
     drain(stack)
     assert fullest(far_side.times("/short"), SECONDS) > CALLS
+
+
+def test_the_demos_judge_sees_a_limit_of_its_own(stack: Stack, far_side: FarSide, fleet: Fleet) -> None:
+    """The same planted bug under the demo's pattern: its judge calls the limit exceeded, and nothing else."""
+    fleet.start(3, program="limit_of_its_own")
+    pattern = LimitedCalls(arrivals=lambda: far_side.times("/locate"))
+    at_once = threading.Event()
+    at_once.set()
+    with stack.http(headers={"Content-Type": "application/json"}) as client:
+        pattern.send(Sender(client, uuid4().hex, seconds=60, ended=at_once))
+    drain(stack)
+    with stack.database() as rows:
+        judged = pattern.judge(rows)
+    assert [one.promise for one in judged if not one.ok] == ["rate limit never exceeded"]
 
 
 def test_celerys_own_limit_is_each_workers(stack: Stack, far_side: FarSide, fleet: Fleet) -> None:

@@ -180,4 +180,5 @@ def test_the_command_repeats_the_run() -> None:
 
     assert options.command() == (
         "python -m loadtests demo --seconds 30 --rate 150 --singles 20 --seed 4 --input 'my events.ndjson' --no-fault"
+        " --no-mix"
     )

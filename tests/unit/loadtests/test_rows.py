@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import httpx
 import orjson
+import pytest
 
 from app import contract
 from loadtests import rows
@@ -28,9 +32,9 @@ def test_the_aggregate_is_known() -> None:
 def test_memory_without_the_page_cache() -> None:
     """This holds for cgroup 1 and 2; a container that has ended uses no memory."""
     mib = 1024 * 1024
-    assert rows._used_mib({"memory_stats": {"stats": {"anon": 5 * mib, "shmem": mib, "file": 99 * mib}}}) == 6
-    assert rows._used_mib({"memory_stats": {"stats": {"total_rss": 5 * mib, "total_cache": 99 * mib}}}) == 5
-    assert rows._used_mib({}) == 0
+    assert rows.used_mib({"memory_stats": {"stats": {"anon": 5 * mib, "shmem": mib, "file": 99 * mib}}}) == 6
+    assert rows.used_mib({"memory_stats": {"stats": {"total_rss": 5 * mib, "total_cache": 99 * mib}}}) == 5
+    assert rows.used_mib({}) == 0
 
 
 def test_a_column_a_run() -> None:
@@ -45,3 +49,29 @@ def test_a_line_a_container() -> None:
     """The drawing is valid SVG with a line for each container."""
     root = ET.fromstring(drawing(RUNS))  # noqa: S314 - our own
     assert len(root.findall("{http://www.w3.org/2000/svg}polyline")) == 2
+
+
+def test_each_chunk_is_sent_once_and_progress_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By four threads; the sender reports while it sends and while it waits for the aggregate."""
+    chunks, sent, told = 40, list[str](), list[rows.Progress]()
+    made = rows.bodies()
+    aggregate = {
+        "readings": chunks * contract.REQUEST_MAX_ITEMS,
+        "watt_hours": sum(made[number % len(made)][1] for number in range(chunks)),
+    }
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "PUT":
+            sent.append(request.url.path)
+        state = "finished" if len(sent) == chunks and told else "open"
+        counts = {"added": len(sent), "done": len(sent)}
+        return httpx.Response(200, json={"status_url": "/b", "state": state, "chunks": counts, "aggregate": aggregate})
+
+    client = httpx.Client(base_url="https://gateway", transport=httpx.MockTransport(answer))
+    monkeypatch.setattr(rows, "open_client", lambda *_, **__: client)
+    monkeypatch.setattr(rows, "sampled", lambda _: nullcontext({"gateway": 1}))
+    done = rows.run("", Path(), "", rows=chunks * 1000, threads=4, containers="", show=told.append)
+    assert sorted(sent) == sorted(f"/b/chunks/{number}" for number in range(chunks))
+    assert done.rows == chunks * 1000
+    assert set(done.peak_mib) == {"gateway", "the sender"}
+    assert told[-1].chunks == chunks

@@ -1,13 +1,13 @@
-"""Another system, for tests: it counts its calls, and fails, hangs or lies as a test tells it. Standard library only.
+"""Another system, for demo and tests: counts its calls, and fails, hangs or lies as it is told. Only standard library.
 
-    GET  /locate?q=…         an answer
+    GET  /locate?q=…         an answer; 404 if the words begin with "Nowhere"
     POST /charges            an effect for the key in Idempotency-Key; the same answer for a key that it knows
     GET  /charges/KEY        that effect, or 404
     PUT  /behaviour          {"mode": …, "times": …, "seconds": …}: how the next calls go
     GET  /seen               what arrived: path, key, time on its own clock, calls at once
     DELETE /seen             forgets everything, and behaves well
 
-It runs in a container of the image, beside the stack (`tests/harness/fleet.py`).
+It runs in a container of the image, beside the stack (`far_side_container.py`, `tests/harness/fleet.py`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 PORT = 8080
+#: Words that begin so are no address.
+REFUSED = "Nowhere"
 
 
 class FarSide:
@@ -110,6 +113,9 @@ class Handler(BaseHTTPRequestHandler):
         mode = how["mode"]
         if mode == "hangs":
             time.sleep(how["seconds"])
+        if parse_qs(urlsplit(self.path).query).get("q", [""])[0].startswith(REFUSED):
+            self._answer(404, {})
+            return
         if mode == "refuses":
             later = {"Retry-After": str(how["retry_after"])} if "retry_after" in how else {}
             self._answer(how["status"], {}, **later)
