@@ -155,17 +155,22 @@ def _add_groups() -> None:
     from app.brokers.queues_command import queues  # noqa: PLC0415
     from app.deadletters.command import dead_letters  # noqa: PLC0415
     from app.gateway.api_keys_command import api_keys  # noqa: PLC0415
+    from app.kinds.pauses_command import pauses  # noqa: PLC0415
 
     app.add_typer(dead_letters, name="dead-letters")
     app.add_typer(api_keys, name="api-keys")
     app.add_typer(queues, name="queues")
+    app.add_typer(pauses, name="pauses")
     app.add_typer(schedules, name="schedules")
 
 
 def main() -> None:
     """Run a command; a failure of ours is one line that says what to do, and exit code 2."""
     if (
-        any(name in sys.argv[1:2] for name in ("dead-letters", "api-keys", "queues", "schedules", "--help", "-h"))
+        any(
+            name in sys.argv[1:2]
+            for name in ("dead-letters", "api-keys", "queues", "pauses", "schedules", "--help", "-h")
+        )
         or not sys.argv[1:]
     ):
         _add_groups()

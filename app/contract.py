@@ -336,4 +336,6 @@ METRIC_CANARY_START_DELAY_SECONDS = "millrace_canary_start_delay_seconds"  # [qu
 METRIC_EFFECTS = "millrace_effects_total"  # [outcome] stored | duplicate
 METRIC_DEAD_LETTERS = "millrace_dead_letters_total"  # [queue, reason]
 METRIC_DEAD_LETTERS_OPEN = "millrace_dead_letters_open"  # [queue]
+METRIC_PAUSE_AGE_SECONDS = "millrace_pause_age_seconds"  # [kind, name]
+METRIC_HELD = "millrace_held_messages"  # [kind, name]
 METRIC_RETENTION_AGE_SECONDS = "millrace_retention_step_age_seconds"  # [step]

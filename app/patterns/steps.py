@@ -80,7 +80,7 @@ class SteppedTask(OnceTask):
                 raise JobRevokedError(f"({self.job_id})")
             state = self._next(connection, checkpoint, arguments)
             if state is not None:
-                is_over = time.monotonic() >= over_at
+                is_over = time.monotonic() >= over_at or self.paused
                 slice_ = self._slice + is_over
                 checkpoints.keep(connection, run_id, job_id=self.job_id, slice_=slice_, state=state.model_dump_json())
                 if is_over:
