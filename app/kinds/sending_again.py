@@ -90,18 +90,19 @@ class SentAgainTask(TransactionalTask):
 
         The caller raises the returned exception, which makes Celery acknowledge the message itself.
         """
-        headers = self._headers()
-        if contract.MESSAGE_BUNDLE in headers:
-            headers[contract.MESSAGE_ITEMS] = None  # a bundle is not joined with other messages
-        again = self.signature_from_request(self.request, headers=headers, retries=self.request.retries)
+        again = self.signature_from_request(self.request, headers=self._headers(), retries=self.request.retries)
 
         def send() -> None:
             with engine().begin() as connection, in_transaction(connection):
-                self.send_again(again)
+                self.send_held(again)
 
         self.patiently(send)
         self.request.update(dropped_as="held")  # the metrics count it as this outcome
         return Ignore("paused")
+
+    def send_held(self, again: Signature[Any]) -> None:
+        """Send the copy of a message that is held."""
+        self.send_again(again)
 
     def send_again(self, again: Signature[Any]) -> None:
         """Send a parked copy."""
