@@ -119,6 +119,27 @@ def retention(
 
 
 @app.command()
+def reconcile(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is missing; change nothing.")] = False,
+    older_than_seconds: Annotated[float, typer.Option(min=0, help="Look at jobs that are older.")] = 60,
+    busy_older_than_hours: Annotated[
+        float, typer.Option(min=0, help="Of a queue that is not empty, put back only what is older.")
+    ] = 24,
+    actor: Annotated[str | None, typer.Option(help="Who does it, for the audit; as for `dead-letters`.")] = None,
+) -> None:
+    """Put back what was accepted and whose messages vanished from the broker; prints a line of JSON."""
+    from app.audit import actor_of  # noqa: PLC0415
+    from app.patterns.reconcile_command import run  # noqa: PLC0415
+    from app.telemetry import logging  # noqa: PLC0415
+
+    logging.configure("reconcile")
+    run(
+        dry_run=dry_run, older_than_seconds=older_than_seconds, busy_older_than_hours=busy_older_than_hours,
+        by=actor_of(actor),
+    )  # fmt: skip
+
+
+@app.command()
 def flower() -> None:
     """Show the workers in a browser, read-only."""
     from app.brokers.flower import run  # noqa: PLC0415

@@ -338,4 +338,5 @@ METRIC_DEAD_LETTERS = "millrace_dead_letters_total"  # [queue, reason]
 METRIC_DEAD_LETTERS_OPEN = "millrace_dead_letters_open"  # [queue]
 METRIC_PAUSE_AGE_SECONDS = "millrace_pause_age_seconds"  # [kind, name]
 METRIC_HELD = "millrace_held_messages"  # [kind, name]
+METRIC_PUT_BACK = "millrace_put_back_messages"
 METRIC_RETENTION_AGE_SECONDS = "millrace_retention_step_age_seconds"  # [step]

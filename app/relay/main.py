@@ -16,7 +16,7 @@ from app.relay import metrics as relay_metrics
 from app.relay.lane import Lane
 from app.relay.upkeep import Upkeep
 from app.settings import Settings, load
-from app.storage import outbox, pauses
+from app.storage import outbox, pauses, vanished
 from app.storage.availability import may_pass
 from app.storage.engine import engine
 from app.storage.outbox import Backlog
@@ -70,6 +70,7 @@ def _observe(database: Engine) -> None:
         backlog.show([Backlog(**row) for row in connection.execute(outbox.BACKLOG).mappings()])
         retention_age.show(connection)
         relay_metrics.show_pauses(pauses.listed(connection))
+        relay_metrics.PUT_BACK.set(vanished.put_back_lately(connection))
 
 
 def _patiently(work: Callable[[], None]) -> None:

@@ -20,6 +20,7 @@ CONFIRM_SECONDS = Histogram(
 )
 PAUSE_AGE = Gauge(contract.METRIC_PAUSE_AGE_SECONDS, "Since this queue or task is paused", ["kind", "name"])
 HELD = Gauge(contract.METRIC_HELD, "Messages that wait for the end of this pause", ["kind", "name"])
+PUT_BACK = Gauge(contract.METRIC_PUT_BACK, "Messages that were put back within the last day: theirs had vanished")
 
 # A series that is there from the start has a first step that an alert can see.
 for _queue in contract.queue_names():

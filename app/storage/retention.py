@@ -52,6 +52,7 @@ _OLD: Mapping[str, tuple[str, Callable[[Settings], int]]] = {
     "unique_jobs": ("due_at", lambda settings: settings.retention_inbox_days),
     "checkpoints": ("changed_at", lambda settings: settings.retention_inbox_days),
     "pauses": ("resumed_at", lambda settings: settings.retention_jobs_days),
+    "put_back": ("put_back_at", lambda settings: settings.retention_jobs_days),
     "idempotency_keys": ("expires_at", lambda _: 0),
 }
 

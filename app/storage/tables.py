@@ -285,6 +285,16 @@ checkpoints = Table(
     _at("changed_at"),
 )
 
+#: Messages that were put back because theirs had vanished from the broker (`app/patterns/reconciler.py`).
+put_back = Table(
+    "put_back",
+    metadata,
+    Column("message_id", Uuid, primary_key=True),
+    Column("job_id", Uuid, nullable=False),
+    _at("put_back_at"),
+    Column("put_back_by", Text, nullable=False),
+)
+
 #: The last slot that beat has handled, for each schedule.
 schedules = Table(
     "schedules",

@@ -22,7 +22,7 @@ def stack(single: Stack) -> Iterator[Stack]:
     single.query(_TABLE, role=Role.OWNER)
     yield single
     single.query("UPDATE pauses SET resumed_at = now() WHERE resumed_at IS NULL", role=Role.OWNER)
-    for table in ("outbox_held", "pauses", "tasks.control_runs"):
+    for table in ("outbox_held", "pauses", "put_back", "checkpoints", "tasks.control_runs"):
         single.query(f"DELETE FROM {table}", role=Role.OWNER)
 
 
