@@ -185,7 +185,7 @@ PROOFS = (
     _on_servers(
         "patterns_control",
         120,
-        "docs/patterns: queues and tasks paused through restarts, jobs and batches revoked",
+        "docs/patterns: queues and tasks paused through restarts, jobs and batches revoked, lost messages put back",
         guards=(
             "app/patterns/",
             "app/kinds/",
