@@ -95,7 +95,7 @@ def test_a_paused_task_waits_through_restarts(stack: Stack, client: httpx.Client
 
 def test_retries_replays_and_slots_wait(stack: Stack, client: httpx.Client) -> None:
     """A paused queue keeps a retry at its attempt, a replayed dead letter, and each slot of a schedule."""
-    with_tasks(stack, WORKER, "gateway", MILLRACE_RETRY_BASE_SECONDS="4")
+    with_tasks(stack, WORKER, "gateway", MILLRACE_RETRY_BASE_SECONDS="10")
     drill = here.drill(stack, "raise", "interactive")
     letter = "SELECT state FROM dead_letters WHERE task_id = %s"
     eventually(lambda: stack.query(letter, drill.task_id) == [("dead",)], what="the drill is a dead letter")
