@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 
 #: Jobs are read by the hour of their acceptance, so that no statement grows with the table.
 _WINDOW = timedelta(hours=1)
+_JOBS_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,23 +75,23 @@ def find(database: Engine, rules: Rules) -> list[Unfinished]:
 
 
 def put_back(database: Engine, found: Sequence[Unfinished], rules: Rules, *, by: str) -> dict[UUID, int]:
-    """Put the messages back, each job in one transaction with its record. Returns the number of messages by job.
+    """Put the messages back, some jobs in a transaction with their records. Returns the number of messages by job.
 
-    It looks at each job again under a lock, so of two reconcilers one puts a message back.
+    It looks at the jobs again under a lock, so of two reconcilers one puts a message back.
     """
     done: dict[UUID, int] = {}
-    for one in found:
+    ordered = sorted(found, key=lambda one: one.job_id)
+    for begin in range(0, len(ordered), _JOBS_AT_ONCE):
+        some = ordered[begin : begin + _JOBS_AT_ONCE]
         with database.begin() as connection:
             if not vanished.lock(connection):
                 log.warning("another_reconciler_runs")
-                return done
-            after = UUID(int=one.job_id.int + 1)
-            still = vanished.unfinished(
-                connection, first=one.job_id, end=after, lately_seconds=rules.older_than_seconds
-            )
-            for job in vanished.in_both([one], still):
-                done[job.job_id] = _put_back(connection, job, by)
-                log.warning("messages_put_back", job_id=str(job.job_id), messages=done[job.job_id])
+                break
+            first, after = some[0].job_id, UUID(int=some[-1].job_id.int + 1)
+            still = vanished.unfinished(connection, first=first, end=after, lately_seconds=rules.older_than_seconds)
+            put = {job.job_id: _put_back(connection, job, by) for job in vanished.in_both(some, still)}
+        done |= put
+        log.warning("messages_put_back", jobs=len(put), messages=sum(put.values()), by=by)
     return done
 
 

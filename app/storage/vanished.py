@@ -47,14 +47,15 @@ _JOBS = text("""
 """)
 # The keys are those of the messages: a chunk's, or the batch's id for the aggregate.
 _CHUNKS = text("""
-    WITH open AS (
+    WITH unfinished AS (
         SELECT * FROM batches b WHERE b.batch_id >= :first AND b.batch_id < :end AND b.finished_at IS NULL
           AND (SELECT true FROM job_revocations r WHERE r.job_id = b.batch_id) IS NULL
     ), missing AS (
-        SELECT batch_id, task_name, batch_id || '/' || c.number AS key
-        FROM open JOIN batch_chunks c USING (batch_id) WHERE c.done_at IS NULL
+        SELECT batch_id, task_name, batch_id::text || '/' || c.number::text AS key
+        FROM unfinished JOIN batch_chunks c USING (batch_id) WHERE c.done_at IS NULL
         UNION ALL
-        SELECT batch_id, task_name, batch_id::text FROM open WHERE sealed_at IS NOT NULL AND chunks_done = chunks_added
+        SELECT batch_id, task_name, batch_id::text FROM unfinished
+        WHERE sealed_at IS NOT NULL AND chunks_done = chunks_added
     )
     SELECT batch_id AS job_id, task_name, '' AS queue, array_agg(key) AS keys FROM missing m
     WHERE NOT EXISTS (SELECT FROM dead_letters l WHERE l.job_id = m.batch_id AND l.state <> 'replayed'
