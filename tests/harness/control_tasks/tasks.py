@@ -40,7 +40,7 @@ def tick(tx: Transaction) -> None:
     tx.execute(_TICKED, {"run": str(tx.task_id)})
 
 
-@at_least_once(queue="interactive", key="run", http=True)
+@at_least_once(queue="interactive", http=True)
 def looks_often(job: Run) -> None:
     """Run until it is stopped, or until its second run."""
     with autocommit().connect() as connection:
