@@ -6,8 +6,9 @@ truth and is only slow, the inbox lets one of the two act.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -15,6 +16,7 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.engine import Connection
 
+from app import contract
 from app.brokers.transactional import captured
 from app.kinds import registry
 from app.kinds.declared import Kind
@@ -43,6 +45,13 @@ class Rules:
     busy_older_than_seconds: float = 24 * 3600.0
     #: Older jobs have lost their messages from the outbox, too.
     kept_days: int = 7
+    #: When this reconciler began (time.monotonic).
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def lately_seconds(self) -> float:
+        """What was put back within this time is left alone: another reconciler may have done it since this one began."""
+        return self.older_than_seconds + time.monotonic() - self.began + contract.STATEMENT_TIMEOUT_SECONDS
 
     def apply(self, found: Unfinished, now: datetime) -> bool:
         """Whether the messages of this job or batch count as vanished."""
@@ -68,7 +77,7 @@ def find(database: Engine, rules: Rules) -> list[Unfinished]:
         until = min(begin + _WINDOW, end)
         with database.connect() as connection:
             found += vanished.unfinished(
-                connection, first=first_id_at(begin), end=first_id_at(until), lately_seconds=rules.older_than_seconds
+                connection, first=first_id_at(begin), end=first_id_at(until), lately_seconds=rules.lately_seconds
             )
         begin = until
     return [one for one in found if rules.apply(one, now)]
@@ -88,7 +97,7 @@ def put_back(database: Engine, found: Sequence[Unfinished], rules: Rules, *, by:
                 log.warning("another_reconciler_runs")
                 break
             first, after = some[0].job_id, UUID(int=some[-1].job_id.int + 1)
-            still = vanished.unfinished(connection, first=first, end=after, lately_seconds=rules.older_than_seconds)
+            still = vanished.unfinished(connection, first=first, end=after, lately_seconds=rules.lately_seconds)
             put = {job.job_id: _put_back(connection, job, by) for job in vanished.in_both(some, still)}
         done |= put
         log.warning("messages_put_back", jobs=len(put), messages=sum(put.values()), by=by)
