@@ -22,7 +22,14 @@ from app import contract
 from app.brokers.bundles import Carried, batch_of, carried_of
 from app.brokers.message_body import ITEM, ITEM_KEY
 from app.brokers.transactional import capturing, in_transaction
-from app.errors import BatchResultError, ComeBackLaterError, DependencyAwayError, JobRevokedError, PoisonError
+from app.errors import (
+    BatchResultError,
+    ComeBackLaterError,
+    DependencyAwayError,
+    JobRevokedError,
+    PausedError,
+    PoisonError,
+)
 from app.failpoints import Failpoint, failpoint
 from app.kinds.declared import DeclaredTask, poison
 from app.kinds.evidence import failure_of
@@ -111,7 +118,7 @@ class BatchTask(DeclaredTask):
             if len(carried) == 1 and read.refused:
                 raise read.refused[0][1]
             self.patiently(lambda: self._run(parameter, read, alone=len(carried) == 1))
-        except (TaskPredicate, JobRevokedError, ComeBackLaterError):
+        except (TaskPredicate, JobRevokedError, PausedError, ComeBackLaterError):
             raise
         except Exception as error:
             if len(carried) > 1 and not _spares_items(error):
