@@ -119,6 +119,27 @@ def retention(
 
 
 @app.command()
+def reconcile(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is missing; change nothing.")] = False,
+    older_than_seconds: Annotated[float, typer.Option(min=0, help="Look at jobs that are older.")] = 60,
+    busy_older_than_hours: Annotated[
+        float, typer.Option(min=0, help="Of a queue that is not empty, put back only what is older.")
+    ] = 24,
+    actor: Annotated[str | None, typer.Option(help="Who does it, for the audit; as for `dead-letters`.")] = None,
+) -> None:
+    """Put back what was accepted and whose messages vanished from the broker; prints a line of JSON."""
+    from app.audit import actor_of  # noqa: PLC0415
+    from app.patterns.reconcile_command import run  # noqa: PLC0415
+    from app.telemetry import logging  # noqa: PLC0415
+
+    logging.configure("reconcile")
+    run(
+        dry_run=dry_run, older_than_seconds=older_than_seconds, busy_older_than_hours=busy_older_than_hours,
+        by=actor_of(actor),
+    )  # fmt: skip
+
+
+@app.command()
 def flower() -> None:
     """Show the workers in a browser, read-only."""
     from app.brokers.flower import run  # noqa: PLC0415
@@ -155,17 +176,22 @@ def _add_groups() -> None:
     from app.brokers.queues_command import queues  # noqa: PLC0415
     from app.deadletters.command import dead_letters  # noqa: PLC0415
     from app.gateway.api_keys_command import api_keys  # noqa: PLC0415
+    from app.kinds.pauses_command import pauses  # noqa: PLC0415
 
     app.add_typer(dead_letters, name="dead-letters")
     app.add_typer(api_keys, name="api-keys")
     app.add_typer(queues, name="queues")
+    app.add_typer(pauses, name="pauses")
     app.add_typer(schedules, name="schedules")
 
 
 def main() -> None:
     """Run a command; a failure of ours is one line that says what to do, and exit code 2."""
     if (
-        any(name in sys.argv[1:2] for name in ("dead-letters", "api-keys", "queues", "schedules", "--help", "-h"))
+        any(
+            name in sys.argv[1:2]
+            for name in ("dead-letters", "api-keys", "queues", "pauses", "schedules", "--help", "-h")
+        )
         or not sys.argv[1:]
     ):
         _add_groups()

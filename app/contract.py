@@ -340,4 +340,7 @@ METRIC_LIMIT_TURNS = "millrace_limit_turns_total"  # [limit, outcome] taken | wa
 METRIC_FAR_SIDE_CALLS = (
     "millrace_far_side_calls_total"  # [far_side, outcome] recorded | known | refused | failed | held
 )
+METRIC_PAUSE_AGE_SECONDS = "millrace_pause_age_seconds"  # [kind, name]
+METRIC_HELD = "millrace_held_messages"  # [kind, name]
+METRIC_PUT_BACK = "millrace_put_back_messages"
 METRIC_RETENTION_AGE_SECONDS = "millrace_retention_step_age_seconds"  # [step]

@@ -42,6 +42,10 @@ class ComeBackLaterError(MillraceError):
         self.delay_seconds = delay_seconds
 
 
+class PausedError(MillraceError):
+    """The task or its queue is paused; its message waits for the resume, at the same attempt."""
+
+
 class FarSideBusyError(MillraceError):
     """Another system did not do the call; the task calls again, no sooner than that system said."""
 
@@ -94,6 +98,10 @@ class QueueNotDeclaredError(MillraceError):
 
 class QueueStillUsedError(MillraceError):
     """This queue cannot be removed; one that holds work is declared until its workers have emptied it."""
+
+
+class PauseError(MillraceError):
+    """This cannot be paused or resumed as asked."""
 
 
 class ScheduleNotFoundError(MillraceError):

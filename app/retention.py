@@ -1,4 +1,4 @@
-"""`python -m app retention`: the scheduled run of `storage.retention`, with its log lines."""
+"""`python -m app retention`: the scheduled run of `storage.retention` and of the reconciler, with log lines."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import threading
 
 import structlog
 
+from app.patterns.reconcile_command import reconcile_old
 from app.settings import load
 from app.storage import retention
 from app.storage.availability import may_pass
@@ -48,7 +49,9 @@ def run(*, every_hours: float) -> None:
 
 def _run_once() -> bool:
     """Whether no step was refused."""
-    reports = retention.run(engine(), load())
+    settings = load()
+    reports = retention.run(engine(), settings)
+    reconcile_old(settings)
     for report in reports:
         if report.error is None:
             log.info(

@@ -56,7 +56,7 @@ def find(settings: Settings) -> list[Leftover]:
         NotReadyError: it does not answer.
     """
     try:
-        return among(_list_queues(settings), contract.queue_names())
+        return among(list_queues(settings), contract.queue_names())
     except httpx.HTTPError as error:
         raise NotReadyError(f"RabbitMQ's management API: {error}") from error
 
@@ -83,7 +83,7 @@ def remove(connection: Connection, settings: Settings, name: str) -> None:
         raise QueueStillUsedError(f"{name}: {what}")
     if found[name].holds_work:
         raise QueueStillUsedError(str(found[name]))
-    if delayed := _delayed(_list_queues(settings)):
+    if delayed := _delayed(list_queues(settings)):
         raise QueueStillUsedError(f"{name}: {delayed} messages wait in the delay ladder, maybe for it; ask again later")
     channel: Any
     with connection.channel() as channel:
@@ -103,7 +103,8 @@ def _delayed(listed: Sequence[Mapping[str, Any]]) -> int:
     stop=tenacity.stop_after_attempt(5),
     reraise=True,
 )
-def _list_queues(settings: Settings) -> list[dict[str, Any]]:
+def list_queues(settings: Settings) -> list[dict[str, Any]]:
+    """The queues of the vhost, as the management API lists them."""
     url = f"https://{settings.rabbitmq_host}:{contract.PORT_RABBITMQ_MANAGEMENT}/api/queues/{quote(contract.VHOST)}"
     answer = httpx.get(
         url,

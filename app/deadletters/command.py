@@ -5,7 +5,6 @@ Exit codes: 0 done; 1 some of it was not (refused, or no longer dead); 2 a wrong
 
 from __future__ import annotations
 
-import getpass
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from uuid import UUID
 import typer
 from rich.console import Console
 
+from app.audit import Actor, actor_of
 from app.contract import Role
 from app.deadletters import archive_queries, views
 from app.deadletters.progress import shown_when_slow
@@ -59,7 +59,6 @@ Until = Annotated[str | None, typer.Option(help="Died before: likewise.")]
 All = Annotated[bool, typer.Option("--all", help="Yes, every dead letter.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Count and show a sample; change nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON for programs.")]
-Actor = Annotated[str | None, typer.Option(help="Who does it, for the audit; default MILLRACE_ACTOR, then the user.")]
 Note = Annotated[str, typer.Option(help="Why, for the audit.")]
 
 
@@ -131,7 +130,7 @@ def replay_letters(
     edit = Edit(task=task, body=body_file.read_bytes() if body_file else None)
     order = Order(
         selection=selection,
-        actor=_actor(actor),
+        actor=actor_of(actor),
         note=note,
         edit=edit,
         include_chords=include_chords,
@@ -177,7 +176,7 @@ def discard_letters(
             return
         not_dead = _not_dead(database, selection)
         with shown_when_slow("Discarding", hidden=as_json) as progress:
-            outcome = discard(database, Order(selection=selection, actor=_actor(actor), note=note), progress=progress)
+            outcome = discard(database, Order(selection=selection, actor=actor_of(actor), note=note), progress=progress)
     _report("discarded", outcome, not_dead, as_json=as_json)
 
 
@@ -264,15 +263,6 @@ def _report(verb: str, outcome: Outcome, not_dead: dict[UUID, str], *, as_json: 
             typer.echo(f"and {outcome.refused - len(outcome.refusals)} more were refused", err=True)
     if outcome.refused or not_dead or outcome.done < outcome.matched:
         raise typer.Exit(_PARTIAL)
-
-
-def _actor(given: str | None) -> str:
-    if named := given or os.environ.get("MILLRACE_ACTOR"):
-        return named
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user has a number and no name
-        return f"uid {os.getuid()}"
 
 
 def _console() -> Console:

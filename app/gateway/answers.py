@@ -118,6 +118,8 @@ class BatchChunks(Answer):
     done: NonNegativeInt
     dead_lettered: NonNegativeInt
     """Messages of the batch in the dead letters: chunks that are not done, or the aggregate."""
+    revoked: NonNegativeInt
+    """Chunks that were dropped because the batch was revoked before they began."""
 
 
 class BatchRows(Answer):
@@ -133,11 +135,12 @@ class Batch(Answer):
     batch_id: UUID
     status_url: str
     task: str
-    state: Literal["open", "sealed", "finished"]
+    state: Literal["open", "sealed", "revoking", "revoked", "finished"]
     chunks: BatchChunks
     rows: BatchRows
     opened_at: datetime
     sealed_at: datetime | None
+    revoked_at: datetime | None
     finished_at: datetime | None
     aggregate: dict[str, Any] | None
     """What the batch's task made of all rows; null until it is finished."""

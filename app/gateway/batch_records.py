@@ -1,4 +1,4 @@
-"""Opens a batch, adds chunks to it and seals it: each in one transaction, which may be repeated.
+"""Opens a batch, adds chunks to it, seals it and revokes it: each in one transaction, which may be repeated.
 
 A seal locks the batch's counts as workers do. So either the seal or the last chunk sees the batch complete.
 """
@@ -33,8 +33,12 @@ _EARLIER = """
 """
 _OPEN = "INSERT INTO batches (batch_id, task_name, api_key_id) VALUES (%(batch_id)s, %(task)s, %(api_key_id)s)"
 _READ = """
-    SELECT b.*, (SELECT count(*) FROM dead_letters d WHERE d.job_id = b.batch_id AND d.state = 'dead') AS chunks_dead
-    FROM batches b WHERE b.batch_id = %(batch_id)s AND b.api_key_id = %(api_key_id)s
+    SELECT b.*, r.revoked_at,
+        (SELECT count(*) FROM dead_letters d WHERE d.job_id = b.batch_id AND d.state = 'dead') AS chunks_dead,
+        (SELECT count(*) FROM dropped_items d WHERE d.job_id = b.batch_id
+         AND d.dedupe_key <> dedupe_key(b.task_name || '_aggregate', '', b.batch_id::text)) AS chunks_revoked
+    FROM batches b LEFT JOIN job_revocations r ON r.job_id = b.batch_id
+    WHERE b.batch_id = %(batch_id)s AND b.api_key_id = %(api_key_id)s
 """
 _ADD_CHUNK = """
     INSERT INTO batch_chunks (batch_id, number, row_count, body_hash, body)
@@ -44,11 +48,19 @@ _CHUNK = "SELECT body_hash FROM batch_chunks WHERE batch_id = %(batch_id)s AND n
 _COUNT_CHUNK = """
     UPDATE batches SET chunks_added = chunks_added + 1, rows_added = rows_added + %(rows)s
     WHERE batch_id = %(batch_id)s AND api_key_id = %(api_key_id)s AND sealed_at IS NULL
+      AND NOT EXISTS (SELECT FROM job_revocations WHERE job_id = batch_id)
+"""
+_REVOKE = """
+    INSERT INTO job_revocations (job_id)
+    SELECT batch_id FROM batches
+    WHERE batch_id = %(batch_id)s AND api_key_id = %(api_key_id)s AND finished_at IS NULL
+    ON CONFLICT DO NOTHING
 """
 _SEAL = """
     UPDATE batches SET sealed_at = now()
     WHERE batch_id = %(batch_id)s AND api_key_id = %(api_key_id)s AND sealed_at IS NULL
       AND chunks_added = %(chunks)s AND rows_added = %(rows)s
+      AND NOT EXISTS (SELECT FROM job_revocations WHERE job_id = batch_id)
     RETURNING chunks_done = chunks_added AS complete
 """
 #: The outbox's own statement, as psycopg takes it.
@@ -87,7 +99,7 @@ async def add(connection: Connection, parameters: Mapping[str, Any], batch: Coun
     """Write the chunk, its count and its message. Returns False if an earlier request has written them.
 
     Raises:
-        ProblemError: 409 if the batch is sealed, or the chunk was added with other rows.
+        ProblemError: 409 if the batch is sealed or revoked, or the chunk was added with other rows.
     """
     batch_id, number = parameters["batch_id"], parameters["number"]
     failpoint(Failpoint.GATEWAY_BEFORE_COMMIT)
@@ -98,7 +110,7 @@ async def add(connection: Connection, parameters: Mapping[str, Any], batch: Coun
                 raise ProblemError(BATCH_CONFLICT, f"Chunk {number} was added with other rows before.")
             return False
         if not (await connection.execute(_COUNT_CHUNK, parameters)).rowcount:
-            raise ProblemError(BATCH_CONFLICT, "The batch is sealed: it takes no more chunks.")
+            raise ProblemError(BATCH_CONFLICT, "The batch is sealed or revoked: it takes no more chunks.")
         await _send(connection, lambda: batch.send_chunk(batch_id, number))
         return True
 
@@ -107,11 +119,13 @@ async def seal(connection: Connection, parameters: Mapping[str, Any]) -> Row:
     """Seal the batch if it has exactly these `chunks` and `rows`. If all chunks are done, send the aggregate's message.
 
     Raises:
-        ProblemError: 404, or 409 if the batch has other numbers.
+        ProblemError: 404, or 409 if the batch has other numbers or is revoked.
     """
     async with connection.transaction():
         sealed = await (await connection.execute(_SEAL, parameters)).fetchone()
         found = await find(connection, parameters)
+        if found["revoked_at"] is not None and found["sealed_at"] is None:
+            raise ProblemError(BATCH_CONFLICT, "The batch is revoked: it cannot be sealed.")
         chunks, rows = found["chunks_added"], found["rows_added"]
         if (chunks, rows) != (parameters["chunks"], parameters["rows"]):
             detail = f"The batch has {chunks} chunks with {rows} rows: add what is missing, or seal what is there."
@@ -119,6 +133,16 @@ async def seal(connection: Connection, parameters: Mapping[str, Any]) -> Row:
         if sealed is not None and sealed["complete"]:
             await _send(connection, lambda: declared(found).send_aggregate(found["batch_id"]))
         return found
+
+
+async def revoke(connection: Connection, parameters: Mapping[str, Any]) -> Row:
+    """Revoke the batch, unless it is finished. Its messages carry its id as their job, and so they are dropped.
+
+    Raises:
+        ProblemError: 404.
+    """
+    await connection.execute(_REVOKE, parameters)
+    return await find(connection, parameters)
 
 
 def declared(found: Row) -> CountedBatch:

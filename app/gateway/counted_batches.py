@@ -146,6 +146,21 @@ async def seal_batch(request: Request, key: Writer, batch_id: UUID) -> Response:
     return _answer(await parts_of(request).database.run(write, writes=True))
 
 
+@router.post(ONE + "/revoke", response_model=answers.Batch, responses=refusals(404))
+async def revoke_batch(request: Request, key: Writer, batch_id: UUID) -> Response:
+    """Revoke the chunks that have not begun, and the aggregate.
+
+    A chunk that already runs goes on. The batch is `revoking` until the end of each chunk is known. A batch that is
+    finished stays so. A second revocation changes nothing.
+    """
+    parameters = {"batch_id": batch_id, "api_key_id": key.api_key_id}
+
+    async def write(connection: Connection) -> Row:
+        return await batch_records.revoke(connection, parameters)
+
+    return _answer(await parts_of(request).database.run(write, writes=True))
+
+
 @router.get(ONE, response_model=answers.Batch, responses=refusals(404))
 async def read_batch(request: Request, key: jobs.Reader, batch_id: UUID) -> Response:
     """Progress and aggregate of a batch of the caller's own key."""
@@ -177,15 +192,30 @@ def _answer(found: Row, *, status: int = 200) -> Response:
         "batch_id": str(found["batch_id"]),
         "status_url": url,
         "task": found["task_name"],
-        "state": "finished" if found["finished_at"] else "sealed" if found["sealed_at"] else "open",
-        "chunks": {"added": found["chunks_added"], "done": found["chunks_done"], "dead_lettered": found["chunks_dead"]},
+        "state": _state(found),
+        "chunks": {
+            "added": found["chunks_added"],
+            "done": found["chunks_done"],
+            "dead_lettered": found["chunks_dead"],
+            "revoked": found["chunks_revoked"],
+        },
         "rows": {"added": found["rows_added"], "done": found["rows_done"]},
         "opened_at": found["opened_at"],
         "sealed_at": found["sealed_at"],
+        "revoked_at": found["revoked_at"],
         "finished_at": found["finished_at"],
         "aggregate": None if found["aggregate"] is None else orjson.Fragment(found["aggregate"]),
     }
     return answers.written(body, status_code=status, headers={"Location": url} if status == 201 else None)
+
+
+def _state(found: Row) -> str:
+    if found["finished_at"]:
+        return "finished"
+    if found["revoked_at"]:
+        ended = found["chunks_done"] + found["chunks_dead"] + found["chunks_revoked"]
+        return "revoked" if ended >= found["chunks_added"] else "revoking"
+    return "sealed" if found["sealed_at"] else "open"
 
 
 def _wrong(where: str, detail: str) -> ProblemError:

@@ -18,8 +18,9 @@ from sqlalchemy.exc import DBAPIError
 from app import contract
 from app.brokers.bundles import messages_in
 from app.brokers.message_body import Call, keys_of
-from app.errors import ComeBackLaterError, ItemRefusedError, JobRevokedError, PoisonError
+from app.errors import ComeBackLaterError, ItemRefusedError, JobRevokedError, PausedError, PoisonError
 from app.failpoints import Failpoint, failpoint
+from app.kinds import pausing
 from app.kinds.evidence import failure_of
 from app.kinds.retries import RELEASE_AGAIN_SECONDS, waits_for_release
 from app.kinds.schedules import Schedule
@@ -60,7 +61,7 @@ class MillraceTask(SentAgainTask):
         Raises:
             Retry: it failed and comes again.
             PoisonError: it would fail the same way again.
-            Ignore: its job was revoked, or it expired; that is recorded.
+            Ignore: its job was revoked, or it expired, which is recorded; or it is parked or held.
         """
         if self.request.called_directly:
             return super().__call__(*args, **kwargs)
@@ -71,6 +72,8 @@ class MillraceTask(SentAgainTask):
             if not waits_for_release(vars(self.request), form_id=self.form_id):
                 raise
             raise self.wait_for_release(args, kwargs, reason=str(error)) from None
+        except PausedError:
+            raise self.hold() from None
         except ComeBackLaterError as later:
             raise self.come_back(later) from None
         except (PoisonError, TaskPredicate):
@@ -109,6 +112,8 @@ class MillraceTask(SentAgainTask):
     def _execute_or_drop(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         outcome = getattr(self.request, contract.MESSAGE_DROP_AS, None)
         if outcome is None or self.ran:
+            if self.paused and not self.ran:
+                raise PausedError(f"({self.known_as})")
             try:
                 return self.execute(args, kwargs)
             except JobRevokedError:
@@ -177,6 +182,11 @@ class MillraceTask(SentAgainTask):
     def attempt(self) -> int:
         """1 for the first run."""
         return int(self.request.retries or 0) + 1
+
+    @property
+    def paused(self) -> bool:
+        """Whether this task or its queue is paused. It costs at most one query a second."""
+        return pausing.is_paused(self.known_as)
 
     @property
     def hard_limit_seconds(self) -> float:

@@ -7,10 +7,12 @@ function failed, or that came back because its worker died, is halved through th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
+from celery.canvas import Signature
 from celery.exceptions import TaskPredicate
 from pydantic import BaseModel
 from sqlalchemy.engine import Connection
@@ -20,7 +22,14 @@ from app import contract
 from app.brokers.bundles import Carried, batch_of, carried_of
 from app.brokers.message_body import ITEM, ITEM_KEY
 from app.brokers.transactional import capturing, in_transaction
-from app.errors import BatchResultError, ComeBackLaterError, DependencyAwayError, JobRevokedError, PoisonError
+from app.errors import (
+    BatchResultError,
+    ComeBackLaterError,
+    DependencyAwayError,
+    JobRevokedError,
+    PausedError,
+    PoisonError,
+)
 from app.failpoints import Failpoint, failpoint
 from app.kinds.declared import DeclaredTask, poison
 from app.kinds.evidence import failure_of
@@ -109,7 +118,7 @@ class BatchTask(DeclaredTask):
             if len(carried) == 1 and read.refused:
                 raise read.refused[0][1]
             self.patiently(lambda: self._run(parameter, read, alone=len(carried) == 1))
-        except (TaskPredicate, JobRevokedError, ComeBackLaterError):
+        except (TaskPredicate, JobRevokedError, PausedError, ComeBackLaterError):
             raise
         except Exception as error:
             if len(carried) > 1 and not _spares_items(error):
@@ -189,12 +198,23 @@ class BatchTask(DeclaredTask):
                     self._send(half)
         log.info("batch_split", items=len(batch), reason=reason)
 
+    def send_held(self, again: Signature[Any]) -> None:
+        """Take a bundle apart, because each of its messages waits, and may be revoked, by itself."""
+        if getattr(self.request, contract.MESSAGE_BUNDLE, None) is None:
+            super().send_held(again)
+            return
+        [batch] = self.arguments(tuple(self.request.args or ()), self.request.kwargs or {}).values()
+        for _, carried in groupby(carried_of(batch, vars(self.request)), key=lambda one: one.headers):
+            part = list(carried)
+            self._send(part, more_headers={contract.MESSAGE_ITEMS: len(part)}, retries=self.request.retries)
+
     @property
     def _own_key(self) -> UUID:
         return inbox.dedupe_key(self.name, _BATCH, str(self.request.id))
 
-    def _send(self, carried: list[Carried], **options: Any) -> Any:
+    def _send(self, carried: list[Carried], *, more_headers: Mapping[str, Any] | None = None, **options: Any) -> Any:
         batch, headers = batch_of(carried)
+        headers |= more_headers or {}
         for name in (contract.MESSAGE_FORM, "expires"):
             if (value := getattr(self.request, name, None)) is not None:
                 headers[name] = str(value)

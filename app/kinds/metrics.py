@@ -22,7 +22,7 @@ CANARY_START_DELAY_SECONDS = Histogram(
 )
 EFFECTS = Counter(contract.METRIC_EFFECTS.removesuffix("_total"), "Items executed, or met again", ["outcome"])
 
-_OUTCOMES = ("succeeded", "failed", "retried", "rejected", "worker_lost", "parked", "revoked", "expired")
+_OUTCOMES = ("succeeded", "failed", "retried", "rejected", "worker_lost", "parked", "held", "revoked", "expired")
 
 
 def count_outcome(task: str, outcome: str) -> None:

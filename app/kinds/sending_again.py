@@ -12,11 +12,12 @@ from celery.canvas import Signature
 from celery.exceptions import Ignore, Reject, Retry
 
 from app import contract
-from app.brokers.transactional import TransactionalTask
+from app.brokers.transactional import TransactionalTask, in_transaction
 from app.errors import ComeBackLaterError, DependencyAwayError, FarSideBusyError
 from app.failpoints import Failpoint, failpoint
 from app.kinds.retries import retry_delay_seconds, wait_out
 from app.settings import load
+from app.storage.engine import engine
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -83,6 +84,25 @@ class SentAgainTask(TransactionalTask):
         except Exception as error:
             raise Reject(error, requeue=True) from error
         return Ignore(reason)
+
+    def hold(self) -> Ignore:
+        """Send a copy of this message, at the same attempt, through the outbox, where a relay holds it.
+
+        The caller raises the returned exception, which makes Celery acknowledge the message itself.
+        """
+        again = self.signature_from_request(self.request, headers=self._headers(), retries=self.request.retries)
+
+        def send() -> None:
+            with engine().begin() as connection, in_transaction(connection):
+                self.send_held(again)
+
+        self.patiently(send)
+        self.request.update(dropped_as="held")  # the metrics count it as this outcome
+        return Ignore("paused")
+
+    def send_held(self, again: Signature[Any]) -> None:
+        """Send the copy of a message that is held."""
+        self.send_again(again)
 
     def send_again(self, again: Signature[Any]) -> None:
         """Send a parked copy."""

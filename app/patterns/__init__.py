@@ -1,1 +1,4 @@
-"""Patterns for tasks: rate limits, external calls, warm caches, counted batches, unique jobs, steps (docs/patterns)."""
+"""Patterns for tasks (docs/patterns): rate limits, external calls, warm caches, counted batches, unique jobs, steps.
+
+And for operators: stop points of tasks that are paused or revoked, and the reconciler.
+"""

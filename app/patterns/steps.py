@@ -65,7 +65,7 @@ class SteppedTask(OnceTask):
 
     def _do_step(self, arguments: Mapping[str, Any], over_at: float) -> bool:
         """Do a step in a transaction. Returns whether this slice has more steps."""
-        run_id = self.dedupe_key
+        run_id, paused = self.dedupe_key, self.paused
         with engine().begin() as connection:
             checkpoint = checkpoints.lock(connection, run_id, self.name, self.job_id)
             if checkpoint is None:
@@ -80,7 +80,7 @@ class SteppedTask(OnceTask):
                 raise JobRevokedError(f"({self.job_id})")
             state = self._next(connection, checkpoint, arguments)
             if state is not None:
-                is_over = time.monotonic() >= over_at
+                is_over = time.monotonic() >= over_at or paused
                 slice_ = self._slice + is_over
                 checkpoints.keep(connection, run_id, job_id=self.job_id, slice_=slice_, state=state.model_dump_json())
                 if is_over:

@@ -2,7 +2,7 @@
 
     claim (commit) -> publish, wait for confirms -> delete what was confirmed, release or quarantine the rest (commit)
 
-Messages of revoked jobs are dropped instead of published.
+Messages of revoked jobs are dropped instead of published; those of a paused queue or task are held.
 
 Lanes share nothing but the database: a queue that is full, missing or without a leader delays no other. A crash before
 the publish leaves leased rows, which come free when the lease ends; a crash after the confirm sends them twice, which
@@ -25,7 +25,7 @@ from app.relay import settlement
 from app.relay.metrics import CONFIRM_SECONDS, PUBLISHED, REFUSED
 from app.relay.publisher import BrokerAwayError, Publisher, PublishResult
 from app.settings import Settings
-from app.storage import outbox
+from app.storage import outbox, pauses
 from app.storage.availability import may_pass
 from app.storage.outbox import ClaimedMessage
 
@@ -92,8 +92,10 @@ class Lane:
                 lease_seconds=settings.relay_lease_seconds,
             )  # fmt: skip
         self._drop([message for message in messages if message.revoked])
-        if live := [message for message in messages if not message.revoked]:
-            self._publish(live)
+        live = [message for message in messages if not message.revoked]
+        self._hold([message for message in live if message.pause_id is not None])
+        if sent := [message for message in live if message.pause_id is None]:
+            self._publish(sent)
         return messages
 
     def _publish(self, messages: Sequence[ClaimedMessage]) -> None:
@@ -126,6 +128,12 @@ class Lane:
             with self._database.begin() as connection:
                 settlement.drop(connection, messages)
             log.info("messages_revoked", queue=self.queue, count=len(messages))
+
+    def _hold(self, messages: Sequence[ClaimedMessage]) -> None:
+        if messages:
+            with self._autocommit.connect() as connection:
+                pauses.hold(connection, messages)
+            log.info("messages_held", queue=self.queue, count=len(messages))
 
     def _mark(self, parcels: Sequence[Parcel], result: PublishResult) -> None:
         messages = [row for parcel in parcels for row in parcel.rows]

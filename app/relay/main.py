@@ -5,16 +5,18 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
 import structlog
 from sqlalchemy import Engine
 
 from app import contract
+from app.relay import metrics as relay_metrics
 from app.relay.lane import Lane
+from app.relay.upkeep import Upkeep
 from app.settings import Settings, load
-from app.storage import outbox
+from app.storage import outbox, pauses, vanished
 from app.storage.availability import may_pass
 from app.storage.engine import engine
 from app.storage.outbox import Backlog
@@ -38,6 +40,7 @@ def watch(settings: Settings, database: Engine, lanes: Sequence[Lane], ended: Se
         Exception: what a lane failed with.
     """
     next_look = 0.0
+    upkeep = Upkeep(database)
     waiting: set[Future[None]] = set(ended)
     while waiting:
         connected = any(lane.connected for lane in lanes)
@@ -46,9 +49,10 @@ def watch(settings: Settings, database: Engine, lanes: Sequence[Lane], ended: Se
         for future in done:
             future.result()
         _beat(settings, lanes)
+        _patiently(upkeep.turn)
         if waiting and time.monotonic() >= next_look:
             next_look = time.monotonic() + _LOOK_SECONDS
-            _observe_database(database)
+            _patiently(lambda: _observe(database))
 
 
 def _beat(settings: Settings, lanes: Sequence[Lane]) -> None:
@@ -61,11 +65,17 @@ def _beat(settings: Settings, lanes: Sequence[Lane]) -> None:
     heartbeat.write(settings.heartbeat_file, state)
 
 
-def _observe_database(database: Engine) -> None:
+def _observe(database: Engine) -> None:
+    with database.connect() as connection:
+        backlog.show([Backlog(**row) for row in connection.execute(outbox.BACKLOG).mappings()])
+        retention_age.show(connection)
+        relay_metrics.show_pauses(pauses.listed(connection))
+        relay_metrics.PUT_BACK.set(vanished.put_back_lately(connection))
+
+
+def _patiently(work: Callable[[], None]) -> None:
     try:
-        with database.connect() as connection:
-            backlog.show([Backlog(**row) for row in connection.execute(outbox.BACKLOG).mappings()])
-            retention_age.show(connection)
+        work()
     except Exception as error:
         if not may_pass(error):
             raise

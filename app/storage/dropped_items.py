@@ -30,6 +30,17 @@ _DROP = text("""
     ORDER BY job_id, dedupe_key ON CONFLICT DO NOTHING
 """)
 
+#: Relays look for the messages of jobs that were revoked within this time.
+_LATELY_SECONDS = 3600.0
+_REVOKED_LATELY = text("""
+    SELECT job_id FROM job_revocations WHERE revoked_at > now() - make_interval(secs => :seconds)
+""")
+
+
+def revoked_lately(connection: Connection) -> list[UUID]:
+    """The jobs that were revoked within the last hour."""
+    return list(connection.execute(_REVOKED_LATELY, {"seconds": _LATELY_SECONDS}).scalars())
+
 
 def record(connection: Connection, items: Collection[tuple[UUID, UUID]], outcome: Outcome) -> None:
     """Record the end of items, given as (job id, dedupe key); an item that is recorded already keeps its outcome."""

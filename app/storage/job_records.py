@@ -38,7 +38,7 @@ JOBS = """
     SELECT j.job_id, j.task_name, j.queue, j.keys, j.accepted_at, r.revoked_at, items.*, failed.*, last.*,
         (SELECT count(*) FROM outbox_pending p JOIN outbox o USING (message_id)
          WHERE p.message_id >= j.job_id AND p.message_id < asked.messages_before AND o.job_id = j.job_id
-        ) AS unpublished_messages
+        ) + (SELECT count(*) FROM outbox_held h WHERE h.job_id = j.job_id) AS unpublished_messages
     FROM unnest(%(job_ids)s::uuid[], %(messages_before)s::uuid[]) AS asked(job_id, messages_before)
     JOIN jobs j USING (job_id)
     LEFT JOIN job_revocations r USING (job_id)

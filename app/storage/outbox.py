@@ -17,6 +17,7 @@ from sqlalchemy import TextClause, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, UUID as PG_UUID
 from sqlalchemy.engine import Connection
 
+from app import contract
 from app.storage.identifiers import new_id
 
 
@@ -48,6 +49,8 @@ class ClaimedMessage:
     body: bytes
     #: Whether its job was revoked: then it must not be sent.
     revoked: bool = False
+    #: The pause of its queue or task: then it must not be sent now.
+    pause_id: UUID | None = None
 
 
 #: The rest of any statement whose WITH defines `message` (the gateway's accepts the job in the same one).
@@ -113,11 +116,13 @@ _LEASE = text("""
 """)
 _IDS = bindparam("ids", type_=ARRAY(PG_UUID(as_uuid=True)))
 # A statement of its own: PostgreSQL needs longer to plan it than to find that nothing waits.
-_BODIES = text("""
+_BODIES = text(f"""
     SELECT message_id, task_id, job_id, task_name, queue, properties, body,
-           EXISTS (SELECT FROM job_revocations r WHERE r.job_id = o.job_id) AS revoked
+           EXISTS (SELECT FROM job_revocations r WHERE r.job_id = o.job_id) AS revoked,
+           (SELECT pause_id FROM pauses p WHERE p.resumed_at IS NULL AND o.task_name <> '{contract.TASK_CANARY}'
+            AND p.name = CASE p.kind WHEN 'queue' THEN o.queue ELSE o.task_name END LIMIT 1) AS pause_id
     FROM outbox o WHERE message_id = ANY (:ids)
-""").bindparams(_IDS)
+""").bindparams(_IDS)  # noqa: S608 - an own name
 
 
 def claim(
@@ -126,11 +131,30 @@ def claim(
     """Lease messages of a queue, oldest first, within both bounds; commit at once, then publish."""
     parameters = {"queue": queue, "most": most, "most_bytes": most_bytes, "lease_seconds": lease_seconds}
     leased = sorted((row.due_at, row.message_id) for row in connection.execute(_LEASE, parameters))
-    if not leased:
+    return read(connection, [message_id for _, message_id in leased])
+
+
+def read(connection: Connection, message_ids: Sequence[UUID]) -> list[ClaimedMessage]:
+    """The messages with these ids, in this order."""
+    if not message_ids:
         return []
-    bodies = connection.execute(_BODIES, {"ids": [message_id for _, message_id in leased]}).mappings()
+    bodies = connection.execute(_BODIES, {"ids": list(message_ids)}).mappings()
     by_id = {row["message_id"]: ClaimedMessage(**row) for row in bodies}
-    return [by_id[message_id] for _, message_id in leased if message_id in by_id]
+    return [by_id[message_id] for message_id in message_ids if message_id in by_id]
+
+
+# LATERAL with OFFSET looks the job of each pending row up by its key; PostgreSQL might plan to read all of the outbox.
+_LOCK_OF_JOBS = text("""
+    SELECT p.message_id FROM outbox_pending p
+    CROSS JOIN LATERAL (SELECT job_id FROM outbox o WHERE o.message_id = p.message_id OFFSET 0) o
+    WHERE o.job_id = ANY (cast(:job_ids AS uuid[])) AND (p.available_at <= now() OR p.available_at = p.due_at)
+    LIMIT :most FOR UPDATE OF p SKIP LOCKED
+""")
+
+
+def lock_of_jobs(connection: Connection, job_ids: Sequence[UUID], *, most: int) -> list[UUID]:
+    """The ids of pending messages of these jobs that no relay has leased, locked until the transaction ends."""
+    return list(connection.execute(_LOCK_OF_JOBS, {"job_ids": list(job_ids), "most": most}).scalars())
 
 
 _CONFIRMED = text("DELETE FROM outbox_pending WHERE message_id = ANY(:ids)").bindparams(_IDS)

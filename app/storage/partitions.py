@@ -158,6 +158,8 @@ def _change_each(
 
 
 def _still_pending(database: Engine, partition: str) -> bool:
-    statement = f"SELECT EXISTS (SELECT FROM {partition} JOIN outbox_pending USING (message_id))"  # noqa: S608 - own name
+    tables = ("outbox_pending", "outbox_held")
+    waits = " OR ".join(f"EXISTS (SELECT FROM {partition} JOIN {table} USING (message_id))" for table in tables)
+    statement = f"SELECT {waits}"
     with database.connect() as connection:
         return bool(connection.execute(text(statement)).scalar())

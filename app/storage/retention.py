@@ -51,6 +51,8 @@ _OLD: Mapping[str, tuple[str, Callable[[Settings], int]]] = {
     # Jobs that died and were not replayed; the inbox forgets their keys after the same time.
     "unique_jobs": ("due_at", lambda settings: settings.retention_inbox_days),
     "checkpoints": ("changed_at", lambda settings: settings.retention_inbox_days),
+    "pauses": ("resumed_at", lambda settings: settings.retention_jobs_days),
+    "put_back": ("put_back_at", lambda settings: settings.retention_jobs_days),
     "idempotency_keys": ("expires_at", lambda _: 0),
 }
 
@@ -126,6 +128,7 @@ def _delete_default(database: Engine, table: PartitionedTable, now: datetime, ke
     begin = f"{table.key} < '{table.bound(before)}'"
     if table.name == "outbox":
         begin += " AND NOT EXISTS (SELECT FROM outbox_pending p WHERE p.message_id = t.message_id)"
+        begin += " AND NOT EXISTS (SELECT FROM outbox_held h WHERE h.message_id = t.message_id)"
     return _delete(database, table.default, begin, before)
 
 

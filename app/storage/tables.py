@@ -69,6 +69,30 @@ outbox_pending = Table(
     _at("available_at"),  # when a relay may take it: the due time, or the end of a lease
 )
 
+#: What is paused, or was; and the messages that wait for the resume instead of in `outbox_pending` (`pauses.py`).
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("pause_id", Uuid, primary_key=True),
+    Column("kind", Text, nullable=False),  # queue or task
+    Column("name", Text, nullable=False),
+    _at("paused_at"),
+    Column("paused_by", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    _at("resumed_at", nullable=True),
+    Column("resumed_by", Text),
+)
+outbox_held = Table(
+    "outbox_held",
+    metadata,
+    Column("message_id", Uuid, primary_key=True),
+    Column("pause_id", Uuid, nullable=False),
+    Column("job_id", Uuid),
+    Column("queue", Text, nullable=False),
+    Column("body_bytes", Integer, nullable=False),
+    _at("due_at"),
+)
+
 #: The keys of items that were executed (`inbox.py`).
 inbox = Table(
     "inbox",
@@ -259,6 +283,16 @@ checkpoints = Table(
     Column("steps", BigInteger, nullable=False),
     Column("state", Text),  # JSON; none before the first step
     _at("changed_at"),
+)
+
+#: Messages that were put back because theirs had vanished from the broker (`app/patterns/reconciler.py`).
+put_back = Table(
+    "put_back",
+    metadata,
+    Column("message_id", Uuid, primary_key=True),
+    Column("job_id", Uuid, nullable=False),
+    _at("put_back_at"),
+    Column("put_back_by", Text, nullable=False),
 )
 
 #: The last slot that beat has handled, for each schedule.

@@ -21,7 +21,7 @@ _started: dict[str, float] = {}
 _OUTCOME_OF_STATE = {"SUCCESS": "succeeded", "FAILURE": "failed", "RETRY": "retried", "IGNORED": "parked"}
 
 #: Logged at DEBUG: nobody has to act on these.
-_AS_ASKED = frozenset({"succeeded", "revoked", "expired"})
+_AS_ASKED = frozenset({"succeeded", "held", "revoked", "expired"})
 
 
 def _on_start(task_id: str, task: Any, **_: Any) -> None:

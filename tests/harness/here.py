@@ -19,6 +19,7 @@ from app.contract import Role, Scope
 from app.drills import command as drills, tasks as drill_tasks
 from app.drills.command import SentDrill
 from app.gateway import api_keys_command
+from app.kinds import pauses_command
 from tests.harness.ways_in import WaysIn
 
 
@@ -54,3 +55,15 @@ def mend(stack: WaysIn, switch: str) -> None:
     """Remove the fault of a drill."""
     with _as_role(stack, Role.WORKER, drill_tasks):
         drill_tasks.mend(UUID(switch))
+
+
+def pause(stack: WaysIn, **what: str) -> None:
+    """Pause a queue or a task, as `pauses pause` does: `pause(stack, queue="bulk")`."""
+    with _as_role(stack, Role.OPERATOR, pauses_command):
+        pauses_command.pause(note="a test", actor="tests", **what)
+
+
+def resume(stack: WaysIn, **what: str) -> None:
+    """End a pause."""
+    with _as_role(stack, Role.OPERATOR, pauses_command):
+        pauses_command.resume(actor="tests", **what)

@@ -21,6 +21,7 @@ from app.storage.retention import StepReport
 def test_only_a_refusal_is_a_failure(report: StepReport, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A4: what is put off is tried again by the next run; the command must not end a deployment for it."""
     monkeypatch.setattr(retention, "engine", lambda: None)
+    monkeypatch.setattr(retention, "reconcile_old", lambda _: None)
     monkeypatch.setattr(retention, "signal", SimpleNamespace(SIGTERM=0, SIGINT=0, signal=lambda *_: None))
     monkeypatch.setattr(retention.retention, "run", lambda *_: [report])
 

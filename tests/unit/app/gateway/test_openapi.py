@@ -56,7 +56,8 @@ def test_what_needs_a_key_says_so(document: dict[str, Any]) -> None:
     tasks = ("ingest_user_event", "locate_address", "charge_customer", "quote_order", "book_payment", "count_primes")
     submitting = {"/v1/events", *(f"/v1/tasks/{task}" for task in tasks)}
     jobs = {f"/v1/jobs{rest}" for rest in ("", "/{job_id}", "/{job_id}/revoke", "/{job_id}/results")}
-    batches = {f"/v1/batches{rest}" for rest in ("", "/{batch_id}", "/{batch_id}/chunks/{number}", "/{batch_id}/seal")}
+    one = [f"/{{batch_id}}{rest}" for rest in ("", "/chunks/{number}", "/seal", "/revoke")]
+    batches = {f"/v1/batches{rest}" for rest in ("", *one)}
     assert secured == submitting | jobs | batches | {"/metrics"}
 
 

@@ -32,7 +32,7 @@ def test_a_broker_is_told_of_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
         return waiting, set()
 
     monkeypatch.setattr(main, "wait", wait)
-    monkeypatch.setattr(main, "_observe_database", lambda _: None)
+    monkeypatch.setattr(main, "_patiently", lambda _: None)  # without a database
     main.watch(settings, None, [lane], [ended])  # type: ignore[arg-type, list-item]
     assert pauses[:2] == [pauses[0]] * 2
     assert pauses[0] < BEAT_SECONDS == pauses[2]

@@ -1,0 +1,1 @@
+"""Tasks that tests pause and revoke."""

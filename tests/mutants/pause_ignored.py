@@ -1,0 +1,9 @@
+"""A planted bug: a worker executes what the broker delivers, whether it is paused or not."""
+
+from __future__ import annotations
+
+from app.__main__ import main
+from app.kinds import pausing
+
+pausing.is_paused = lambda _: False
+main()

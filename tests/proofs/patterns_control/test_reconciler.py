@@ -1,0 +1,130 @@
+"""Messages vanish from the broker; the reconciler puts them back, and each item has its effect once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from app.contract import Role
+from infra.local.state import REPOSITORY
+from tests.harness import here, jobs
+from tests.harness.messages import event
+from tests.harness.stack import QUICK, Stack
+from tests.harness.waiting import eventually
+
+WORKERS = ("worker-interactive", "worker-bulk")
+LIST_ITEMS = 250
+#: Whatever is not finished counts as vanished, also what a queue still holds.
+SUSPECT_ALL = ("--older-than-seconds", "0", "--busy-older-than-hours", "0")
+
+
+def _reconcile(stack: Stack, *options: str) -> dict[str, Any]:
+    """What `reconcile` answers."""
+    answer: dict[str, Any] = json.loads(stack.operate("reconcile", *options).splitlines()[-1])
+    return answer
+
+
+def _put_back(stack: Stack, job_ids: Sequence[str]) -> int:
+    """The messages that were put back for these jobs."""
+    return len(stack.query("SELECT 1 FROM put_back WHERE job_id = ANY(%s::uuid[])", list(job_ids)))
+
+
+def _sent(stack: Stack) -> None:
+    """Wait until the broker has all that was accepted."""
+    eventually(lambda: not stack.query("SELECT 1 FROM outbox_pending"), what="the broker has confirmed everything")
+
+
+def test_a_purge_is_put_back_once(stack: Stack, client: httpx.Client) -> None:
+    """Of single items, lists and chunks, by two reconcilers at once; a dry run changes nothing."""
+    stack.remove(*WORKERS)
+    singles = [jobs.submit(client, event()) for _ in range(5)]
+    lists = [jobs.submit(client, [event() for _ in range(LIST_ITEMS)]) for _ in range(2)]
+    meter = uuid4().hex
+    batch = client.post("/v1/batches", json={"task": "meter_totals"}).raise_for_status().json()
+    for number in range(3):
+        client.put(f"{batch['status_url']}/chunks/{number}", json=[{"meter": meter, "watt_hours": 1}])
+    client.post(f"{batch['status_url']}/seal", json={"chunks": 3, "rows": 3}).raise_for_status()
+    _sent(stack)
+    accepted = [*singles, *lists, batch["batch_id"]]
+    assert _reconcile(stack, "--older-than-seconds", "0", "--dry-run")["vanished"] == 0, "they are in the broker"
+    stack.broker.purge()
+    missing = _reconcile(stack, "--older-than-seconds", "0", "--dry-run")
+    assert (missing["vanished"], missing["messages_put_back"]) == (len(accepted), 0)
+    assert missing["jobs"] == sorted(accepted)
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda _: _reconcile(stack, "--older-than-seconds", "0", "--actor", "tests"), range(2)))
+    messages = len(singles) + 2 * len(lists) + 3
+    assert sum(answer["messages_put_back"] for answer in answers) == _put_back(stack, accepted) == messages
+    assert set(stack.query("SELECT put_back_by FROM put_back")) == {("tests",)}
+    stack.ensure(*WORKERS)
+    assert {jobs.ended(client, job_id)["state"] for job_id in (*singles, *lists)} == {"succeeded"}
+    once = dict.fromkeys(map(UUID, singles), 1) | dict.fromkeys(map(UUID, lists), LIST_ITEMS)
+    assert jobs.effects(stack, *singles, *lists) == once
+    eventually(lambda: client.get(batch["status_url"]).json()["state"] == "finished", what="the batch is finished")
+    assert stack.query("SELECT watt_hours FROM tasks.meters WHERE meter = %s", meter) == [(3,)]
+    assert _reconcile(stack, "--older-than-seconds", "0")["vanished"] == 0
+
+
+def test_under_load_each_item_has_one_effect(stack: Stack, client: httpx.Client) -> None:
+    """Queues are purged again and again while jobs come; messages that exist in truth are put back, too."""
+    job_ids: list[str] = []
+    for _ in range(2):
+        job_ids += [jobs.submit(client, event()) for _ in range(50)]
+        job_ids += [jobs.submit(client, [event() for _ in range(LIST_ITEMS)]) for _ in range(4)]
+        stack.broker.purge()
+        job_ids += [jobs.submit(client, event()) for _ in range(50)]
+        _reconcile(stack, *SUSPECT_ALL)
+
+    def all_ended() -> bool:
+        if not any(job["counts"]["waiting"] for job in jobs.listed(client, limit=200)):
+            return True
+        _reconcile(stack, *SUSPECT_ALL)
+        return False
+
+    eventually(all_ended, what="each item has ended")
+    effects = jobs.effects(stack, *job_ids)
+    assert sorted(effects.values()) == [1] * 200 + [LIST_ITEMS] * 8
+
+
+@pytest.mark.parametrize(("program", "effects"), [("", 1), ("inbox_forgets", 2)])
+def test_a_slow_message_acts_once(stack: Stack, client: httpx.Client, program: str, effects: int) -> None:
+    """It was put back although it existed. A planted bug (tests/mutants), an inbox that forgets, lets both act."""
+    stack.remove("worker-interactive")
+    job_id = jobs.submit(client, event())
+    _sent(stack)
+    assert _reconcile(stack, *SUSPECT_ALL)["messages_put_back"] == 1
+    _sent(stack)
+    words = ["python", f"/mutants/{program}.py"] if program else ["python", "-m", "app"]
+    stack.replace(
+        "worker-interactive", environment=QUICK, mounts={str(REPOSITORY / "tests" / "mutants"): "/mutants"},
+        options={"entrypoint": ["tini", "--", *words]},
+    )  # fmt: skip
+    assert jobs.ended(client, job_id)["state"] == "succeeded"
+    eventually(lambda: not stack.broker.messages(), what="both messages are executed")
+    assert jobs.effects(stack, job_id) == {UUID(job_id): effects}
+
+
+def test_a_task_in_steps_goes_on(stack: Stack, client: httpx.Client) -> None:
+    """The message of a later slice has vanished; the task goes on from its checkpoint, and no step is done again."""
+    range_id = str(uuid4())
+    answer = client.post("/v1/tasks/count_primes", json={"range_id": range_id, "below": 50_000_000})
+    job_id = answer.raise_for_status().json()["job_id"]
+    slices = "SELECT slice, steps FROM checkpoints WHERE job_id = %s"
+    eventually(lambda: stack.query(slices, job_id), what="it has begun")
+    here.pause(stack, task="count_primes")
+    eventually(lambda: stack.query("SELECT 1 FROM outbox_held WHERE job_id = %s", job_id), what="it is held")
+    stack.query("DELETE FROM outbox_held", role=Role.OWNER)
+    here.resume(stack, task="count_primes")
+    [(slice_, steps)] = stack.query(slices, job_id)
+    assert slice_ >= 1, "the first message would go on by itself"
+    assert _reconcile(stack, "--older-than-seconds", "0")["jobs"] == [job_id]
+    assert jobs.ended(client, job_id)["state"] == "succeeded", f"it had done {steps} steps"
+    counted = "SELECT primes FROM tasks.prime_counts WHERE range_id = %s"
+    assert stack.query(counted, range_id) == [(3_001_134,)]
