@@ -275,6 +275,9 @@ MESSAGE_DROP_AS = "millrace_drop_as"
 MESSAGE_FORM = "millrace_form"
 #: Of a task in steps: the number of the slice that this message holds, from 0 (`app/patterns/steps.py`).
 MESSAGE_SLICE = "millrace_slice"
+#: Of a task in order: the id of the line that its item stands in, and whether the line goes on when it dies.
+MESSAGE_ORDER = "millrace_order"
+MESSAGE_ORDER_GOES_ON = "millrace_order_goes_on"
 #: In a message that waits for a worker of another release: the task that it is for.
 MESSAGE_TASK = "millrace_task"
 

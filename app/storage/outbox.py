@@ -7,7 +7,7 @@ held while the broker is asked. A relay that dies leaves rows that become availa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, UUID as PG_UUID
 from sqlalchemy.engine import Connection
 
 from app.storage.identifiers import new_id
+from app.storage.ordered_items import TAKE_PLACES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,8 @@ class OutboxMessage:
     properties: dict[str, Any]
     body: bytes
     job_id: UUID | None = None
+    #: The line in which it waits for its turn (`ordered_items.py`). A copy of a message that has its place has none.
+    order_id: UUID | None = None
     #: Seconds from now before which a relay must not publish it.
     delay_seconds: float = 0.0
     message_id: UUID = field(default_factory=new_id)
@@ -62,14 +65,31 @@ ENQUEUE_MESSAGES = """
     SELECT message_id, job_id, task_id, task_name, queue, cast(properties AS json), body
     FROM message
 """
-ENQUEUE: TextClause = text(f"""
-    WITH message AS (
-        SELECT * FROM unnest(
-            cast(:message_ids AS uuid[]), cast(:job_ids AS uuid[]), cast(:task_ids AS uuid[]),
-            cast(:task_names AS text[]), cast(:queues AS text[]), cast(:properties AS text[]),
-            cast(:bodies AS bytea[]), cast(:delays AS float8[])
-        ) AS m(message_id, job_id, task_id, task_name, queue, properties, body, delay_seconds)
-    ), {ENQUEUE_MESSAGES}""")  # noqa: S608 - our own text
+#: The same where `message` has the columns `order_id` and `number`, too: of each line the first message may leave.
+ENQUEUE_IN_ORDER = TAKE_PLACES + ENQUEUE_MESSAGES.replace(
+    """now() + make_interval(secs => delay_seconds)
+        FROM message
+    )""",
+    """CASE WHEN place > ended + 1 THEN 'infinity' ELSE now() + make_interval(secs => delay_seconds) END
+        FROM message LEFT JOIN placed USING (message_id)
+    )""",
+)
+
+
+def _enqueue(rest: str) -> TextClause:
+    return text(f"""
+        WITH message AS (
+            SELECT * FROM unnest(
+                cast(:message_ids AS uuid[]), cast(:job_ids AS uuid[]), cast(:task_ids AS uuid[]),
+                cast(:task_names AS text[]), cast(:queues AS text[]), cast(:properties AS text[]),
+                cast(:bodies AS bytea[]), cast(:delays AS float8[]), cast(:order_ids AS uuid[])
+            ) WITH ORDINALITY
+            AS m(message_id, job_id, task_id, task_name, queue, properties, body, delay_seconds, order_id, number)
+        ), {rest}""")  # noqa: S608 - our own text
+
+
+ENQUEUE = _enqueue(ENQUEUE_MESSAGES)
+_ENQUEUE = {False: ENQUEUE, True: _enqueue(ENQUEUE_IN_ORDER)}
 
 
 def enqueue_parameters(messages: Sequence[OutboxMessage]) -> dict[str, list[Any]]:
@@ -83,13 +103,19 @@ def enqueue_parameters(messages: Sequence[OutboxMessage]) -> dict[str, list[Any]
         "properties": [orjson.dumps(m.properties).decode() for m in messages],
         "bodies": [m.body for m in messages],
         "delays": [m.delay_seconds for m in messages],
+        "order_ids": [m.order_id for m in messages],
     }
+
+
+def in_order(messages: Iterable[OutboxMessage]) -> bool:
+    """Whether any of them stands in a line."""
+    return any(message.order_id is not None for message in messages)
 
 
 def enqueue(connection: Connection, messages: Sequence[OutboxMessage]) -> None:
     """Write messages in the caller's transaction: they are published if and only if it commits."""
     if messages:
-        connection.execute(ENQUEUE, enqueue_parameters(messages))
+        connection.execute(_ENQUEUE[in_order(messages)], enqueue_parameters(messages))
 
 
 # The index (queue, available_at) ends where the rows begin that are not due, or under another relay's lease: however
@@ -156,9 +182,9 @@ class Backlog:
     oldest_age_seconds: float
 
 
-#: Of what is due: a task that waits for its time is not late, and no reason to refuse others.
+#: Of what is due: a task that waits for its time or its turn is not late, and no reason to refuse others.
 BACKLOG = text("""
     SELECT queue, count(*) AS messages,
            greatest(extract(epoch FROM now() - min(due_at)), 0)::float8 AS oldest_age_seconds
-    FROM outbox_pending WHERE due_at <= now() GROUP BY queue
+    FROM outbox_pending WHERE due_at <= now() AND available_at < 'infinity' GROUP BY queue
 """)

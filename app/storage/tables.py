@@ -248,6 +248,23 @@ unique_jobs = Table(
     _at("due_at"),
 )
 
+#: The lines of tasks in order, and the items that stand in them (`app/storage/ordered_items.py`).
+ordered_keys = Table(
+    "ordered_keys",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("accepted", BigInteger, nullable=False),
+    Column("ended", BigInteger, nullable=False),
+)
+ordered_items = Table(
+    "ordered_items",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("place", BigInteger, primary_key=True),
+    Column("message_id", Uuid, nullable=False),  # in the outbox
+    Column("task_id", Uuid, nullable=False),
+)
+
 #: The state of each task in steps that has not ended (`app/storage/checkpoints.py`).
 checkpoints = Table(
     "checkpoints",
