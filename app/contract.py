@@ -42,6 +42,7 @@ class Queue:
     #: innocents in a rolling restart (research/celery.md 1.2).
     delivery_limit: int = 20
     max_length_bytes: int = 1024 * 1024 * 1024
+    hold_back_above: int = 500
     #: Other services that may publish to it.
     producers: tuple[str, ...] = ()
     #: As `infra.settings.workloads.Pool` reads it, which validates it.
@@ -100,6 +101,7 @@ def _queue(path: Path, name: str, entries: Any) -> Queue:
         raise QueuesFileError(f"{where} {unknown[0]}: nobody reads this entry; known are {', '.join(sorted(known))}")
     kinds: dict[str, tuple[type, ...]] = {
         "purpose": (str,), "starts_within_seconds": (int, float), "delivery_limit": (int,), "max_length_bytes": (int,),
+        "hold_back_above": (int,),
         "producers": (list,), "pool": (dict,),
     }  # fmt: skip
     for entry, value in entries.items():

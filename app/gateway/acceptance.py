@@ -65,11 +65,14 @@ _JOBS_AND_MESSAGES = """
         {condition}
     ),
     message AS (
-        SELECT message_id, job_id, task_id, task_name, queue, properties, body, 0::float8 AS delay_seconds{order}
+        SELECT message_id, job_id, task_id, task_name, queue, properties, body, 0::float8 AS delay_seconds,
+               beyond_share{order}
         FROM unnest(
             %(message_ids)b::uuid[], %(of_job_ids)b::uuid[], %(task_ids)b::uuid[], %(of_task_names)b::text[],
-            %(of_queues)b::text[], %(properties)b::text[], %(bodies)b::bytea[], %(of_order_ids)b::text[]
-        ) WITH ORDINALITY AS m(message_id, job_id, task_id, task_name, queue, properties, body, line, number)
+            %(of_queues)b::text[], %(properties)b::text[], %(bodies)b::bytea[], %(of_order_ids)b::text[],
+            %(beyond_shares)b::bool[]
+        ) WITH ORDINALITY
+        AS m(message_id, job_id, task_id, task_name, queue, properties, body, line, beyond_share, number)
         {condition}
     ),
 """
@@ -250,6 +253,7 @@ def _parameters(orders: Sequence[Order]) -> dict[str, Any]:
         "of_queues": [job.queue for job, _ in messages],
         "properties": [orjson.dumps(message.properties).decode() for _, message in messages],
         "bodies": [message.body for _, message in messages],
+        "beyond_shares": [message.beyond_share for _, message in messages],
         "of_order_ids": ["" if message.order_id is None else str(message.order_id) for _, message in messages],
     }
     if keys := [order.key for order in orders if order.key is not None]:

@@ -33,6 +33,8 @@ class OutboxMessage:
     job_id: UUID | None = None
     #: The line in which it waits for its turn (`ordered_items.py`). A copy of a message that has its place has none.
     order_id: UUID | None = None
+    #: Whether it leaves after the others, because its sender has used up its share of the queue.
+    beyond_share: bool = False
     #: Seconds from now before which a relay must not publish it.
     delay_seconds: float = 0.0
     message_id: UUID = field(default_factory=new_id)
@@ -56,8 +58,8 @@ class ClaimedMessage:
 #: The rest of any statement whose WITH defines `message` (the gateway's accepts the job in the same one).
 ENQUEUE_MESSAGES = """
     pending AS (
-        INSERT INTO outbox_pending (message_id, queue, body_bytes, due_at, available_at)
-        SELECT message_id, queue, octet_length(body), now() + make_interval(secs => delay_seconds),
+        INSERT INTO outbox_pending (message_id, queue, beyond_share, body_bytes, due_at, available_at)
+        SELECT message_id, queue, beyond_share, octet_length(body), now() + make_interval(secs => delay_seconds),
                now() + make_interval(secs => delay_seconds)
         FROM message
     )
@@ -82,9 +84,11 @@ def _enqueue(rest: str) -> TextClause:
             SELECT * FROM unnest(
                 cast(:message_ids AS uuid[]), cast(:job_ids AS uuid[]), cast(:task_ids AS uuid[]),
                 cast(:task_names AS text[]), cast(:queues AS text[]), cast(:properties AS text[]),
-                cast(:bodies AS bytea[]), cast(:delays AS float8[]), cast(:order_ids AS uuid[])
+                cast(:bodies AS bytea[]), cast(:delays AS float8[]),
+                cast(:order_ids AS uuid[]), cast(:beyond_shares AS bool[])
             ) WITH ORDINALITY
-            AS m(message_id, job_id, task_id, task_name, queue, properties, body, delay_seconds, order_id, number)
+            AS m(message_id, job_id, task_id, task_name, queue, properties, body, delay_seconds, order_id, beyond_share,
+                 number)
         ), {rest}""")  # noqa: S608 - our own text
 
 
@@ -104,6 +108,7 @@ def enqueue_parameters(messages: Sequence[OutboxMessage]) -> dict[str, list[Any]
         "bodies": [m.body for m in messages],
         "delays": [m.delay_seconds for m in messages],
         "order_ids": [m.order_id for m in messages],
+        "beyond_shares": [m.beyond_share for m in messages],
     }
 
 
@@ -118,13 +123,14 @@ def enqueue(connection: Connection, messages: Sequence[OutboxMessage]) -> None:
         connection.execute(_ENQUEUE[in_order(messages)], enqueue_parameters(messages))
 
 
-# The index (queue, available_at) ends where the rows begin that are not due, or under another relay's lease: however
-# many wait for their time, a claim does not see them. The second step bounds the bytes; the first message always fits.
+# The index (queue, beyond_share, available_at) ends where the rows begin that are not due, or under another relay's
+# lease: however many wait for their time, a claim does not see them. The second step bounds the bytes; the first
+# message always fits.
 # An array, and not a join: for a table that is nearly always empty PostgreSQL plans a join that reads all of it.
 _LEASE = text("""
     WITH available AS (
         SELECT message_id, available_at, body_bytes FROM outbox_pending
-        WHERE queue = :queue AND available_at <= now()
+        WHERE queue = :queue AND beyond_share = :beyond_share AND available_at <= now()
         ORDER BY available_at LIMIT :most
         FOR UPDATE SKIP LOCKED
     ), fitting AS (
@@ -146,11 +152,27 @@ _BODIES = text("""
 """).bindparams(_IDS)
 
 
+_ANY_BEYOND_SHARES = text("""
+    SELECT EXISTS (SELECT FROM outbox_pending WHERE queue = :queue AND beyond_share AND available_at <= now())
+""")
+
+
+def any_beyond_shares(connection: Connection, queue: str) -> bool:
+    """Whether messages of this queue wait that are beyond their senders' shares."""
+    return bool(connection.execute(_ANY_BEYOND_SHARES, {"queue": queue}).scalar())
+
+
 def claim(
-    connection: Connection, *, queue: str, most: int, most_bytes: int, lease_seconds: float
+    connection: Connection, *, queue: str, most: int, most_bytes: int, lease_seconds: float, beyond_share: bool = False
 ) -> list[ClaimedMessage]:
-    """Lease messages of a queue, oldest first, within both bounds; commit at once, then publish."""
-    parameters = {"queue": queue, "most": most, "most_bytes": most_bytes, "lease_seconds": lease_seconds}
+    """Lease messages of a queue, oldest first, within both bounds; commit at once, then publish.
+
+    They are either within their senders' shares or beyond them.
+    """
+    parameters = {
+        "queue": queue, "most": most, "most_bytes": most_bytes, "lease_seconds": lease_seconds,
+        "beyond_share": beyond_share,
+    }  # fmt: skip
     leased = sorted((row.due_at, row.message_id) for row in connection.execute(_LEASE, parameters))
     if not leased:
         return []
@@ -179,12 +201,14 @@ class Backlog:
 
     queue: str
     messages: int
+    #: Of those within their senders' shares: the others are held back on purpose.
     oldest_age_seconds: float
 
 
 #: Of what is due: a task that waits for its time or its turn is not late, and no reason to refuse others.
 BACKLOG = text("""
     SELECT queue, count(*) AS messages,
-           greatest(extract(epoch FROM now() - min(due_at)), 0)::float8 AS oldest_age_seconds
+           coalesce(greatest(extract(epoch FROM now() - min(due_at) FILTER (WHERE NOT beyond_share)), 0), 0)::float8
+               AS oldest_age_seconds
     FROM outbox_pending WHERE due_at <= now() AND available_at < 'infinity' GROUP BY queue
 """)

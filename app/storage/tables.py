@@ -10,6 +10,7 @@ from sqlalchemy import (
     ARRAY,
     JSON,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Float,
@@ -65,6 +66,7 @@ outbox_pending = Table(
     Column("message_id", Uuid, primary_key=True),
     Column("queue", Text, nullable=False),
     Column("body_bytes", Integer, nullable=False),  # so that a claim can be bounded before it reads bodies
+    Column("beyond_share", Boolean, nullable=False),  # of its sender's share of the queue: the others leave first
     _at("due_at"),  # when it should first be sent
     _at("available_at"),  # when a relay may take it: the due time, or the end of a lease
 )

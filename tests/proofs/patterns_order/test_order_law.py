@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy import Connection, Engine, text
 
 from app.brokers.celery_app import celery_app
@@ -42,6 +42,7 @@ class Item(BaseModel):
 
     line: str
     number: int
+    item_id: str = Field(default_factory=lambda: uuid4().hex)
 
 
 class World:
@@ -186,7 +187,7 @@ def law(database: Engine, examples: int) -> None:
     )
     def holds(goes_on: bool, steps: list[tuple[str, int]]) -> None:
         celery_app.tasks.pop("law_item", None)
-        task = once(ordered_by="line", key="number", after_death="go_on" if goes_on else "stop")(law_item)
+        task = once(ordered_by="line", key="item_id", after_death="go_on" if goes_on else "stop")(law_item)
         world = World(database, task, goes_on=goes_on)
         for step, number in steps:
             world.do(step, number)

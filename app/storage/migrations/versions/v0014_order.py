@@ -24,7 +24,8 @@ GRANT INSERT ON ordered_items TO gateway, worker;
 GRANT SELECT, UPDATE, DELETE ON ordered_keys TO relay, worker, archiver, operator;
 GRANT SELECT, DELETE ON ordered_items TO relay, worker, archiver, operator;
 GRANT SELECT ON ordered_keys, ordered_items TO auditor;
-GRANT SELECT, UPDATE (due_at, available_at) ON outbox_pending TO worker, archiver, operator;
+GRANT UPDATE (due_at, available_at) ON outbox_pending TO worker, archiver, operator;
+GRANT SELECT ON outbox_pending TO archiver;
 """
 
 
@@ -35,6 +36,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop the lines. What they held back is sent at once, in no order."""
+    op.execute("REVOKE SELECT ON outbox_pending FROM archiver")
     op.execute("REVOKE UPDATE (due_at, available_at) ON outbox_pending FROM worker, archiver, operator")
     op.execute("UPDATE outbox_pending SET available_at = greatest(due_at, now()) WHERE available_at = 'infinity'")
     op.execute("DROP TABLE ordered_items, ordered_keys")
