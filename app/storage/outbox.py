@@ -152,8 +152,10 @@ _BODIES = text("""
 """).bindparams(_IDS)
 
 
+# Ordered like a claim: without that PostgreSQL reads the whole table, as it expects to find such a message soon.
 _ANY_BEYOND_SHARES = text("""
-    SELECT EXISTS (SELECT FROM outbox_pending WHERE queue = :queue AND beyond_share AND available_at <= now())
+    SELECT true FROM outbox_pending WHERE queue = :queue AND beyond_share = true AND available_at <= now()
+    ORDER BY available_at LIMIT 1
 """)
 
 
