@@ -62,7 +62,10 @@ def _executed_before(stack: Stack) -> int:
         eventually(lambda: _executed(stack, reserve) == RESERVE, what="the big sender's reserve is used up")
         stack.remove("worker-bulk")
         backlog = [_send(big, 1000) for _ in range(BACKLOG // 1000)]
-        eventually(lambda: stack.broker.messages() >= _BULK.hold_back_above, what="the broker's queue is full enough")
+        eventually(
+            lambda: sum(stack.broker.messages().values()) >= _BULK.hold_back_above,
+            what="the broker's queue is full enough",
+        )
 
         at_once = _send(big, 1, as_list=False)
         assert jobs.ended(big, at_once)["state"] == "succeeded", "a single item waits behind lists"
