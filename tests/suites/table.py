@@ -185,7 +185,7 @@ PROOFS = (
     _on_servers(
         "patterns_order",
         150,
-        "docs/patterns: order of one key's items, killed, repeated, with poison; one sender's backlog and another's item",
+        "docs/patterns: order of one key's items, killed, repeated, poisoned; one sender's backlog, another's item",
         guards=("app/kinds/", "app/storage/", "app/relay/", "app/gateway/acceptance.py", "docs/patterns/"),
     ),
     _on_servers("loads", 105, "a load finds its rate in a trial, and ends when it is told to", guards=("loadtests/",)),

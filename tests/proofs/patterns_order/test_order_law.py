@@ -29,7 +29,7 @@ LINES = ("a", "b")
 #: Of what may happen: each with a number that says to which line, or to which message.
 STEPS = [
     "accept", "accept three", "accept, roll back", "deliver", "deliver", "deliver, die before the commit",
-    "deliver again", "deliver too early", "drop", "die",
+    "deliver again", "deliver too early", "drop", "drop again", "die",
 ]  # fmt: skip
 
 
@@ -63,7 +63,7 @@ class World:
         if step.startswith("accept"):
             self.accept(line, 3 if "three" in step else 1, commits="roll" not in step)
             return
-        if step == "deliver again":
+        if "again" in step:
             chosen = self.delivered
         else:
             sent = self.sent()
@@ -72,10 +72,10 @@ class World:
         if not chosen:
             return
         one = chosen[number % len(chosen)]
-        if step == "drop":
+        if step.startswith("drop"):
             with self.database.begin() as connection:
                 ordered_items.end_all(connection, [self.accepted[one][0]])
-            self.dropped.append(one)
+            self.dropped += [one] if step == "drop" else []  # a second delivery that is dropped ends nothing
         elif step == "die":
             letter = DeadLetter(
                 queue="bulk", reason="rejected", exchange="", routing_key="", body=b"",
