@@ -91,9 +91,11 @@ class Lane:
         """Move one batch; returns what was claimed."""
         most, most_bytes = self._settings.relay_batch_messages, self._settings.relay_batch_bytes
         with self._autocommit.connect() as connection:
+            room = self._room(connection)  # before the first claim: it fails if the broker is away
             messages = self._claim(connection, most, most_bytes)
+            room = min(room, most - len(messages))
             most_bytes -= sum(len(message.body) for message in messages)
-            if most_bytes > 0 and (room := min(most - len(messages), self._room(connection))) > 0:
+            if room > 0 and most_bytes > 0:
                 messages += self._claim(connection, room, most_bytes, beyond_share=True)
         self._drop([message for message in messages if message.revoked])
         if live := [message for message in messages if not message.revoked]:
