@@ -42,6 +42,7 @@ class Queue:
     #: innocents in a rolling restart (research/celery.md 1.2).
     delivery_limit: int = 20
     max_length_bytes: int = 1024 * 1024 * 1024
+    hold_back_above: int = 500
     #: Other services that may publish to it.
     producers: tuple[str, ...] = ()
     #: As `infra.settings.workloads.Pool` reads it, which validates it.
@@ -100,6 +101,7 @@ def _queue(path: Path, name: str, entries: Any) -> Queue:
         raise QueuesFileError(f"{where} {unknown[0]}: nobody reads this entry; known are {', '.join(sorted(known))}")
     kinds: dict[str, tuple[type, ...]] = {
         "purpose": (str,), "starts_within_seconds": (int, float), "delivery_limit": (int,), "max_length_bytes": (int,),
+        "hold_back_above": (int,),
         "producers": (list,), "pool": (dict,),
     }  # fmt: skip
     for entry, value in entries.items():
@@ -275,6 +277,9 @@ MESSAGE_DROP_AS = "millrace_drop_as"
 MESSAGE_FORM = "millrace_form"
 #: Of a task in steps: the number of the slice that this message holds, from 0 (`app/patterns/steps.py`).
 MESSAGE_SLICE = "millrace_slice"
+#: Of a task in order: the id of the line that its item stands in, and whether the line goes on when it dies.
+MESSAGE_ORDER = "millrace_order"
+MESSAGE_ORDER_GOES_ON = "millrace_order_goes_on"
 #: In a message that waits for a worker of another release: the task that it is for.
 MESSAGE_TASK = "millrace_task"
 

@@ -100,6 +100,8 @@ class Settings(BaseSettings):
     )
     outbox_max_messages: int = Field(60_000, ge=1, description="60 s of broker outage at 1,000 messages a second")
     outbox_max_age_seconds: float = Field(600.0, gt=0, description="older than this the system is not keeping up")
+    share_items_per_second: float = Field(50.0, gt=0, description="of an API key and queue; what is beyond leaves last")
+    share_reserve_items: int = Field(1000, ge=1, description="what a key may send at once within its share")
     idempotency_keep_seconds: int = Field(24 * 3600, ge=60, description="how long a key gives the same answer")
     trust_proxy_headers: bool = False
 

@@ -69,6 +69,7 @@ _TEXT = (_text, "a text")
 _COUNT = (_count, f"a whole number up to {MOST_RETRIES}")
 _TIME = (_moment, "a time in ISO 8601")
 _NUMBER = (_number, "a number")
+_UUID = (lambda value: uuid_or_none(value) is not None, "a UUID")
 
 #: What each may be besides absent or null.
 _HEADERS: Mapping[str, tuple[Check, str]] = {
@@ -80,7 +81,7 @@ _HEADERS: Mapping[str, tuple[Check, str]] = {
         (contract.MESSAGE_PUBLISHED_AT, contract.MESSAGE_PARKED_SINCE, contract.MESSAGE_RELEASE_SINCE), _NUMBER
     ),
     "timelimit": (_limits, "two numbers of seconds, or nulls"),
-    **dict.fromkeys(("ignore_result", contract.MESSAGE_RAN), (_flag, "true or false")),
+    **dict.fromkeys(("ignore_result", contract.MESSAGE_RAN, contract.MESSAGE_ORDER_GOES_ON), (_flag, "true or false")),
     "is_eager": (lambda value: value is False, "false"),
     "stamped_headers": (_texts, "a list of texts"),
     "stamps": (lambda value: isinstance(value, dict), "an object"),
@@ -95,7 +96,7 @@ _HEADERS: Mapping[str, tuple[Check, str]] = {
         ),
         _TEXT,
     ),
-    contract.MESSAGE_JOB_ID: (lambda value: uuid_or_none(value) is not None, "a UUID"),
+    **dict.fromkeys((contract.MESSAGE_JOB_ID, contract.MESSAGE_ORDER), _UUID),
 }
 _CALLS = (lambda value: isinstance(value, list) and all(isinstance(call, dict) for call in value), "a list of tasks")
 #: The same for the third part of the body. Celery takes each for an attribute of the request, so there are no others.

@@ -168,6 +168,7 @@ class CapturingProducer:
                 task_id=task_uuid(headers["id"]) or new_id(),
                 task_name=self._task_name,
                 job_id=uuid_or_none(headers.get(contract.MESSAGE_JOB_ID)),
+                order_id=uuid_or_none(headers.get(contract.MESSAGE_ORDER)),
                 queue=_queue_of(exchange, routing_key),
                 properties={
                     **{key: value for key, value in properties.items() if value is not None},

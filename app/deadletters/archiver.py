@@ -28,6 +28,7 @@ from app.deadletters.letters import ArrivedMessage, letter_from, taken_apart, ta
 from app.deadletters.metrics import DEAD_LETTERS, DEAD_LETTERS_OPEN
 from app.failpoints import Failpoint, failpoint
 from app.settings import Settings, load
+from app.storage import ordered_items
 from app.storage.availability import may_pass
 from app.storage.dead_letters import DeadLetter, archive
 from app.storage.engine import engine
@@ -144,8 +145,14 @@ def store(messages: Sequence[ArrivedMessage], database: Engine) -> None:
 
 def _store_together(messages: Sequence[ArrivedMessage], database: Engine) -> list[DeadLetter]:
     with database.begin() as connection:
-        letters = _letters(connection, messages)
-        return [letter for letter in letters if archive(connection, [letter])]
+        return _archived(connection, messages)
+
+
+def _archived(connection: Connection, messages: Sequence[ArrivedMessage]) -> list[DeadLetter]:
+    letters = _letters(connection, messages)
+    new = [letter for letter in letters if archive(connection, [letter])]
+    ordered_items.end_dead(connection, letters)
+    return new
 
 
 def _letters(connection: Connection, messages: Sequence[ArrivedMessage]) -> list[DeadLetter]:
@@ -166,8 +173,7 @@ def _store_alone(message: ArrivedMessage, database: Engine) -> list[DeadLetter]:
         log.exception("dead_letter_refused", queue=message.dead_letter_queue)
         kept = {name: value for name, value in message.properties.items() if name != "application_headers"}
         with database.begin() as connection:
-            letters = _letters(connection, [replace(message, properties=kept)])
-            return [letter for letter in letters if archive(connection, [letter])]
+            return _archived(connection, [replace(message, properties=kept)])
 
 
 def run() -> None:

@@ -19,7 +19,7 @@ from app.deadletters.archive_queries import COLUMNS, StoredLetter, chosen, store
 from app.deadletters.rebuild import Edit, rebuild
 from app.deadletters.selection import Selection
 from app.errors import ReplayRefusedError
-from app.storage import outbox
+from app.storage import ordered_items, outbox
 from app.storage.identifiers import new_id
 from app.storage.outbox import OutboxMessage
 from app.storage.tables import dead_letter_actions, dead_letters as table, job_revocations
@@ -165,6 +165,10 @@ def _discard_chunk(connection: Connection, letters: list[StoredLetter], order: O
     changed = _change(connection, [letter.dead_letter_id for letter in letters], "discarded")
     _audit(connection, dict.fromkeys(changed), "discarded", order)
     outcome.done += len(changed)
+    gone = [
+        letter.properties.get("application_headers") or {} for letter in letters if letter.dead_letter_id in changed
+    ]
+    ordered_items.end_all(connection, gone)
 
 
 def _change(connection: Connection, ids: list[UUID], state: str) -> list[UUID]:

@@ -65,24 +65,33 @@ _JOBS_AND_MESSAGES = """
         {condition}
     ),
     message AS (
-        SELECT message_id, job_id, task_id, task_name, queue, properties, body, 0::float8 AS delay_seconds
+        SELECT message_id, job_id, task_id, task_name, queue, properties, body, 0::float8 AS delay_seconds,
+               beyond_share{order}
         FROM unnest(
             %(message_ids)b::uuid[], %(of_job_ids)b::uuid[], %(task_ids)b::uuid[], %(of_task_names)b::text[],
-            %(of_queues)b::text[], %(properties)b::text[], %(bodies)b::bytea[]
-        ) AS m(message_id, job_id, task_id, task_name, queue, properties, body)
+            %(of_queues)b::text[], %(properties)b::text[], %(bodies)b::bytea[], %(of_order_ids)b::text[],
+            %(beyond_shares)b::bool[]
+        ) WITH ORDINALITY
+        AS m(message_id, job_id, task_id, task_name, queue, properties, body, line, beyond_share, number)
         {condition}
     ),
 """
+_ORDER = ", number, cast(nullif(line, '') AS uuid) AS order_id"
 
 
-def statement(*, with_keys: bool) -> str:
-    """Compose the statement, with keys or without; its last part is the outbox's."""
+def statement(*, with_keys: bool, in_order: bool) -> str:
+    """Compose the statement, with keys or without, for items in order or none; its last part is the outbox's."""
     condition = _IF_NEW if with_keys else ""
     key = _KEY if with_keys else ""
-    return "WITH " + key + _JOBS_AND_MESSAGES.format(condition=condition) + outbox.ENQUEUE_MESSAGES
+    rows = _JOBS_AND_MESSAGES.format(condition=condition, order=_ORDER if in_order else "")
+    return "WITH " + key + rows + (outbox.ENQUEUE_IN_ORDER if in_order else outbox.ENQUEUE_MESSAGES)
 
 
-_STATEMENTS = {with_keys: statement(with_keys=with_keys) for with_keys in (False, True)}
+_STATEMENTS = {
+    (with_keys, in_order): statement(with_keys=with_keys, in_order=in_order)
+    for with_keys in (False, True)
+    for in_order in (False, True)
+}
 _EARLIER = """
     SELECT k.api_key_id, k.idempotency_key, k.request_hash, k.job_id, cardinality(j.keys) AS accepted
     FROM unnest(%(api_key_ids)b::text[], %(idempotency_keys)b::text[]) AS asked(api_key_id, idempotency_key)
@@ -198,7 +207,8 @@ async def write_orders(connection: Connection, orders: Sequence[Order]) -> list[
     first = {order.name: order for order in reversed(orders)}
     now = [order for order in orders if first[order.name] is order]
     parameters = _parameters(now)
-    written = await connection.execute(_STATEMENTS[now[0].key is not None], parameters)
+    in_order = outbox.in_order(message for order in now for message in order.messages)
+    written = await connection.execute(_STATEMENTS[now[0].key is not None, in_order], parameters)
     earlier: dict[tuple[str, str], dict[str, Any]] = {}
     if now[0].key is not None and written.rowcount < sum(len(order.messages) for order in now):
         found = await connection.execute(_EARLIER, parameters)
@@ -243,6 +253,8 @@ def _parameters(orders: Sequence[Order]) -> dict[str, Any]:
         "of_queues": [job.queue for job, _ in messages],
         "properties": [orjson.dumps(message.properties).decode() for _, message in messages],
         "bodies": [message.body for _, message in messages],
+        "beyond_shares": [message.beyond_share for _, message in messages],
+        "of_order_ids": ["" if message.order_id is None else str(message.order_id) for _, message in messages],
     }
     if keys := [order.key for order in orders if order.key is not None]:
         now = datetime.now(UTC)

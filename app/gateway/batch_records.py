@@ -6,6 +6,7 @@ A seal locks the batch's counts as workers do. So either the seal or the last ch
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.dialects import postgresql
@@ -95,7 +96,9 @@ async def open_(connection: Connection, parameters: Mapping[str, Any]) -> Row:
         return await find(connection, parameters)
 
 
-async def add(connection: Connection, parameters: Mapping[str, Any], batch: CountedBatch) -> bool:
+async def add(
+    connection: Connection, parameters: Mapping[str, Any], batch: CountedBatch, *, beyond_share: bool = False
+) -> bool:
     """Write the chunk, its count and its message. Returns False if an earlier request has written them.
 
     Raises:
@@ -111,7 +114,7 @@ async def add(connection: Connection, parameters: Mapping[str, Any], batch: Coun
             return False
         if not (await connection.execute(_COUNT_CHUNK, parameters)).rowcount:
             raise ProblemError(BATCH_CONFLICT, "The batch is sealed or revoked: it takes no more chunks.")
-        await _send(connection, lambda: batch.send_chunk(batch_id, number))
+        await _send(connection, lambda: batch.send_chunk(batch_id, number), beyond_share=beyond_share)
         return True
 
 
@@ -157,8 +160,9 @@ def declared(found: Row) -> CountedBatch:
     return batch
 
 
-async def _send(connection: Connection, send: Callable[[], None]) -> None:
+async def _send(connection: Connection, send: Callable[[], None], *, beyond_share: bool = False) -> None:
     """Write what `send` sends into the outbox."""
     with captured() as messages:
         send()
+    messages = [replace(message, beyond_share=beyond_share) for message in messages]
     await connection.execute(_ENQUEUE, outbox.enqueue_parameters(messages))

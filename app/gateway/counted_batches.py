@@ -120,8 +120,12 @@ async def add_chunk(
             "rows": len(rows.items), "hash": sha256(body).digest(), "body": body.removeprefix(codecs.BOM_UTF8),
         }  # fmt: skip
 
+        beyond_share = not parts.shares.take(key.api_key_id, batch.queue, len(rows.items))
+        if beyond_share:
+            parts.shedder.check(batch.queue, beyond_share=True)
+
         async def write(connection: Connection) -> bool:
-            return await batch_records.add(connection, parameters, batch)
+            return await batch_records.add(connection, parameters, batch, beyond_share=beyond_share)
 
         is_new = await parts.database.run(write, writes=True)
     failpoint(Failpoint.GATEWAY_AFTER_COMMIT)

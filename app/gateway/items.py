@@ -42,6 +42,8 @@ class ValidItem:
     members: bytes | None
     #: JSON as it was sent, by member. Bytes, because Python may need four times as many for the text.
     texts: Mapping[str, bytes]
+    #: The value that it has its order with, where its task is in order.
+    line: str | None = None
 
     @property
     def wire(self) -> str | dict[str, Any]:
@@ -177,7 +179,7 @@ class _Parser:
     ) -> ValidItem | None:
         key = self._form.key_of(item)
         if key is None:
-            return ValidItem(key=str(uuid4()), members=members, texts=texts)
+            return ValidItem(key=str(uuid4()), members=members, texts=texts, line=self._form.line_of(item))
         where = (*path, str(self._form.key))
         if key in self._keys:
             self._wrong(where, "appears twice in this list")
@@ -185,7 +187,7 @@ class _Parser:
         if not 0 < len(key) <= KEY_MAX_CHARS or KEYS_SEPARATOR in key or payloads.text_problem(key):
             self._wrong(where, f"is no key: 1 to {KEY_MAX_CHARS} characters, neither U+0000 nor U+001F")
             return None
-        return ValidItem(key=key, members=members, texts=texts)
+        return ValidItem(key=key, members=members, texts=texts, line=self._form.line_of(item))
 
     def _value(self, path: Path) -> tuple[Any, str]:
         """Read a value. One that is too long or too deep is the last that is looked at: nobody knows where it ends."""

@@ -16,6 +16,7 @@ from app.gateway.bodies import Share
 from app.gateway.items import Submission
 from app.gateway.pace import Pace
 from app.kinds.declared import Declaration, Kind
+from app.kinds.ordered import order_headers
 from app.storage.identifiers import item_task_id
 from app.storage.outbox import OutboxMessage
 
@@ -51,7 +52,7 @@ async def build(
     pace = Pace()
     total_bytes = 0
     with captured() as messages:
-        for call in _calls(target.declaration, submission, job_id):
+        for call in _calls(target, submission, job_id):
             celery_app.send_task(target.task_name, queue=queue, headers=headers | call.pop("headers"), **call)
             total_bytes += len(messages[-1].body)
             if submission.is_list:
@@ -60,7 +61,8 @@ async def build(
     return messages
 
 
-def _calls(declaration: Declaration, submission: Submission, job_id: UUID) -> Iterator[dict[str, Any]]:
+def _calls(target: Target, submission: Submission, job_id: UUID) -> Iterator[dict[str, Any]]:
+    declaration = target.declaration
     if declaration.kind is Kind.ONCE_IN_BATCHES:
         for batch in batches.split(submission.items):
             yield {"args": [batch], "headers": {contract.MESSAGE_ITEMS: len(batch)}, "task_id": str(uuid4())}
@@ -68,4 +70,5 @@ def _calls(declaration: Declaration, submission: Submission, job_id: UUID) -> It
     [parameter] = declaration.forms
     for item in submission.items:
         task_id = str(item_task_id(job_id, item.key))
-        yield {"kwargs": {parameter: item.wire}, "headers": {contract.MESSAGE_KEY: item.key}, "task_id": task_id}
+        headers = {contract.MESSAGE_KEY: item.key} | order_headers(target.task_name, declaration, item.line)
+        yield {"kwargs": {parameter: item.wire}, "headers": headers, "task_id": task_id}

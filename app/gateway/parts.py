@@ -15,6 +15,7 @@ from app.gateway.bodies import BodyMemory
 from app.gateway.database import Database
 from app.gateway.rate_limits import RateLimiter
 from app.gateway.result_stores import PostgreSQLResults, RedisResults, ResultStore
+from app.gateway.shares import Shares
 from app.gateway.shedding import Shedder
 from app.settings import Settings
 
@@ -29,6 +30,7 @@ class Parts:
     authenticator: Authenticator
     limiter: RateLimiter
     shedder: Shedder
+    shares: Shares
     body_memory: BodyMemory
     redis_results: RedisResults
     #: By the value of `result=` in a declaration.
@@ -45,6 +47,7 @@ def assemble(settings: Settings) -> Parts:
         authenticator=Authenticator(database),
         limiter=RateLimiter(settings),
         shedder=Shedder(database, settings),
+        shares=Shares(per_second=settings.share_items_per_second, reserve=settings.share_reserve_items),
         body_memory=BodyMemory(settings.bodies_max_bytes),
         redis_results=redis_results,
         results={"redis": redis_results, "postgresql": PostgreSQLResults(database, settings)},

@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 
 #: The share of the bounds at which the last queue is refused; the first is refused at the bounds, the others between.
 _LEAST_SHARE = 0.6
+#: What is within its sender's share is refused at this many times the bound.
+_ROOM_FOR_SHARES = 1.25
 #: Seconds between two looks at the outbox: at 1,000 messages a second the bound is overrun by 500 of 60,000.
 REFRESH_SECONDS = 0.5
 #: Seconds after which a refused caller should come again.
@@ -41,18 +43,20 @@ def shares(queues: Sequence[str]) -> dict[str, float]:
     return {queue: 1.0 - place * step for place, queue in enumerate(queues)}
 
 
-def shed(queues: Sequence[str], backlogs: Sequence[Backlog], bounds: Bounds) -> set[str]:
+def shed(queues: Sequence[str], backlogs: Sequence[Backlog], bounds: Bounds, *, beyond_share: bool) -> set[str]:
     """The queues for which new work is refused.
 
+    What is beyond its sender's share is refused first, so that nobody is refused because of somebody else's backlog.
     The number is PostgreSQL's and so shared by all; the age is the queue's own, because a queue that stands still says
     nothing about the others.
     """
     waiting = sum(one.messages for one in backlogs)
+    most = bounds.messages * (1.0 if beyond_share else _ROOM_FOR_SHARES)
     age_seconds = {one.queue: one.oldest_age_seconds for one in backlogs}
     return {
         queue
         for queue, share in shares(queues).items()
-        if waiting >= bounds.messages * share or age_seconds.get(queue, 0.0) >= bounds.age_seconds * share
+        if waiting >= most * share or age_seconds.get(queue, 0.0) >= bounds.age_seconds * share
     }
 
 
@@ -63,15 +67,16 @@ class Shedder:
         """Nothing waits until it has looked."""
         self._database = database
         self._bounds = Bounds(messages=settings.outbox_max_messages, age_seconds=settings.outbox_max_age_seconds)
-        self._refused: set[str] = set()
+        #: By whether the items are beyond their sender's share.
+        self._refused: dict[bool, set[str]] = {False: set(), True: set()}
 
-    def check(self, queue: str) -> None:
+    def check(self, queue: str, *, beyond_share: bool = False) -> None:
         """Let the request pass.
 
         Raises:
             ProblemError: 503; nothing was accepted.
         """
-        if queue in self._refused:
+        if queue in self._refused[beyond_share]:
             metrics.SHED.labels(queue).inc()
             detail = f"Work for the queue {queue} is refused."
             raise ProblemError(OVERLOADED, detail, headers=retry_after(_RETRY_SECONDS))
@@ -89,10 +94,11 @@ class Shedder:
 
     def _see(self, backlogs: Sequence[Backlog]) -> None:
         backlog.show(backlogs)
-        refused = shed(contract.queue_names(), backlogs, self._bounds)
-        for queue in refused ^ self._refused:
-            log.warning("shedding_changed", queue=queue, refused=queue in refused)
-        self._refused = refused
+        for beyond_share, before in self._refused.items():
+            refused = shed(contract.queue_names(), backlogs, self._bounds, beyond_share=beyond_share)
+            for queue in refused ^ before:
+                log.warning("shedding_changed", queue=queue, refused=queue in refused, beyond_share=beyond_share)
+            self._refused[beyond_share] = refused
 
 
 async def _read(connection: Connection) -> list[Backlog]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header
@@ -124,6 +125,9 @@ async def _prepare(
     outgoing: Sequence[OutboxMessage] = await messages.build(
         target, submission, share, job_id=job.job_id, expires_seconds=expires_seconds
     )
+    if not parts.shares.take(job.api_key_id, job.queue, len(job.keys)):
+        parts.shedder.check(job.queue, beyond_share=True)
+        outgoing = [replace(message, beyond_share=True) for message in outgoing]
     once = None
     if idempotency_key is not None:
         once = IdempotencyKey(

@@ -27,7 +27,7 @@ from app.kinds.schedules import Schedule
 from app.kinds.sending_again import SentAgainTask
 from app.results.reporting import ReportParked
 from app.settings import load
-from app.storage import dropped_items, failures, inbox
+from app.storage import dropped_items, failures, inbox, ordered_items
 from app.storage.dropped_items import Outcome
 from app.storage.engine import autocommit, engine
 from app.storage.failures import TaskFailure
@@ -127,6 +127,7 @@ class MillraceTask(SentAgainTask):
         def record() -> None:
             with engine().begin() as connection:
                 dropped_items.record_unexecuted(connection, items, outcome)
+                ordered_items.end(connection, vars(self.request))
 
         self.patiently(record)
         self.request.update(dropped_as=outcome)  # the metrics count it as this outcome

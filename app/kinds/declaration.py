@@ -14,6 +14,7 @@ from app.errors import DeclarationError, QueueNotDeclaredError
 from app.kinds.batches import BatchTask
 from app.kinds.declared import AtLeastOnceTask, Declaration, DeclaredTask, Kind, OnceTask
 from app.kinds.items import ItemForm
+from app.kinds.ordered import AFTER_DEATH, OrderedTask
 from app.kinds.transaction import Transaction
 from app.results.postgresql_backend import PostgreSQLResults
 
@@ -51,6 +52,9 @@ def once(**options: Any) -> Decorator:
         http: serve it at POST /v1/tasks/<name>. One parameter is then a pydantic model.
         path: serve it there as well.
         key: the member of that model that tells one item from another. Left out, every item is a new one.
+        ordered_by: the member whose value says which items take effect in the order of their acceptance
+            (docs/patterns/order.md). Items without a value have no order.
+        after_death: what the items behind a dead one do: "stop", until it is replayed or discarded, or "go_on".
         result: keeps what it returns, under the task's id: "redis" for a day, "postgresql" for 30 days. Left out, the
             result is not kept; links, chains and chords get it all the same.
         schema: statements that make what the task needs in PostgreSQL, in the schema `tasks`; `migrate` runs them each
@@ -92,6 +96,8 @@ def _declare(
     http: bool = False,
     path: str | None = None,
     key: str | None = None,
+    ordered_by: str | None = None,
+    after_death: str | None = None,
     schema: str = "",
     result: str | None = None,
     runs_as: type[DeclaredTask] | None = None,
@@ -104,7 +110,8 @@ def _declare(
         _check_parameters(function, celery_options)
         kept = _kept(kind, result)
         transaction = _transaction(kind, function, hints)
-        forms = _forms(kind, hints, key)
+        forms = _forms(kind, hints, key, ordered_by)
+        _check_order(kind, forms, ordered_by, after_death, runs_as)
         _check_name(name, where)
         paths = ((TASKS_PATH + name,) if http else ()) + ((path,) if path else ())
         _check_paths(paths, forms, where)
@@ -120,9 +127,11 @@ def _declare(
     shown = [parameter for parameter in signature.parameters.values() if parameter.name != transaction]
     declaration = Declaration(
         kind=kind, signature=signature.replace(parameters=shown), transaction=transaction, forms=forms, queue=queue,
-        list_queue=list_queue or queue, paths=paths, result=result, schema=schema, where=where,
+        list_queue=list_queue or queue, paths=paths, result=result,
+        goes_on=AFTER_DEATH[after_death or "stop"], schema=schema, where=where,
     )  # fmt: skip
-    options = {"base": runs_as or _BASES[kind], "name": name, "declaration": declaration, **kept, **celery_options}
+    base = runs_as or (OrderedTask if ordered_by else _BASES[kind])
+    options = {"base": base, "name": name, "declaration": declaration, **kept, **celery_options}
     made: DeclaredTask = celery_app.task(**options)(_without(function, declaration.signature))
     return made
 
@@ -187,7 +196,22 @@ def _transaction(kind: Kind, function: Function, hints: Mapping[str, Any]) -> st
     return found[0]
 
 
-def _forms(kind: Kind, hints: Mapping[str, Any], key: str | None) -> dict[str, ItemForm]:
+def _check_order(
+    kind: Kind, forms: Mapping[str, ItemForm], ordered_by: str | None, after_death: str | None, runs_as: object
+) -> None:
+    if ordered_by is None:
+        if after_death is not None:
+            raise DeclarationError("after_death= is for tasks in order: say ordered_by=, too")
+        return
+    if kind is not Kind.ONCE or runs_as is not None:
+        raise DeclarationError("ordered_by=: only a plain task `once` can be in order")
+    if len(forms) != 1:
+        raise DeclarationError(f"ordered_by= needs one parameter that is a pydantic model, and there are {len(forms)}")
+    if after_death not in {None, *AFTER_DEATH}:
+        raise DeclarationError(f"after_death={after_death!r}: must be one of {', '.join(AFTER_DEATH)}")
+
+
+def _forms(kind: Kind, hints: Mapping[str, Any], key: str | None, ordered_by: str | None) -> dict[str, ItemForm]:
     forms: dict[str, ItemForm] = {}
     for name, hint in hints.items():
         in_list = get_origin(hint) is list and len(get_args(hint)) == 1
@@ -195,7 +219,7 @@ def _forms(kind: Kind, hints: Mapping[str, Any], key: str | None) -> dict[str, I
         if name != "return" and isinstance(model, type) and issubclass(model, BaseModel):
             if model is hint and kind is Kind.ONCE_IN_BATCHES:
                 raise DeclarationError(f"{name}: a task in batches takes list[{model.__name__}]")
-            forms[name] = ItemForm(model, key)
+            forms[name] = ItemForm(model, key, ordered_by)
     if kind is Kind.ONCE_IN_BATCHES and len(forms) != 1:
         raise DeclarationError("a task in batches takes a list of a pydantic model")
     if key is not None and kind is Kind.AT_LEAST_ONCE:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -57,6 +58,8 @@ class Declaration:
     paths: tuple[str, ...] = ()
     #: Where the task's results are kept: redis or postgresql; None: nowhere.
     result: str | None = None
+    #: Of a task in order: whether the items behind a dead one go on.
+    goes_on: bool = False
     #: Statements that make what the task needs in PostgreSQL.
     schema: str = ""
     #: Where it stands, for messages.
@@ -96,18 +99,25 @@ class DeclaredTask(MillraceTask):
         arguments, named = self.encode(args, kwargs)
         return super().signature(arguments, named, *positional, **options)
 
-    def headers_of(self, args: Any, kwargs: Any) -> dict[str, str]:
+    def headers_of(self, args: Any, kwargs: Any) -> dict[str, Any]:
         """The header with the key of the one item, if the task names a key."""
-        given = {self._names.get(index, ""): value for index, value in enumerate(args or ())} | (kwargs or {})
-        keyed = [(form, given[name]) for name, form in self.declaration.forms.items() if form.key and name in given]
-        if len(keyed) != 1:
-            return {}
-        [(form, value)] = keyed
-        try:
-            key = form.key_of(value if isinstance(value, BaseModel) else form.from_wire(value))
-        except PoisonError:
-            return {}  # the worker says so
+        found = self.item_of(args, kwargs, lambda form: form.key)
+        key = None if found is None else found[0].key_of(found[1])
         return {} if key is None else {contract.MESSAGE_KEY: key}
+
+    def item_of(
+        self, args: Any, kwargs: Any, named: Callable[[ItemForm], str | None]
+    ) -> tuple[ItemForm, BaseModel] | None:
+        """The one item whose form names a certain member; None if there is none, or if its model refuses it."""
+        given = {self._names.get(index, ""): value for index, value in enumerate(args or ())} | (kwargs or {})
+        found = [(form, given[name]) for name, form in self.declaration.forms.items() if named(form) and name in given]
+        if len(found) != 1:
+            return None
+        [(form, value)] = found
+        try:
+            return form, value if isinstance(value, BaseModel) else form.from_wire(value)
+        except PoisonError:
+            return None  # the worker says so
 
     def encoded(self, value: Any) -> Any:
         """A value as the message carries it. By its type: in a chain a result may come before it."""
@@ -200,16 +210,21 @@ class OnceTask(DeclaredTask):
             entered = inbox.enter(connection, {key: self.job_id}, attempt=self.attempt)
             if entered.revoked:
                 raise JobRevokedError(f"({self.job_id})")
-            if not entered.new:
-                count_effects(stored=0, duplicate=1)
-                kept = inbox.result_of(connection, key)
-                return None if kept is None else loads(kept)
-            with in_transaction(connection):
-                result = self.run(**arguments, **self.transaction(connection, [self.job_id]))
-            if self._result_goes_on:
-                inbox.keep_result(connection, key, dumps(result))
+            with self.its_turn(connection):
+                if not entered.new:
+                    count_effects(stored=0, duplicate=1)
+                    kept = inbox.result_of(connection, key)
+                    return None if kept is None else loads(kept)
+                with in_transaction(connection):
+                    result = self.run(**arguments, **self.transaction(connection, [self.job_id]))
+                if self._result_goes_on:
+                    inbox.keep_result(connection, key, dumps(result))
         count_effects(stored=1, duplicate=0)
         return result
+
+    def its_turn(self, connection: Connection) -> AbstractContextManager[None]:
+        """What a run needs before its effect, and does after it in the same transaction; patterns have their own."""
+        return nullcontext()
 
     @property
     def _result_goes_on(self) -> bool:

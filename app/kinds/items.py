@@ -37,6 +37,8 @@ class ItemForm:
     model: type[BaseModel]
     #: The member that tells one item from another, if there is one.
     key: str | None = None
+    #: The member that says whose turn it is: items with the same value take effect in the order of their acceptance.
+    ordered_by: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what would not arrive.
@@ -45,8 +47,9 @@ class ItemForm:
             DeclarationError: the message says which member, and why.
         """
         fields, name = self.model.model_fields, self.model.__name__
-        if self.key is not None and self.key not in fields:
-            raise DeclarationError(f"key={self.key!r}: {name} has the members {', '.join(fields)}")
+        for option, named in (("key", self.key), ("ordered_by", self.ordered_by)):
+            if named is not None and named not in fields:
+                raise DeclarationError(f"{option}={named!r}: {name} has the members {', '.join(fields)}")
         for member, field in fields.items():
             if field.exclude or field.annotation in {SecretStr, SecretBytes}:
                 raise DeclarationError(f"{name}.{member} would not be in the message: it is secret, or excluded")
@@ -67,8 +70,11 @@ class ItemForm:
 
     def key_of(self, item: BaseModel) -> str | None:
         """What its sender calls this item."""
-        key = None if self.key is None else getattr(item, self.key)
-        return None if key is None else str(key)
+        return _text_of(item, self.key)
+
+    def line_of(self, item: BaseModel) -> str | None:
+        """The value that this item has its order with; None: it has no order."""
+        return _text_of(item, self.ordered_by)
 
     def to_wire(self, item: BaseModel) -> str | dict[str, Any]:
         """An item made in Python, as messages carry it."""
@@ -89,6 +95,11 @@ class ItemForm:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "the item"
             raise ItemRefusedError(f"{where}: {first['msg']}") from None
+
+
+def _text_of(item: BaseModel, member: str | None) -> str | None:
+    value = None if member is None else getattr(item, member)
+    return None if value is None else str(value)
 
 
 def _mentions_text(annotation: Any) -> bool:

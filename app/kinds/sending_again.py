@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import structlog
@@ -12,11 +13,12 @@ from celery.canvas import Signature
 from celery.exceptions import Ignore, Reject, Retry
 
 from app import contract
-from app.brokers.transactional import TransactionalTask, in_transaction
+from app.brokers.transactional import TransactionalTask, captured
 from app.errors import ComeBackLaterError, DependencyAwayError, FarSideBusyError
 from app.failpoints import Failpoint, failpoint
 from app.kinds.retries import retry_delay_seconds, wait_out
 from app.settings import load
+from app.storage import outbox
 from app.storage.engine import engine
 
 log = structlog.get_logger(__name__)
@@ -93,8 +95,11 @@ class SentAgainTask(TransactionalTask):
         again = self.signature_from_request(self.request, headers=self._headers(), retries=self.request.retries)
 
         def send() -> None:
-            with engine().begin() as connection, in_transaction(connection):
+            with captured() as messages:
                 self.send_held(again)
+            with engine().begin() as connection:
+                # The copy has the place of this message in its line, so it takes no new one.
+                outbox.enqueue(connection, [replace(message, order_id=None) for message in messages])
 
         self.patiently(send)
         self.request.update(dropped_as="held")  # the metrics count it as this outcome

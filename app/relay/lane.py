@@ -4,6 +4,8 @@
 
 Messages of revoked jobs are dropped instead of published; those of a paused queue or task are held.
 
+What is beyond its sender's share of the queue is claimed after the rest, and only while the queue is short.
+
 Lanes share nothing but the database: a queue that is full, missing or without a leader delays no other. A crash before
 the publish leaves leased rows, which come free when the lease ends; a crash after the confirm sends them twice, which
 the inbox absorbs. No order is promised between jobs.
@@ -16,8 +18,9 @@ import time
 from collections.abc import Sequence
 
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
+from app import contract
 from app.brokers import bundles, wire
 from app.brokers.bundles import Parcel
 from app.failpoints import Failpoint, failpoint
@@ -38,6 +41,8 @@ _PAUSE_FIRST_SECONDS, _PAUSE_MOST_SECONDS = 0.5, 5.0
 _FIRST_WAIT = 0.25
 #: Between two tries at a PostgreSQL that is away.
 _AWAY_SECONDS = 0.5
+#: Between two looks for messages beyond their senders' shares, while there are none.
+_LOOK_SECONDS = 0.1
 
 
 class Lane:
@@ -56,6 +61,9 @@ class Lane:
         self._pause_seconds = 0.0
         self._confirm_seconds = _FIRST_WAIT * settings.relay_confirm_timeout_seconds
         self._turned_at = time.monotonic()
+        [self._hold_back_above] = [one.hold_back_above for one in contract.queues() if one.name == queue]
+        #: When to look again for messages beyond their senders' shares, after there were none.
+        self._look_at = 0.0
 
     @property
     def turned_at(self) -> float:
@@ -85,18 +93,39 @@ class Lane:
 
     def pump(self) -> Sequence[ClaimedMessage]:
         """Move one batch; returns what was claimed."""
-        settings = self._settings
+        most, most_bytes = self._settings.relay_batch_messages, self._settings.relay_batch_bytes
         with self._autocommit.connect() as connection:
-            messages = outbox.claim(
-                connection, queue=self.queue, most=settings.relay_batch_messages, most_bytes=settings.relay_batch_bytes,
-                lease_seconds=settings.relay_lease_seconds,
-            )  # fmt: skip
+            room = self._room(connection)  # before the first claim: it fails if the broker is away
+            messages = self._claim(connection, most, most_bytes)
+            room = min(room, most - len(messages))
+            most_bytes -= sum(len(message.body) for message in messages)
+            if room > 0 and most_bytes > 0:
+                messages += self._claim(connection, room, most_bytes, beyond_share=True)
         self._drop([message for message in messages if message.revoked])
         live = [message for message in messages if not message.revoked]
         self._hold([message for message in live if message.pause_id is not None])
         if sent := [message for message in live if message.pause_id is None]:
             self._publish(sent)
         return messages
+
+    def _claim(
+        self, connection: Connection, most: int, most_bytes: int, *, beyond_share: bool = False
+    ) -> list[ClaimedMessage]:
+        lease_seconds = self._settings.relay_lease_seconds
+        return outbox.claim(
+            connection, queue=self.queue, most=most, most_bytes=most_bytes, lease_seconds=lease_seconds,
+            beyond_share=beyond_share,
+        )  # fmt: skip
+
+    def _room(self, connection: Connection) -> int:
+        """How many messages beyond their senders' shares may leave now. The broker's queue is kept short for others."""
+        if time.monotonic() < self._look_at:
+            return 0
+        if not outbox.any_beyond_shares(connection, self.queue):
+            self._look_at = time.monotonic() + _LOOK_SECONDS
+            return 0
+        waiting = self._publisher.waiting(self.queue)
+        return 0 if waiting is None else self._hold_back_above - waiting
 
     def _publish(self, messages: Sequence[ClaimedMessage]) -> None:
         failpoint(Failpoint.RELAY_AFTER_CLAIM)

@@ -92,6 +92,23 @@ class Publisher:
         if connection is not None:
             connection.collect()
 
+    def waiting(self, queue: str) -> int | None:
+        """How many messages wait in a queue; None if the broker would not say, because it has blocked its publishers.
+
+        Raises:
+            BrokerAwayError: the connection was lost.
+        """
+        if self._blocked:
+            return None
+        try:
+            return int(self._channel.queue_declare(queue, passive=True).message_count)
+        except NotFound:
+            self._open_channel()
+            return 0
+        except (OSError, AMQPError) as error:
+            self.close()
+            raise BrokerAwayError(error, PublishResult()) from error
+
     def publish(self, messages: Sequence[ClaimedMessage], *, timeout_seconds: float) -> PublishResult:
         """Send all, then wait for the broker's word on each, at most `timeout_seconds`.
 

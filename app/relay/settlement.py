@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.engine import Connection
@@ -14,7 +15,7 @@ from app.brokers.message_body import UnreadableBodyError, keys_of, read_call
 from app.brokers.senders import USER_ID
 from app.contract import Role
 from app.relay.publisher import PublishResult
-from app.storage import dropped_items, outbox
+from app.storage import dropped_items, ordered_items, outbox
 from app.storage.dead_letters import DeadLetter, archive
 from app.storage.inbox import dedupe_key
 from app.storage.outbox import ClaimedMessage
@@ -64,6 +65,7 @@ def write(connection: Connection, messages: Sequence[ClaimedMessage], settlement
         _letter(m, settlement.quarantined[m.message_id]) for m in messages if m.message_id in settlement.quarantined
     ]
     archive(connection, letters)
+    ordered_items.end_dead(connection, letters)
 
 
 def drop(connection: Connection, messages: Sequence[ClaimedMessage]) -> None:
@@ -76,10 +78,15 @@ def drop(connection: Connection, messages: Sequence[ClaimedMessage]) -> None:
     ]
     dropped_items.record(connection, items, dropped_items.Outcome.REVOKED)
     outbox.mark_confirmed(connection, [message.message_id for message in messages])
+    ordered_items.end_all(connection, map(_headers, messages))
+
+
+def _headers(message: ClaimedMessage) -> Mapping[str, Any]:
+    return message.properties.get("application_headers") or {}
 
 
 def _scope(message: ClaimedMessage) -> str:
-    return str((message.properties.get("application_headers") or {}).get(contract.MESSAGE_SCOPE) or "")
+    return str(_headers(message).get(contract.MESSAGE_SCOPE) or "")
 
 
 def _letter(message: ClaimedMessage, words: str) -> DeadLetter:
@@ -110,4 +117,4 @@ def _keys(message: ClaimedMessage) -> list[str]:
         )
     except UnreadableBodyError:
         call = None
-    return keys_of(message.properties.get("application_headers") or {}, call)
+    return keys_of(_headers(message), call)

@@ -7,7 +7,7 @@ held while the broker is asked. A relay that dies leaves rows that become availa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -19,6 +19,7 @@ from sqlalchemy.engine import Connection
 
 from app import contract
 from app.storage.identifiers import new_id
+from app.storage.ordered_items import TAKE_PLACES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,10 @@ class OutboxMessage:
     properties: dict[str, Any]
     body: bytes
     job_id: UUID | None = None
+    #: The line in which it waits for its turn (`ordered_items.py`). A copy of a message that has its place has none.
+    order_id: UUID | None = None
+    #: Whether it leaves after the others, because its sender has used up its share of the queue.
+    beyond_share: bool = False
     #: Seconds from now before which a relay must not publish it.
     delay_seconds: float = 0.0
     message_id: UUID = field(default_factory=new_id)
@@ -56,8 +61,8 @@ class ClaimedMessage:
 #: The rest of any statement whose WITH defines `message` (the gateway's accepts the job in the same one).
 ENQUEUE_MESSAGES = """
     pending AS (
-        INSERT INTO outbox_pending (message_id, queue, body_bytes, due_at, available_at)
-        SELECT message_id, queue, octet_length(body), now() + make_interval(secs => delay_seconds),
+        INSERT INTO outbox_pending (message_id, queue, beyond_share, body_bytes, due_at, available_at)
+        SELECT message_id, queue, beyond_share, octet_length(body), now() + make_interval(secs => delay_seconds),
                now() + make_interval(secs => delay_seconds)
         FROM message
     )
@@ -65,14 +70,33 @@ ENQUEUE_MESSAGES = """
     SELECT message_id, job_id, task_id, task_name, queue, cast(properties AS json), body
     FROM message
 """
-ENQUEUE: TextClause = text(f"""
-    WITH message AS (
-        SELECT * FROM unnest(
-            cast(:message_ids AS uuid[]), cast(:job_ids AS uuid[]), cast(:task_ids AS uuid[]),
-            cast(:task_names AS text[]), cast(:queues AS text[]), cast(:properties AS text[]),
-            cast(:bodies AS bytea[]), cast(:delays AS float8[])
-        ) AS m(message_id, job_id, task_id, task_name, queue, properties, body, delay_seconds)
-    ), {ENQUEUE_MESSAGES}""")  # noqa: S608 - our own text
+#: The same where `message` has the columns `order_id` and `number`, too: of each line the first message may leave.
+ENQUEUE_IN_ORDER = TAKE_PLACES + ENQUEUE_MESSAGES.replace(
+    """now() + make_interval(secs => delay_seconds)
+        FROM message
+    )""",
+    """CASE WHEN place > ended + 1 THEN 'infinity' ELSE now() + make_interval(secs => delay_seconds) END
+        FROM message LEFT JOIN placed USING (message_id)
+    )""",
+)
+
+
+def _enqueue(rest: str) -> TextClause:
+    return text(f"""
+        WITH message AS (
+            SELECT * FROM unnest(
+                cast(:message_ids AS uuid[]), cast(:job_ids AS uuid[]), cast(:task_ids AS uuid[]),
+                cast(:task_names AS text[]), cast(:queues AS text[]), cast(:properties AS text[]),
+                cast(:bodies AS bytea[]), cast(:delays AS float8[]),
+                cast(:order_ids AS uuid[]), cast(:beyond_shares AS bool[])
+            ) WITH ORDINALITY
+            AS m(message_id, job_id, task_id, task_name, queue, properties, body, delay_seconds, order_id, beyond_share,
+                 number)
+        ), {rest}""")  # noqa: S608 - our own text
+
+
+ENQUEUE = _enqueue(ENQUEUE_MESSAGES)
+_ENQUEUE = {False: ENQUEUE, True: _enqueue(ENQUEUE_IN_ORDER)}
 
 
 def enqueue_parameters(messages: Sequence[OutboxMessage]) -> dict[str, list[Any]]:
@@ -86,22 +110,30 @@ def enqueue_parameters(messages: Sequence[OutboxMessage]) -> dict[str, list[Any]
         "properties": [orjson.dumps(m.properties).decode() for m in messages],
         "bodies": [m.body for m in messages],
         "delays": [m.delay_seconds for m in messages],
+        "order_ids": [m.order_id for m in messages],
+        "beyond_shares": [m.beyond_share for m in messages],
     }
+
+
+def in_order(messages: Iterable[OutboxMessage]) -> bool:
+    """Whether any of them stands in a line."""
+    return any(message.order_id is not None for message in messages)
 
 
 def enqueue(connection: Connection, messages: Sequence[OutboxMessage]) -> None:
     """Write messages in the caller's transaction: they are published if and only if it commits."""
     if messages:
-        connection.execute(ENQUEUE, enqueue_parameters(messages))
+        connection.execute(_ENQUEUE[in_order(messages)], enqueue_parameters(messages))
 
 
-# The index (queue, available_at) ends where the rows begin that are not due, or under another relay's lease: however
-# many wait for their time, a claim does not see them. The second step bounds the bytes; the first message always fits.
+# The index (queue, beyond_share, available_at) ends where the rows begin that are not due, or under another relay's
+# lease: however many wait for their time, a claim does not see them. The second step bounds the bytes; the first
+# message always fits.
 # An array, and not a join: for a table that is nearly always empty PostgreSQL plans a join that reads all of it.
 _LEASE = text("""
     WITH available AS (
         SELECT message_id, available_at, body_bytes FROM outbox_pending
-        WHERE queue = :queue AND available_at <= now()
+        WHERE queue = :queue AND beyond_share = :beyond_share AND available_at <= now()
         ORDER BY available_at LIMIT :most
         FOR UPDATE SKIP LOCKED
     ), fitting AS (
@@ -125,11 +157,29 @@ _BODIES = text(f"""
 """).bindparams(_IDS)  # noqa: S608 - an own name
 
 
+# Ordered like a claim: without that PostgreSQL reads the whole table, as it expects to find such a message soon.
+_ANY_BEYOND_SHARES = text("""
+    SELECT true FROM outbox_pending WHERE queue = :queue AND beyond_share = true AND available_at <= now()
+    ORDER BY available_at LIMIT 1
+""")
+
+
+def any_beyond_shares(connection: Connection, queue: str) -> bool:
+    """Whether messages of this queue wait that are beyond their senders' shares."""
+    return bool(connection.execute(_ANY_BEYOND_SHARES, {"queue": queue}).scalar())
+
+
 def claim(
-    connection: Connection, *, queue: str, most: int, most_bytes: int, lease_seconds: float
+    connection: Connection, *, queue: str, most: int, most_bytes: int, lease_seconds: float, beyond_share: bool = False
 ) -> list[ClaimedMessage]:
-    """Lease messages of a queue, oldest first, within both bounds; commit at once, then publish."""
-    parameters = {"queue": queue, "most": most, "most_bytes": most_bytes, "lease_seconds": lease_seconds}
+    """Lease messages of a queue, oldest first, within both bounds; commit at once, then publish.
+
+    They are either within their senders' shares or beyond them.
+    """
+    parameters = {
+        "queue": queue, "most": most, "most_bytes": most_bytes, "lease_seconds": lease_seconds,
+        "beyond_share": beyond_share,
+    }  # fmt: skip
     leased = sorted((row.due_at, row.message_id) for row in connection.execute(_LEASE, parameters))
     return read(connection, [message_id for _, message_id in leased])
 
@@ -177,12 +227,14 @@ class Backlog:
 
     queue: str
     messages: int
+    #: Of those within their senders' shares: the others are held back on purpose.
     oldest_age_seconds: float
 
 
-#: Of what is due: a task that waits for its time is not late, and no reason to refuse others.
+#: Of what is due: a task that waits for its time or its turn is not late, and no reason to refuse others.
 BACKLOG = text("""
     SELECT queue, count(*) AS messages,
-           greatest(extract(epoch FROM now() - min(due_at)), 0)::float8 AS oldest_age_seconds
-    FROM outbox_pending WHERE due_at <= now() GROUP BY queue
+           coalesce(greatest(extract(epoch FROM now() - min(due_at) FILTER (WHERE NOT beyond_share)), 0), 0)::float8
+               AS oldest_age_seconds
+    FROM outbox_pending WHERE due_at <= now() AND available_at < 'infinity' GROUP BY queue
 """)

@@ -66,10 +66,10 @@ _LIST = text(f"""
 _HOLD = text("""
     WITH taken AS (
         DELETE FROM outbox_pending WHERE message_id = ANY (cast(:ids AS uuid[]))
-        RETURNING message_id, queue, body_bytes, due_at
+        RETURNING message_id, queue, beyond_share, body_bytes, due_at
     )
-    INSERT INTO outbox_held (message_id, pause_id, job_id, queue, body_bytes, due_at)
-    SELECT message_id, pause_id, job_id, queue, body_bytes, due_at
+    INSERT INTO outbox_held (message_id, pause_id, job_id, queue, beyond_share, body_bytes, due_at)
+    SELECT message_id, pause_id, job_id, queue, beyond_share, body_bytes, due_at
     FROM taken JOIN unnest(cast(:ids AS uuid[]), cast(:pause_ids AS uuid[]), cast(:job_ids AS uuid[]))
         AS held(message_id, pause_id, job_id) USING (message_id)
 """)
@@ -81,10 +81,10 @@ _RELEASE = text("""
             ORDER BY h.due_at
             LIMIT greatest(0, :pending_max - (SELECT count(*) FROM (SELECT FROM outbox_pending LIMIT :pending_max) one))
             FOR UPDATE OF h SKIP LOCKED
-        )) RETURNING message_id, queue, body_bytes
+        )) RETURNING message_id, queue, beyond_share, body_bytes
     )
-    INSERT INTO outbox_pending (message_id, queue, body_bytes, due_at, available_at)
-    SELECT message_id, queue, body_bytes, now(), now() FROM freed
+    INSERT INTO outbox_pending (message_id, queue, beyond_share, body_bytes, due_at, available_at)
+    SELECT message_id, queue, beyond_share, body_bytes, now(), now() FROM freed
 """)
 _TAKE_OF_JOBS = text("DELETE FROM outbox_held WHERE job_id = ANY (cast(:job_ids AS uuid[])) RETURNING message_id")
 

@@ -10,6 +10,7 @@ from sqlalchemy import (
     ARRAY,
     JSON,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Float,
@@ -65,6 +66,7 @@ outbox_pending = Table(
     Column("message_id", Uuid, primary_key=True),
     Column("queue", Text, nullable=False),
     Column("body_bytes", Integer, nullable=False),  # so that a claim can be bounded before it reads bodies
+    Column("beyond_share", Boolean, nullable=False),  # of its sender's share of the queue: the others leave first
     _at("due_at"),  # when it should first be sent
     _at("available_at"),  # when a relay may take it: the due time, or the end of a lease
 )
@@ -270,6 +272,23 @@ unique_jobs = Table(
     Column("task_id", Uuid, nullable=False),
     Column("requests", BigInteger, nullable=False),
     _at("due_at"),
+)
+
+#: The lines of tasks in order, and the items that stand in them (`app/storage/ordered_items.py`).
+ordered_keys = Table(
+    "ordered_keys",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("accepted", BigInteger, nullable=False),
+    Column("ended", BigInteger, nullable=False),
+)
+ordered_items = Table(
+    "ordered_items",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("place", BigInteger, primary_key=True),
+    Column("message_id", Uuid, nullable=False),  # in the outbox
+    Column("task_id", Uuid, nullable=False),
 )
 
 #: The state of each task in steps that has not ended (`app/storage/checkpoints.py`).

@@ -18,7 +18,7 @@ from tests.harness.stacks import healed
 from tests.harness.waiting import eventually
 
 KIB = 1024
-CLAIM = {"queue": "bulk", "most": 200, "most_bytes": 100 * KIB, "lease_seconds": 60.0}
+CLAIM = {"queue": "bulk", "most": 200, "most_bytes": 100 * KIB, "lease_seconds": 60.0, "beyond_share": False}
 
 
 @pytest.fixture(scope="module")

@@ -163,7 +163,7 @@ class World:
         assert len(triggers) == 1, "the aggregate was triggered more than once"
 
 
-async def _died(*_: object) -> None:
+async def _died(*_: object, **__: object) -> None:
     raise DiedError
 
 

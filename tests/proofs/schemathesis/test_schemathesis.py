@@ -20,6 +20,7 @@ OPERATIONS = [
     ("POST", "/v1/tasks/quote_order"),
     ("POST", "/v1/tasks/book_payment"),
     ("POST", "/v1/tasks/count_primes"),
+    ("POST", "/v1/tasks/post_movement"),
     ("GET", "/v1/jobs"),
     ("GET", "/v1/jobs/{job_id}"),
     ("POST", "/v1/jobs/{job_id}/revoke"),

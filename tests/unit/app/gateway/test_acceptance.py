@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+import pytest
 
 from app.gateway import acceptance
 from app.gateway.acceptance import Acceptance, Accepted, IdempotencyKey, NewJob, Order
@@ -26,17 +27,21 @@ def test_two_requests_are_the_same_when_their_bytes_are() -> None:
 
 def test_without_the_key_nothing_is_written() -> None:
     """Jobs and messages hang on the rows of their keys; without keys they do not."""
-    assert acceptance.statement(with_keys=True).count("WHERE job_id IN (SELECT job_id FROM key)") == 2
-    assert "key AS" not in acceptance.statement(with_keys=False)
+    for in_order in (False, True):
+        statement = acceptance.statement(with_keys=True, in_order=in_order)
+        assert statement.count("WHERE job_id IN (SELECT job_id FROM key)") == 2
+        assert " key AS" not in acceptance.statement(with_keys=False, in_order=in_order)
 
 
-def test_every_row_is_written_by_one_statement() -> None:
-    """One statement is one commit: the job cannot be there without its messages."""
-    statement = acceptance.statement(with_keys=True)
+@pytest.mark.parametrize(("in_order", "lines"), [(False, []), (True, ["ordered_keys", "ordered_items"])])
+def test_every_row_is_written_by_one_statement(in_order: bool, lines: list[str]) -> None:
+    """One statement is one commit: the job cannot be there without its messages, nor they without their places."""
+    statement = acceptance.statement(with_keys=True, in_order=in_order)
 
     written = re.findall(r"INSERT INTO (\w+)", statement)
-    assert written == ["idempotency_keys", "jobs", "outbox_pending", "outbox"]
+    assert written == ["idempotency_keys", "jobs", *lines, "outbox_pending", "outbox"]
     assert ";" not in statement
+    assert ("'infinity'" in statement) is in_order
 
 
 def order(body: bytes = b"{}", *, key: str | None = None, request: bytes = b"") -> Order:

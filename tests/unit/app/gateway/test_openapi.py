@@ -53,7 +53,15 @@ def test_what_needs_a_key_says_so(document: dict[str, Any]) -> None:
     """Everything but the two probes."""
     secured = {path for path, item in document["paths"].items() for verb in item.values() if verb.get("security")}
 
-    tasks = ("ingest_user_event", "locate_address", "charge_customer", "quote_order", "book_payment", "count_primes")
+    tasks = (
+        "ingest_user_event",
+        "locate_address",
+        "charge_customer",
+        "quote_order",
+        "book_payment",
+        "count_primes",
+        "post_movement",
+    )
     submitting = {"/v1/events", *(f"/v1/tasks/{task}" for task in tasks)}
     jobs = {f"/v1/jobs{rest}" for rest in ("", "/{job_id}", "/{job_id}/revoke", "/{job_id}/results")}
     one = [f"/{{batch_id}}{rest}" for rest in ("", "/chunks/{number}", "/seal", "/revoke")]

@@ -32,12 +32,20 @@ def test_the_last_queue_is_refused_first(interactive: int, bulk: int, oldest_sec
         Backlog(queue="bulk", messages=bulk, oldest_age_seconds=0),
     ]
 
-    assert shed(QUEUES, backlogs, BOUNDS) == refused
+    assert shed(QUEUES, backlogs, BOUNDS, beyond_share=True) == refused
+
+
+def test_what_is_within_a_share_is_refused_later() -> None:
+    """One sender's backlog refuses that sender's work, and not yet that of the others."""
+    backlogs = [Backlog(queue="interactive", messages=1200, oldest_age_seconds=0)]
+
+    assert shed(QUEUES, backlogs, BOUNDS, beyond_share=True) == set(QUEUES)
+    assert shed(QUEUES, backlogs, BOUNDS, beyond_share=False) == {"external", "bulk"}
 
 
 def test_an_empty_outbox_refuses_nobody() -> None:
     """No row at all means that nothing waits."""
-    assert shed(QUEUES, [], BOUNDS) == set()
+    assert shed(QUEUES, [], BOUNDS, beyond_share=True) == set()
 
 
 def test_any_number_of_queues_is_refused_from_the_last_to_the_first() -> None:
@@ -53,4 +61,4 @@ def test_a_queue_that_stands_still_is_refused_alone() -> None:
         Backlog(queue="bulk", messages=1, oldest_age_seconds=1),
     ]
 
-    assert shed(QUEUES, standing, BOUNDS) == {"interactive"}
+    assert shed(QUEUES, standing, BOUNDS, beyond_share=False) == {"interactive"}

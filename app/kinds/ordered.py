@@ -1,0 +1,70 @@
+"""Tasks in order: items with the same value of a member take effect one after the other, as they were accepted.
+
+    @once(ordered_by="account", key="movement_id", http=True)
+    def post_movement(movement: Movement, tx: Transaction) -> None: ...
+
+The place of an item in its line commits with its acceptance (`app/storage/ordered_items.py`), and the end of its place
+commits with its effect. So queues, workers, retries and redeliveries cannot change the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from app import contract
+from app.brokers.transactional import capturing, in_transaction
+from app.errors import ComeBackLaterError
+from app.kinds.declared import Declaration, OnceTask
+from app.storage import ordered_items
+from app.storage.engine import engine
+
+#: The values of `after_death=`; whether the items behind a dead one go on.
+AFTER_DEATH = {"stop": False, "go_on": True}
+#: A message that came before its turn was not sent by the outbox. It looks again after this time.
+_LOOK_AGAIN_SECONDS = 1.0
+
+
+class OrderedTask(OnceTask):
+    """A task `once` whose items stand in lines."""
+
+    abstract = True
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, *positional: Any, **options: Any) -> Any:
+        """Celery's, through the outbox: outside of a transaction this is one of its own."""
+        if capturing() or contract.MESSAGE_ORDER in (options.get("headers") or {}):  # a retry keeps its place
+            return super().apply_async(args, kwargs, *positional, **options)
+        with engine().begin() as connection, in_transaction(connection):
+            return super().apply_async(args, kwargs, *positional, **options)
+
+    def headers_of(self, args: Any, kwargs: Any) -> dict[str, Any]:
+        """The headers with the key and the line of the one item."""
+        found = self.item_of(args, kwargs, lambda form: form.ordered_by)
+        value = None if found is None else found[0].line_of(found[1])
+        return super().headers_of(args, kwargs) | order_headers(self.name, self.declaration, value)
+
+    @contextmanager
+    def its_turn(self, connection: Connection) -> Iterator[None]:
+        """Run only the first item of a line, and end it in the same transaction.
+
+        Raises:
+            ComeBackLaterError: it is not the first one, or it was ended meanwhile because another delivery died.
+        """
+        headers = vars(self.request)
+        before = ordered_items.items_before(connection, headers)
+        if before:
+            raise ComeBackLaterError(f"({before} items of its line come first)", delay_seconds=_LOOK_AGAIN_SECONDS)
+        yield
+        if before is not None and not ordered_items.end(connection, headers):
+            raise ComeBackLaterError("(its place in the line is gone)", delay_seconds=_LOOK_AGAIN_SECONDS)
+
+
+def order_headers(task_name: str, declaration: Declaration, value: str | None) -> dict[str, Any]:
+    """The headers that put an item into the line of its value; None: it stands in no line."""
+    if value is None:
+        return {}
+    headers: dict[str, Any] = {contract.MESSAGE_ORDER: str(ordered_items.order_id(task_name, value))}
+    return headers | ({contract.MESSAGE_ORDER_GOES_ON: True} if declaration.goes_on else {})

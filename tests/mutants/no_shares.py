@@ -1,0 +1,9 @@
+"""A planted bug: whatever a sender sends is within its share."""
+
+from __future__ import annotations
+
+from app.__main__ import main
+from app.gateway.shares import Shares
+
+Shares.take = lambda *_: True  # type: ignore[method-assign,assignment]
+main()
