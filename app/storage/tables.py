@@ -92,6 +92,7 @@ outbox_held = Table(
     Column("job_id", Uuid),
     Column("queue", Text, nullable=False),
     Column("body_bytes", Integer, nullable=False),
+    Column("beyond_share", Boolean, nullable=False),
     _at("due_at"),
 )
 
