@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from app.gateway.api_keys import KeyRecord
 from app.gateway.authentication import Authenticator
 from app.gateway.bodies import BodyMemory
 from app.gateway.database import Database
+from app.gateway.object_store import ObjectStore
 from app.gateway.rate_limits import RateLimiter
 from app.gateway.result_stores import PostgreSQLResults, RedisResults, ResultStore
 from app.gateway.shedding import Shedder
@@ -30,6 +32,9 @@ class Parts:
     limiter: RateLimiter
     shedder: Shedder
     body_memory: BodyMemory
+    object_store: ObjectStore
+    #: One for each upload that may be under way.
+    uploads: asyncio.Semaphore
     redis_results: RedisResults
     #: By the value of `result=` in a declaration.
     results: Mapping[str, ResultStore]
@@ -46,6 +51,8 @@ def assemble(settings: Settings) -> Parts:
         limiter=RateLimiter(settings),
         shedder=Shedder(database, settings),
         body_memory=BodyMemory(settings.bodies_max_bytes),
+        object_store=ObjectStore(settings, database),
+        uploads=asyncio.Semaphore(settings.uploads_at_once),
         redis_results=redis_results,
         results={"redis": redis_results, "postgresql": PostgreSQLResults(database, settings)},
     )

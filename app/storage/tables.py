@@ -261,6 +261,14 @@ checkpoints = Table(
     _at("changed_at"),
 )
 
+#: Content in S3, by the hash that is its key (`app/storage/object_uses.py`).
+objects = Table(
+    "objects",
+    metadata,
+    Column("key", Text, primary_key=True),
+    _at("used_at"),
+)
+
 #: The last slot that beat has handled, for each schedule.
 schedules = Table(
     "schedules",

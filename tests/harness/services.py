@@ -57,7 +57,8 @@ def read(name: str, variables: Mapping[str, str]) -> Service:
         command=tuple(service.get("command", ())),
         environment={key: str(value) for key, value in service.get("environment", {}).items()},
         aliases=(name, *networks.get("default", {}).get("aliases", ())),
-        tmpfs=tuple(service.get("tmpfs", ())),
+        # The spool is no image's: here it is memory.
+        tmpfs=(*service.get("tmpfs", ()), *(target for source, target, *_ in mounts if source == "spool")),
         ports=tuple(int(entry.rpartition(":")[2]) for entry in service.get("ports", ())),
         mounts={source: target for source, target, *_ in mounts if Path(source).is_absolute()},
         health=tuple(service.get("healthcheck", {}).get("test", ("CMD",))[1:]),

@@ -53,11 +53,15 @@ def test_what_needs_a_key_says_so(document: dict[str, Any]) -> None:
     """Everything but the two probes."""
     secured = {path for path, item in document["paths"].items() for verb in item.values() if verb.get("security")}
 
-    tasks = ("ingest_user_event", "locate_address", "charge_customer", "quote_order", "book_payment", "count_primes")
+    tasks = (
+        "ingest_user_event", "locate_address", "charge_customer", "quote_order", "book_payment", "count_primes",
+        "count_words",
+    )  # fmt: skip
     submitting = {"/v1/events", *(f"/v1/tasks/{task}" for task in tasks)}
     jobs = {f"/v1/jobs{rest}" for rest in ("", "/{job_id}", "/{job_id}/revoke", "/{job_id}/results")}
     batches = {f"/v1/batches{rest}" for rest in ("", "/{batch_id}", "/{batch_id}/chunks/{number}", "/{batch_id}/seal")}
-    assert secured == submitting | jobs | batches | {"/metrics"}
+    uploads = {f"/v1/uploads{rest}" for rest in ("", "/{upload_key}")}
+    assert secured == submitting | jobs | batches | uploads | {"/metrics"}
 
 
 def test_no_model_takes_the_name_of_an_answer() -> None:
