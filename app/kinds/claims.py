@@ -7,6 +7,7 @@ the item back before its model sees it. Whoever stores marks the use first (`app
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from app.storage import object_uses, objects
 #: The one member by which a reference is known. No model with a JSON text has a member of such a name, and other items
 #: travel as text, so no item looks like a reference.
 _KEY, _BYTES = "$object", "bytes"
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +68,6 @@ def redeemed(carried: Any) -> Any:
 
 
 def _is_reference(carried: Any) -> bool:
-    return isinstance(carried, dict) and carried.keys() == {_KEY, _BYTES}
+    if not isinstance(carried, dict) or carried.keys() != {_KEY, _BYTES}:
+        return False
+    return isinstance(carried[_BYTES], int) and bool(_HASH.fullmatch(str(carried[_KEY])))

@@ -46,9 +46,9 @@ def remove_unused(database: Engine, before: datetime) -> int:
     Raises:
         ObjectStoreAwayError: S3 is away; those that are left have their turn next time.
     """
-    with database.begin() as connection:
-        for key, stored_at in objects.keys_before(before):
-            connection.execute(_ADOPT, {"key": key, "stored_at": stored_at})
+    if stored := [{"key": key, "stored_at": at} for key, at in objects.keys_before(before)]:
+        with database.begin() as connection:
+            connection.execute(_ADOPT, stored)
     with database.connect() as connection:
         due = set(connection.execute(_DUE, {"before": before}).scalars())
         if due:
