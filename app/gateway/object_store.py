@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import BinaryIO, TypeVar
+from typing import IO, TypeVar
 
 import structlog
 
@@ -33,7 +33,7 @@ class ObjectStore:
         self._database = database
         self._threads = ThreadPoolExecutor(settings.uploads_at_once + _MORE_THREADS, thread_name_prefix="s3")
 
-    async def put(self, key: str, content: bytes | BinaryIO) -> bool:
+    async def put(self, key: str, content: bytes | IO[bytes]) -> bool:
         """Store a content, unless it is there; returns whether it was stored now.
 
         Raises:

@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 from functools import partial
 from hashlib import sha256
-from typing import Annotated, BinaryIO
+from typing import IO, Annotated
 
 import structlog
 from fastapi import APIRouter, Depends, Path
@@ -62,7 +62,7 @@ async def upload(request: Request, key: Writer) -> Response:
         raise ProblemError(OVERLOADED, "Other uploads are under way.", headers=retry_after(_RETRY_SECONDS))
     async with parts.uploads:
         # Without a name: if this process is killed, the kernel removes it.
-        with tempfile.TemporaryFile(dir=parts.settings.spool_dir) as spool:
+        with _spool_file(parts) as spool:
             name, size = await _spool(request, parts, spool)
             spool.seek(0)
             is_new = await parts.object_store.put(name, spool)
@@ -87,7 +87,20 @@ def _with_store(request: Request) -> Parts:
     return parts
 
 
-async def _spool(request: Request, parts: Parts, spool: BinaryIO) -> tuple[str, int]:
+def _spool_file(parts: Parts) -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile(dir=parts.settings.spool_dir)
+    except OSError as error:
+        raise _unwritable(error) from None
+
+
+def _unwritable(error: OSError) -> ProblemError:
+    log.error("spool_unwritable", reason=str(error))
+    detail = "The disk for uploads is full, or cannot be written."
+    return ProblemError(OVERLOADED, detail, headers=retry_after(_RETRY_SECONDS) | _CLOSE)
+
+
+async def _spool(request: Request, parts: Parts, spool: IO[bytes]) -> tuple[str, int]:
     """Write the body to a file and hash it, a block at a time.
 
     Raises:
@@ -121,9 +134,7 @@ async def _spool(request: Request, parts: Parts, spool: BinaryIO) -> tuple[str, 
     except ClientDisconnect:
         raise ProblemError(BODY_TIMEOUT, "The connection was closed.", headers=_CLOSE) from None
     except OSError as error:
-        log.warning("spool_failed", detail=str(error))
-        detail = "The disk for uploads is full."
-        raise ProblemError(OVERLOADED, detail, headers=retry_after(_RETRY_SECONDS) | _CLOSE) from None
+        raise _unwritable(error) from None
     return found.hexdigest(), size
 
 

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from app.errors import ObjectDamagedError, ObjectMissingError, ObjectStoreAwayError
 from app.settings import load
@@ -31,7 +31,7 @@ def key_of(content: bytes) -> str:
     return sha256(content).hexdigest()
 
 
-def put(key: str, content: bytes | BinaryIO) -> bool:
+def put(key: str, content: bytes | IO[bytes]) -> bool:
     """Store a content unless it is there; returns whether it was stored now.
 
     Mark its use first (`object_uses`), or retention may remove it at the same time.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from app.__main__ import main
 from app.settings import load
 from app.storage import objects
 
 
-def put(key: str, content: bytes | BinaryIO) -> bool:
+def put(key: str, content: bytes | IO[bytes]) -> bool:
     """Overwrite what is there."""
     client: Any = objects._client()
     client.put_object(Bucket=load().s3_bucket, Key=objects._PREFIX + key, Body=content)

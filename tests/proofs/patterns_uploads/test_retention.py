@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from threading import Event
+
 import httpx
 import pytest
 
 from app.contract import Role
+from app.storage import object_uses, objects
 from tests.harness.stack import Stack
-from tests.harness.waiting import eventually
+from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from tests.proofs.patterns_uploads.contents import age, count_words, is_there, noise, text, uploaded
 
 #: As `python -m app retention` does; `{bug}` comes before.
@@ -73,6 +78,34 @@ def test_a_retention_that_forgets_dead_letters_is_seen(single: Stack, client: ht
     _run(single, _FORGETS)
     with pytest.raises(AssertionError):
         assert is_there(single, named)
+
+
+def test_a_use_at_the_moment_of_removal(single: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits until the content is gone. Whoever stores asks S3 after that, and stores again."""
+    key, removing, go_on = noise(32).hex(), Event(), Event()
+
+    def remove(_: str) -> None:
+        removing.set()
+        go_on.wait(PATIENCE_SECONDS)
+
+    monkeypatch.setattr(objects, "remove", remove)
+    monkeypatch.setattr(objects, "keys_before", lambda _: iter(()))
+    single.query("INSERT INTO objects VALUES (%s, now() - interval '40 days')", key, role=Role.OWNER)
+    owner, mark = single.engine(Role.OWNER), object_uses.MARK.replace("%(key)s", "%s")
+    with ThreadPoolExecutor() as pool:
+        try:
+            removal = pool.submit(object_uses.remove_unused, owner, datetime.now(UTC) - timedelta(days=30))
+            removing.wait(PATIENCE_SECONDS)
+            use = pool.submit(single.query, mark, key, role=Role.GATEWAY)
+            eventually(lambda: single.query("SELECT 1 FROM pg_locks WHERE NOT granted"), what="the use waits")
+            assert not use.done()
+        finally:
+            go_on.set()
+        assert removal.result() == 1
+        use.result()
+    owner.dispose()
+    assert single.query("SELECT used_at > now() - interval '1 hour' FROM objects WHERE key = %s", key) == [(True,)]
+    single.query("DELETE FROM objects WHERE key = %s", key, role=Role.OWNER)
 
 
 def test_s3_away_puts_it_off(single: Stack, client: httpx.Client) -> None:
