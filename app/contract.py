@@ -218,6 +218,8 @@ POSTGRESQL_ROLES = (
 )
 #: Seconds that a statement of a process may take, set on the roles: a pooled connection has no settings of its own.
 STATEMENT_TIMEOUT_SECONDS = 20
+#: In S3, where content is stored under its hash.
+BUCKET = "millrace"
 #: What the sentinels call the Redis they watch.
 REDIS_SERVICE = "millrace"
 
@@ -235,6 +237,7 @@ PORT_ERLANG_DISTRIBUTION = 25672
 PORT_REDIS = 6379
 PORT_SENTINEL = 26379
 PORT_POSTGRESQL = 5432
+PORT_OBJECT_STORE = 7070
 PORT_FLOWER = 5555
 PORT_PROMETHEUS = 9090
 

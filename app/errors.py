@@ -21,12 +21,24 @@ class DependencyAwayError(MillraceError):
     """PostgreSQL or Redis cannot be reached; nothing was changed, try again when it is back."""
 
 
+class ObjectStoreAwayError(MillraceError):
+    """S3 cannot be reached, or refuses this role; nothing was changed, try again when it is back."""
+
+
 class NotReadyError(MillraceError):
     """What this process needs is not there; `python -m app migrate` and `python -m app topology` make it."""
 
 
 class PoisonError(MillraceError):
     """This can never be executed as it is; it goes to the dead letters without another try."""
+
+
+class ObjectMissingError(PoisonError):
+    """S3 does not have this content; upload it, and replay what refers to it."""
+
+
+class ObjectDamagedError(PoisonError):
+    """What S3 holds is not what was stored under this hash; delete it, upload the content, and replay."""
 
 
 class ItemRefusedError(PoisonError):

@@ -83,6 +83,22 @@ class Settings(BaseSettings):
     redis_timeout_seconds: float = Field(0.05, gt=0, description="the limiter fails open, locally, within this time")
     results_redis_hours: int = Field(24, ge=1, description="how long Redis keeps a result")
 
+    # --- S3 (docs/patterns/uploads.md)
+    s3_endpoint: str = Field("", description="https://HOST; empty: this stack has no object store")
+    s3_bucket: str = contract.BUCKET
+    s3_region: str = "us-east-1"
+    s3_user: str = Field("gateway", description="the access key; in our own server the role's name")
+    s3_password: SecretStr = Field(SecretStr(""), description="the secret key")
+    s3_public_ca: bool = Field(default=False, description="its certificate is of a public authority, not of ours")
+    s3_timeout_seconds: float = Field(10.0, gt=0, description="bounds each read and write")
+    upload_max_bytes: int = Field(64 * 1024 * 1024, ge=1024, description="one upload")
+    upload_seconds: float = Field(120.0, gt=0, description="for the whole body of an upload")
+    uploads_at_once: int = Field(4, ge=1, description="each may fill the spool with one upload")
+    spool_dir: Path = Path("/var/spool/millrace")
+    item_max_bytes: int = Field(
+        4 * 1024 * 1024, ge=256, description="with an object store, items above payload_max_bytes travel by reference"
+    )
+
     # --- Gateway
     gateway_host: str = "0.0.0.0"  # noqa: S104 - inside a container; the network policy decides who reaches it
     gateway_port: int = contract.PORT_GATEWAY
@@ -163,6 +179,7 @@ class Settings(BaseSettings):
     retention_jobs_days: int = Field(30, ge=1)
     retention_events_days: int = Field(90, ge=1)
     retention_results_days: int = Field(30, ge=1, description="of results that are kept in PostgreSQL")
+    retention_objects_days: int = Field(30, ge=1, description="after the last use; what a message names is kept")
     retention_inbox_days: int = Field(30, ge=1, description="longer than any message or dead letter can live")
 
     @model_validator(mode="after")

@@ -38,12 +38,14 @@ class Process:
     arguments: tuple[str, ...]
     resources: Resources
     grace_period_seconds: int
-    #: "postgresql", "rabbitmq", "redis": where it logs in.
+    #: "postgresql", "rabbitmq", "redis", "s3" (if the stack has one): where it logs in.
     servers: tuple[str, ...]
     #: Past PgBouncer.
     direct: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     ports: Mapping[str, int] = field(default_factory=dict)
+    #: Beside scratch, settings and secrets.
+    volumes: tuple[Volume, ...] = ()
     #: A certificate of its own; without, it is a client only.
     certified: bool = True
     #: What it waits for before it starts: arguments of `python -m app wait`.
@@ -66,19 +68,20 @@ def heartbeat_probes() -> Probes:
     )
 
 
-def servers_of(process: Process, backends: Backends) -> tuple[Server, ...]:
-    """The servers that a process talks to."""
+def servers_of(process: Process, backends: Backends) -> dict[str, Server]:
+    """The servers that a process talks to, by their names."""
     known = {
         "postgresql": backends.database_direct if process.direct else backends.database,
         "rabbitmq": backends.broker,
         "redis": backends.result_backend,
+        "s3": backends.uploads,
     }
-    return tuple(known[name] for name in process.servers)
+    return {name: server for name in process.servers if (server := known[name]) is not None}
 
 
 def ready_servers(process: Process, backends: Backends) -> list[pulumi.Resource]:
     """What must be there before a process is created."""
-    return [resource for server in servers_of(process, backends) for resource in server.ready]
+    return [resource for server in servers_of(process, backends).values() for resource in server.ready]
 
 
 def environment_of(stack: Stack, process: Process, backends: Backends) -> dict[str, str]:
@@ -89,8 +92,9 @@ def environment_of(stack: Stack, process: Process, backends: Backends) -> dict[s
         "MILLRACE_RABBITMQ_HEARTBEAT_SECONDS": str(stack.timings.broker_heartbeat_seconds),
         contract.QUEUES_FILE_VARIABLE: f"{CONFIG_PATH}/{QUEUES_FILE}",
     }
-    users = {f"MILLRACE_{server.upper()}_USER": str(process.role) for server in process.servers}
-    hosts = {name: value for server in servers_of(process, backends) for name, value in server.environment.items()}
+    servers = servers_of(process, backends)
+    users = {f"MILLRACE_{name.upper()}_USER": str(process.role) for name, server in servers.items() if server.own_users}
+    hosts = {name: value for server in servers.values() for name, value in server.environment.items()}
     return dict(sorted((common | users | hosts | dict(process.environment)).items()))
 
 
@@ -103,7 +107,7 @@ def pod_of(stack: Stack, process: Process, backends: Backends) -> core.PodSpecAr
     """The pod of a process."""
     image = stack.images.reference("app")
     environment = environment_of(stack, process, backends)
-    volumes = [scratch(), config(queues_config_map(stack), QUEUES_FILE), _secrets(process)]
+    volumes = [scratch(), config(queues_config_map(stack), QUEUES_FILE), _secrets(process, backends)]
     first: Sequence[Container] = ()
     if process.waits_for:
         first = [
@@ -127,7 +131,7 @@ def pod_of(stack: Stack, process: Process, backends: Backends) -> core.PodSpecAr
                 environment=environment,
                 ports=process.ports,
                 resources=process.resources,
-                volumes=volumes,
+                volumes=[*volumes, *process.volumes],
                 probes=process.probes,
                 pre_stop=process.pre_stop,
             )
@@ -139,9 +143,11 @@ def pod_of(stack: Stack, process: Process, backends: Backends) -> core.PodSpecAr
     )
 
 
-def _secrets(process: Process) -> Volume:
+def _secrets(process: Process, backends: Backends) -> Volume:
     """The folder of secrets: certificate and passwords of the role."""
-    passwords = Files(secret=naming.passwords_secret(process.role))
+    words = [Files(secret=naming.passwords_secret(process.role))]
+    if any(not server.own_users for server in servers_of(process, backends).values()):
+        words.append(Files(secret=naming.s3_secret(process.role)))
     if process.certified:
-        return secrets(Files(secret=naming.tls_secret(process.component)), passwords)
-    return secrets(Files(secret=naming.tls_secret(naming.AUTHORITY), paths={"ca.crt": "ca.crt"}), passwords)
+        return secrets(Files(secret=naming.tls_secret(process.component)), *words)
+    return secrets(Files(secret=naming.tls_secret(naming.AUTHORITY), paths={"ca.crt": "ca.crt"}), *words)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from app import contract
 from infra import naming
-from infra.settings.backends import CloudNativePG, S3Store
+from infra.settings.backends import CloudNativePG, ObjectServer, S3Store
 from infra.settings.scaling import KedaQueue
 from infra.settings.stack import Stack
 
@@ -72,7 +72,8 @@ class Connection:
 
 def connections(stack: Stack) -> tuple[Connection, ...]:
     """The table of a stack."""
-    return (*_into(stack), *_of_application(stack), *_of_broker(stack), *_of_data(stack), *_watched(stack))
+    inside = (*_of_application(stack), *_of_uploads(stack), *_of_broker(stack), *_of_data(stack))
+    return (*_into(stack), *inside, *_watched(stack))
 
 
 def components(stack: Stack) -> tuple[Pods, ...]:
@@ -95,6 +96,8 @@ def components(stack: Stack) -> tuple[Pods, ...]:
     ]
     if not isinstance(stack.database, CloudNativePG):
         ours.append(naming.POSTGRESQL_BACKUP)
+    if isinstance(stack.uploads, ObjectServer):
+        ours.append(naming.OBJECT_STORE)
     return tuple(Pods(name) for name in ours)
 
 
@@ -139,6 +142,19 @@ def _of_application(stack: Stack) -> Iterator[Connection]:
         operator, rabbitmq, (contract.PORT_AMQPS, contract.PORT_RABBITMQ_MANAGEMENT), "the runbook: queues"
     )
     yield Connection(operator, redis, redis_ports, "the runbook: limits")
+
+
+def _of_uploads(stack: Stack) -> Iterator[Connection]:
+    if stack.uploads is None:
+        return
+    store: Party = Pods(naming.OBJECT_STORE)
+    port = contract.PORT_OBJECT_STORE
+    if not isinstance(stack.uploads, ObjectServer):
+        store, port = Network("uploads", stack.uploads.cidrs), PORT_HTTPS
+    workers = [naming.worker(pool.name) for pool in stack.workloads.own_pools]
+    for component in (naming.GATEWAY, *workers):
+        yield Connection(Pods(component), store, (port,), "uploads and long items")
+    yield Connection(Pods(naming.RETENTION), store, (port,), "removes what nobody refers to any more")
 
 
 def _of_broker(stack: Stack) -> Iterator[Connection]:

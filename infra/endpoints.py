@@ -17,6 +17,8 @@ class Server:
     environment: Mapping[str, str]
     #: What must be there before a client starts.
     ready: tuple[pulumi.Resource, ...]
+    #: Its users are our roles, with our passwords; else each role has a Secret with both (`naming.s3_secret`).
+    own_users: bool = True
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Backends:
     database: Server
     #: Past the pool, for what needs a session of its own: migrations, retention, the operator.
     database_direct: Server
+    #: S3, where the stack has one.
+    uploads: Server | None
     #: Changes whenever a password of the role does: its pods read them once, when they start.
     passwords_hash: Callable[[str], pulumi.Output[str]]
     #: KEDA's trigger for a queue and a threshold in messages a pod.

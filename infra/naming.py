@@ -43,6 +43,7 @@ REDIS_NODES = "redis-nodes"
 POSTGRESQL = "postgresql"
 POSTGRESQL_BACKUP = "postgresql-backup"
 PGBOUNCER = "pgbouncer"
+OBJECT_STORE = "objectstore"
 
 #: A certificate whose `ca.crt` is for clients that have none of their own; there is one in each namespace.
 AUTHORITY = "authority"
@@ -57,7 +58,7 @@ def worker(pool: str) -> str:
 
 def namespace_of(component: str) -> str:
     """Servers live apart from the application."""
-    data = {RABBITMQ, REDIS, POSTGRESQL, POSTGRESQL_BACKUP, PGBOUNCER}
+    data = {RABBITMQ, REDIS, POSTGRESQL, POSTGRESQL_BACKUP, PGBOUNCER, OBJECT_STORE}
     return NAMESPACE_DATA if component in data else NAMESPACE_APP
 
 
@@ -90,6 +91,11 @@ def tls_secret(component: str) -> str:
 def passwords_secret(component: str) -> str:
     """The Secret with a component's passwords, one file a server."""
     return f"{component}-passwords"
+
+
+def s3_secret(role: str) -> str:
+    """The Secret with a role's `s3_user` and `s3_password` for an S3 elsewhere: whoever makes the bucket makes it."""
+    return f"{role}-s3"
 
 
 def password(user: str, server: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from infra import naming
-from infra.settings.backends import SinglePostgreSQL
+from infra.settings.backends import ObjectServer, SinglePostgreSQL
 from infra.settings.scaling import most_replicas
 from infra.settings.stack import Stack
 from infra.settings.values import Resources, amount
@@ -80,6 +80,8 @@ def _servers(stack: Stack) -> Iterator[Size]:
     if stack.result_backend.topology == "sentinel":
         # The sentinel beside each Redis.
         yield Size(naming.REDIS, stack.result_backend.replicas, SENTINEL_RESOURCES)
+    if isinstance(stack.uploads, ObjectServer):
+        yield Size(naming.OBJECT_STORE, 1, stack.uploads.resources)
     yield Size(naming.PGBOUNCER, stack.pgbouncer.replicas, stack.pgbouncer.resources)
     if isinstance(stack.database, SinglePostgreSQL):
         yield Size(naming.POSTGRESQL, 1, stack.database.resources)

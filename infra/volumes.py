@@ -55,6 +55,13 @@ def scratch(path: str = "/tmp") -> Volume:  # noqa: S108 - a tmpfs of the pod's 
     return Volume(name=name, path=path, source=core.VolumeArgs(name=name, empty_dir=memory))
 
 
+def spool(path: str, size_limit: str) -> Volume:
+    """Room on the node's disk for what a process writes and reads once; it goes with the pod."""
+    name = path.strip("/").replace("/", "-")
+    disk = core.EmptyDirVolumeSourceArgs(size_limit=size_limit)
+    return Volume(name=name, path=path, source=core.VolumeArgs(name=name, empty_dir=disk))
+
+
 def folder(path: str, *parts: Files, name: str) -> Volume:
     """One folder made of several Secrets and ConfigMaps: certificates from cert-manager, passwords from us."""
     return Volume(

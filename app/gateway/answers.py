@@ -39,6 +39,16 @@ class Accepted(Answer):
     accepted: Annotated[int, Field(ge=1, le=contract.REQUEST_MAX_ITEMS)]
 
 
+class Upload(Answer):
+    """A content in the object store."""
+
+    key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """Its SHA-256."""
+    bytes: NonNegativeInt
+    stored: bool
+    """Whether this request stored it."""
+
+
 class Counts(Answer):
     """How the items of a job ended. Each is counted once; `docs/jobs.md` says what the words mean."""
 

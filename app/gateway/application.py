@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.gateway import counted_batches, jobs, openapi, operations, parameters, problems, results, submission
+from app.gateway import counted_batches, jobs, openapi, operations, parameters, problems, results, submission, uploads
 from app.gateway.middleware import RequestContext
 from app.gateway.parts import Parts
 from app.gateway.problems import METHOD_NOT_ALLOWED, NOT_FOUND, Kind, ProblemError
@@ -38,6 +38,7 @@ def create(parts: Parts) -> FastAPI:
         await asyncio.gather(*beside, return_exceptions=True)
         await parts.limiter.close()
         await parts.redis_results.close()
+        parts.object_store.close()
         await parts.database.close()
 
     app = FastAPI(
@@ -56,8 +57,8 @@ def create(parts: Parts) -> FastAPI:
     app.state.parts = parts
     registry.import_tasks(parts.settings)
     tasks = registry.declarations()
-    routers = (submission.router_of(tasks), jobs.router, results.router, counted_batches.router, operations.router)
-    for router in routers:
+    routers = (jobs.router, results.router, counted_batches.router, uploads.router, operations.router)
+    for router in (submission.router_of(tasks), *routers):
         app.include_router(router)
     for error in (ProblemError, RequestValidationError, HTTPException):
         app.add_exception_handler(error, _refuse)

@@ -9,13 +9,14 @@ from typing import Any
 from app import contract
 from app.brokers.message_body import ITEM, ITEM_KEY
 from app.gateway.items import ValidItem
+from app.kinds.claims import bytes_of
 
 _SEPARATOR_BYTES = len(", ")
 
 
 def weight(carried: dict[str, Any]) -> int:
-    """How many bytes the item takes in a message, whose JSON is ASCII."""
-    return len(json.dumps(carried)) + _SEPARATOR_BYTES
+    """How many bytes the item takes in a message, whose JSON is ASCII; of a reference, in the worker that reads it."""
+    return (bytes_of(carried[ITEM]) or 0) + len(json.dumps(carried)) + _SEPARATOR_BYTES
 
 
 def split(

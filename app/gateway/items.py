@@ -44,10 +44,19 @@ class ValidItem:
     texts: Mapping[str, bytes]
     #: The value that it has its order with, where its task is in order.
     line: str | None = None
+    #: What its message carries instead, where it is too long for a message (`app/kinds/claims.py`).
+    reference: Mapping[str, Any] | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """How long it is, as it was sent."""
+        return len(self.members or b"") + sum(map(len, self.texts.values()))
 
     @property
     def wire(self) -> str | dict[str, Any]:
         """The item as a message carries it."""
+        if self.reference is not None:
+            return dict(self.reference)
         if self.members is None:
             return self.texts[""].decode()
         members: dict[str, Any] = json.loads(self.members)

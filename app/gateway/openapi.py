@@ -45,7 +45,7 @@ _JSON: Mapping[str, dict[str, Any]] = {
     "JsonObject": {
         "type": "object",
         "description": (
-            "Stored as it was sent. At most 128 KiB of it, white space included, and at most "
+            "Stored as it was sent. At most 128 KiB of it, white space included (with an object store 4 MiB), at most "
             f"{DEPTH_MAX} levels. No two members of an object have the same name."
         ),
         "propertyNames": {"pattern": _NO_NUL},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from app.gateway.api_keys import KeyRecord
 from app.gateway.authentication import Authenticator
 from app.gateway.bodies import BodyMemory
 from app.gateway.database import Database
+from app.gateway.object_store import ObjectStore
 from app.gateway.rate_limits import RateLimiter
 from app.gateway.result_stores import PostgreSQLResults, RedisResults, ResultStore
 from app.gateway.shares import Shares
@@ -32,6 +34,9 @@ class Parts:
     shedder: Shedder
     shares: Shares
     body_memory: BodyMemory
+    object_store: ObjectStore
+    #: One for each upload that may be under way.
+    uploads: asyncio.Semaphore
     redis_results: RedisResults
     #: By the value of `result=` in a declaration.
     results: Mapping[str, ResultStore]
@@ -49,6 +54,8 @@ def assemble(settings: Settings) -> Parts:
         shedder=Shedder(database, settings),
         shares=Shares(per_second=settings.share_items_per_second, reserve=settings.share_reserve_items),
         body_memory=BodyMemory(settings.bodies_max_bytes),
+        object_store=ObjectStore(settings, database),
+        uploads=asyncio.Semaphore(settings.uploads_at_once),
         redis_results=redis_results,
         results={"redis": redis_results, "postgresql": PostgreSQLResults(database, settings)},
     )

@@ -78,6 +78,14 @@ OUTCOME_UNKNOWN = Kind(
     status=503,
     title="The database did not answer: accepted or not is unknown, so repeat with the same Idempotency-Key",
 )
+NO_OBJECT_STORE = Kind(
+    name="no-object-store", status=501, title="This deployment has no object store, so it takes no uploads"
+)
+STORE_AWAY = Kind(
+    name="object-store-unavailable",
+    status=503,
+    title="The object store cannot be reached; nothing was accepted, try again later",
+)
 RESULTS_AWAY = Kind(
     name="results-unavailable", status=503, title="The results cannot be read at present; try again later"
 )

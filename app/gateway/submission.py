@@ -18,9 +18,11 @@ from app.gateway import acceptance, answers, bodies, items, messages, metrics, o
 from app.gateway.acceptance import Accepted, IdempotencyKey, NewJob, Order
 from app.gateway.api_keys import KeyRecord
 from app.gateway.bodies import Share
+from app.gateway.items import Submission
 from app.gateway.messages import Target
 from app.gateway.parameters import LEFT_OUT, WHOLE_NUMBER
-from app.gateway.parts import Caller, parts_of
+from app.gateway.parts import Caller, Parts, parts_of
+from app.kinds import claims
 from app.kinds.declared import Declaration, Kind
 from app.storage.identifiers import new_id
 from app.storage.outbox import OutboxMessage
@@ -111,7 +113,11 @@ async def _prepare(
     parts = parts_of(request)
     body = await bodies.read(request, share, max_bytes=parts.settings.request_max_bytes)
     parts.shedder.check(target.queue(is_list=items.looks_like_list(body)))
-    submission = await items.parse(body, target.declaration.form, payload_max_bytes=parts.settings.payload_max_bytes)
+    by_reference = parts.object_store.configured
+    max_bytes = parts.settings.item_max_bytes if by_reference else parts.settings.payload_max_bytes
+    submission = await items.parse(body, target.declaration.form, payload_max_bytes=max_bytes)
+    if by_reference:
+        submission = await _checked_in(parts, submission)
     trace = context.current() or context.bind(correlation_id=None, traceparent=None)
     job = NewJob(
         job_id=new_id(),
@@ -136,6 +142,17 @@ async def _prepare(
             keep_seconds=parts.settings.idempotency_keep_seconds,
         )
     return Order(job=job, messages=outgoing, key=once)
+
+
+async def _checked_in(parts: Parts, submission: Submission) -> Submission:
+    """Store the items that are too long for a message, before anything is accepted: so no reference leads nowhere."""
+    checked = list(submission.items)
+    for place, item in enumerate(checked):
+        if item.size_bytes > parts.settings.payload_max_bytes:
+            claim = claims.claim_of(item.wire)
+            await parts.object_store.put(claim.key, claim.content)
+            checked[place] = replace(item, members=None, texts={}, reference=claim.reference)
+    return replace(submission, items=checked)
 
 
 def _answer(accepted: Accepted) -> Response:

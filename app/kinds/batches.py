@@ -31,6 +31,7 @@ from app.errors import (
     PoisonError,
 )
 from app.failpoints import Failpoint, failpoint
+from app.kinds import claims
 from app.kinds.declared import DeclaredTask, poison
 from app.kinds.evidence import failure_of
 from app.kinds.metrics import count_effects
@@ -86,7 +87,7 @@ class BatchTask(DeclaredTask):
             return value
         [form] = self.declaration.forms.values()
         return [
-            {ITEM_KEY: form.key_of(item) or str(new_id()), ITEM: form.to_wire(item)}
+            {ITEM_KEY: form.key_of(item) or str(new_id()), ITEM: claims.checked_in(form.to_wire(item))}
             if isinstance(item, form.model)
             else item
             for item in value
@@ -136,9 +137,10 @@ class BatchTask(DeclaredTask):
             try:
                 scope = str(carried.headers.get(contract.MESSAGE_SCOPE) or "")
                 key = inbox.dedupe_key(self.name, scope, carried.item[ITEM_KEY])
-                item = _Item(
-                    form.from_wire(carried.item[ITEM]), uuid_or_none(carried.headers.get(contract.MESSAGE_JOB_ID))
-                )
+                model = form.from_wire(self.redeemed(carried.item[ITEM]))
+                item = _Item(model, uuid_or_none(carried.headers.get(contract.MESSAGE_JOB_ID)))
+            except (TaskPredicate, DependencyAwayError):
+                raise  # S3 is away, which is no item's fault
             except Exception as error:  # noqa: BLE001 - whatever it is, it is this item's and not its neighbours'
                 read.refused.append((carried, error if isinstance(error, PoisonError) else _no_item(error)))
                 continue

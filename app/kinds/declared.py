@@ -23,6 +23,7 @@ from sqlalchemy.exc import DataError, DBAPIError
 from app import contract
 from app.brokers.transactional import in_transaction
 from app.errors import JobRevokedError, PoisonError
+from app.kinds import claims
 from app.kinds.base import MillraceTask
 from app.kinds.items import ItemForm
 from app.kinds.metrics import count_effects
@@ -123,7 +124,7 @@ class DeclaredTask(MillraceTask):
         """A value as the message carries it. By its type: in a chain a result may come before it."""
         forms = (form for form in self.declaration.forms.values() if isinstance(value, form.model))
         form = next(forms, None)
-        return value if form is None else form.to_wire(value)
+        return value if form is None else claims.checked_in(form.to_wire(value))
 
     def arguments(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """The function's arguments by name, less the transaction, items still as they were carried.
@@ -147,7 +148,18 @@ class DeclaredTask(MillraceTask):
             PoisonError: a model does not take one.
         """
         forms = self.declaration.forms
-        return {name: forms[name].from_wire(value) if name in forms else value for name, value in arguments.items()}
+        return {
+            name: forms[name].from_wire(self.redeemed(value)) if name in forms else value
+            for name, value in arguments.items()
+        }
+
+    def redeemed(self, carried: Any) -> Any:
+        """An item as its sender sent it, read from S3 if its message only refers to it; waits while S3 is away.
+
+        Raises:
+            PoisonError: S3 does not have it.
+        """
+        return carried if claims.bytes_of(carried) is None else self.patiently(lambda: claims.redeemed(carried))
 
     def encode(self, args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments as a message carries them: models as items."""

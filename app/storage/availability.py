@@ -1,4 +1,4 @@
-"""Sorts errors of PostgreSQL (by SQLSTATE) and Redis (by class) by what helps against them.
+"""Sorts errors of PostgreSQL (by SQLSTATE), Redis and S3 (by class) by what helps against them.
 
 A task that waits for a server that is away spends no attempt. A task that was refused, or that waited too long for a
 lock, spends one.
@@ -12,7 +12,7 @@ import psycopg
 from redis import exceptions as redis
 from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeoutError
 
-from app.errors import ChordWaitsError
+from app.errors import ChordWaitsError, ObjectStoreAwayError
 
 
 class Trouble(StrEnum):
@@ -53,10 +53,10 @@ _NO_REPLICAS = "NOREPLICAS"
 
 
 def trouble(error: BaseException) -> Trouble:
-    """What an error means; REFUSED for errors that come from neither PostgreSQL nor Redis."""
+    """What an error means; REFUSED for errors that come from no server."""
     if isinstance(error, PoolTimeoutError):
         return Trouble.AWAY  # all connections of this process are in use
-    if isinstance(error, (*_REDIS_AWAY, ChordWaitsError)):
+    if isinstance(error, (*_REDIS_AWAY, ChordWaitsError, ObjectStoreAwayError)):
         return Trouble.AWAY
     if isinstance(error, redis.ResponseError):
         return Trouble.AWAY if str(error).startswith(_NO_REPLICAS) else Trouble.REFUSED

@@ -10,8 +10,9 @@ from functools import partial
 from sqlalchemy import text
 from sqlalchemy.engine import Engine
 
+from app.errors import ObjectStoreAwayError
 from app.settings import Settings
-from app.storage import partitions
+from app.storage import object_uses, objects, partitions
 from app.storage.availability import is_away
 from app.storage.partitions import TABLES, Changes, PartitionedTable
 
@@ -95,11 +96,21 @@ def run(
         before = moment - timedelta(days=days(settings))
         return StepReport(step=table, rows_deleted=_delete(database, table, f"{column} < :before", before))
 
+    def unused_objects() -> StepReport:
+        if not objects.configured():
+            return StepReport(step="objects")
+        try:
+            before = moment - timedelta(days=settings.retention_objects_days)
+            return StepReport(step="objects", rows_deleted=object_uses.remove_unused(database, before))
+        except ObjectStoreAwayError as error:
+            return StepReport(step="objects", error=str(error))
+
     steps: Mapping[str, Callable[[], StepReport]] = {
         "create_partitions": create,
         "drop_partitions": drop,
         "default_partitions": defaults,
         **{table: partial(old_rows, table) for table in _OLD},
+        "objects": unused_objects,
     }
     return [_run(database, name, step) for name, step in steps.items()]
 

@@ -315,6 +315,14 @@ put_back = Table(
     Column("put_back_by", Text, nullable=False),
 )
 
+#: Content in S3, by the hash that is its key (`app/storage/object_uses.py`).
+objects = Table(
+    "objects",
+    metadata,
+    Column("key", Text, primary_key=True),
+    _at("used_at"),
+)
+
 #: The last slot that beat has handled, for each schedule.
 schedules = Table(
     "schedules",

@@ -20,7 +20,11 @@ from infra.endpoints import Backends
 from infra.probes import Probes, https_probe
 from infra.settings.scaling import Fixed, HpaCpu
 from infra.settings.stack import Stack
+from infra.volumes import spool
 from infra.workloads import metadata
+
+#: Four uploads of 64 MiB at once (`uploads_at_once`, `upload_max_bytes` in app/settings.py), and some.
+SPOOL_SIZE = "320Mi"
 
 
 class Gateway(ProcessDeployment):
@@ -35,7 +39,8 @@ class Gateway(ProcessDeployment):
             component=naming.GATEWAY,
             role=Role.GATEWAY,
             arguments=("gateway",),
-            servers=("postgresql", "redis"),
+            servers=("postgresql", "redis", "s3"),
+            volumes=(spool("/var/spool/millrace", SPOOL_SIZE),) if stack.uploads is not None else (),
             resources=settings.resources,
             grace_period_seconds=settings.grace_period_seconds,
             ports={"https": contract.PORT_GATEWAY},

@@ -55,7 +55,7 @@ class Retention(Component):
 
     def __init__(self, stack: Stack, backends: Backends, *, after: Sequence[pulumi.Resource]) -> None:
         """At half past three."""
-        process = _process(stack, naming.RETENTION, Role.OWNER, ("postgresql",), ("retention",))
+        process = _process(stack, naming.RETENTION, Role.OWNER, ("postgresql", "s3"), ("retention",))
         super().__init__(naming.RETENTION, stack, after=[*after, *ready_servers(process, backends)])
         _cron_job(self, process, backends, schedule="30 3 * * *", suspend=False)
         self.register_outputs({})

@@ -15,6 +15,7 @@ from infra import naming
 from infra.components.component import Component
 from infra.components.files import content_hash
 from infra.servers.rabbitmq.outsiders import Outsider
+from infra.settings.backends import ObjectServer
 from infra.settings.stack import Stack
 
 #: 43 letters and digits are 256 bits; no signs, because a password travels in URLs and in configuration files.
@@ -22,11 +23,11 @@ LENGTH = 43
 
 #: Who logs in where. A role that is not in a server's list does not exist there.
 SERVERS: Mapping[Role, tuple[str, ...]] = {
-    Role.OWNER: ("postgresql",),
+    Role.OWNER: ("postgresql", "s3"),
     Role.TOPOLOGY: ("rabbitmq",),
-    Role.GATEWAY: ("postgresql", "redis"),
+    Role.GATEWAY: ("postgresql", "redis", "s3"),
     Role.RELAY: ("postgresql", "rabbitmq"),
-    Role.WORKER: ("postgresql", "rabbitmq", "redis"),
+    Role.WORKER: ("postgresql", "rabbitmq", "redis", "s3"),
     Role.ARCHIVER: ("postgresql", "rabbitmq"),
     Role.BEAT: ("postgresql", "rabbitmq"),
     Role.OPERATOR: ("postgresql", "rabbitmq", "redis"),
@@ -63,7 +64,7 @@ class Passwords(Component):
         """Generate the passwords of all roles and outsiders."""
         super().__init__("passwords", stack, after=after)
         self._servers: dict[str, tuple[str, ...]] = {
-            **{str(role): servers for role, servers in SERVERS.items()},
+            **{str(role): tuple(name for name in servers if self._is_ours(name)) for role, servers in SERVERS.items()},
             **{outsider.user: ("rabbitmq",) for outsider in outsiders},
         }
         self._values = {
@@ -97,6 +98,10 @@ class Passwords(Component):
     def generate(self, name: str) -> pulumi.Output[str]:
         """One more secret value that belongs to no role, such as a cluster's cookie."""
         return self._generate(name)
+
+    def _is_ours(self, server: str) -> bool:
+        """Whether the stack runs this server: S3 may be elsewhere, with users of its own, or nowhere."""
+        return server != "s3" or isinstance(self.stack.uploads, ObjectServer)
 
     def _secret(self, user: str, **more: pulumi.Output[str]) -> None:
         name = naming.passwords_secret(user)

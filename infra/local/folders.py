@@ -26,9 +26,9 @@ class Folder:
 
 
 ROLES: tuple[Folder, ...] = (
-    Folder(Role.OWNER, passwords=("postgresql",)),
+    Folder(Role.OWNER, passwords=("postgresql", "s3")),
     Folder(Role.TOPOLOGY, passwords=("rabbitmq",)),
-    Folder(Role.GATEWAY, names=("gateway", *HOST_NAMES), passwords=("postgresql", "redis")),
+    Folder(Role.GATEWAY, names=("gateway", *HOST_NAMES), passwords=("postgresql", "redis", "s3")),
     Folder(
         Role.RELAY,
         names=("relay-1", "relay-2", "relay", *HOST_NAMES),
@@ -38,7 +38,7 @@ ROLES: tuple[Folder, ...] = (
         Role.WORKER,
         # The pools share it: a new queue needs no new certificate.
         names=("worker", *HOST_NAMES),
-        passwords=("postgresql", "rabbitmq", "redis"),
+        passwords=("postgresql", "rabbitmq", "redis", "s3"),
     ),
     Folder(
         Role.ARCHIVER,
@@ -67,6 +67,7 @@ SERVERS: tuple[Folder, ...] = (
     *(Folder(node, names=(node, "rabbitmq", *HOST_NAMES)) for node in RABBITMQ_NODES),
     Folder("postgresql", names=("postgresql", *HOST_NAMES)),
     Folder("redis", names=("redis", *HOST_NAMES)),
+    Folder("objectstore", names=("objectstore", *HOST_NAMES)),
 )
 
 #: The programs that send events (load tests, drills): an API key, written after the first start.

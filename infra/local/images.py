@@ -12,6 +12,7 @@ from pathlib import Path
 from infra.local import files, process
 from infra.local.state import REPOSITORY, State, container_uid
 from infra.servers.rabbitmq.cluster import VERSIONS, RabbitMQVersion
+from infra.toolchain import ToolError, build as toolchain, go_tool, tools
 
 DOCKERFILES = REPOSITORY / "infra" / "images"
 
@@ -51,6 +52,8 @@ class Image:
     arguments: Mapping[str, str] = field(default_factory=dict)
     #: Files and folders of the repository that the Dockerfile copies.
     sources: tuple[str, ...] = ()
+    #: Go programs that it copies (infra/toolchain).
+    programs: tuple[str, ...] = ()
     needs_ca: bool = False
 
     @property
@@ -67,6 +70,7 @@ def rabbitmq_image(version: RabbitMQVersion) -> Image:
 APP = Image("app", "latest", 30, sources=("pyproject.toml", "uv.lock", "app"), needs_ca=True)
 POSTGRESQL = Image("postgresql", "17", 14)
 REDIS = Image("redis", "8", 5)
+OBJECTSTORE = Image("objectstore", "1.8", 95, programs=("versitygw",))
 PROMETHEUS = Image("prometheus", "2", 8)
 #: Not in the local stack: it is for many processes, and there are few here.
 PGBOUNCER = Image("pgbouncer", "1.24", 8)
@@ -82,6 +86,7 @@ def local_images(versions: tuple[RabbitMQVersion, ...]) -> tuple[Image, ...]:
     return (
         APP,
         *(rabbitmq_image(version) for version in versions),
+        OBJECTSTORE,
         POSTGRESQL,
         PROMETHEUS,
         REDIS,
@@ -128,6 +133,8 @@ def tag(image: Image) -> str:
     for name, path in sorted(context_files(image).items()):
         digest.update(f"\0{name}\0".encode())
         digest.update(_content(path))
+    for program in image.programs:
+        digest.update(toolchain.key(tools.find(program)).encode())
     return f"millrace-{image.name}:{digest.hexdigest()[:12]}"
 
 
@@ -166,6 +173,8 @@ def _make_context(image: Image, state: State, reference: str) -> Path:
         target.write_bytes(_content(source))
         # A checkout's modes depend on the person's umask; the image must not.
         target.chmod(0o644)
+    for program in image.programs:
+        shutil.copy(go_tool(program), path / program)
     if image.needs_ca:
         (path / _CA_BUNDLE).write_bytes(ca_bundle())
     return path
@@ -181,7 +190,10 @@ def build(image: Image, state: State, *, fresh: bool = False) -> str:
     if fresh or not exists(reference):
         files.folder(state.logs, files.PUBLIC_FOLDER)
         log = state.logs / f"build-{image.name}-{image.label}.log"
-        context = _make_context(image, state, reference)
+        try:
+            context = _make_context(image, state, reference)
+        except ToolError as error:
+            raise ImageError(f"{image.alias} could not be built: {error}") from error
         command = [
             "docker",
             "build",

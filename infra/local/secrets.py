@@ -12,7 +12,7 @@ from infra.local import certificates, files, folders
 from infra.local.certificates import Pair
 from infra.local.compose_files import outsiders_of
 from infra.local.state import State
-from infra.servers import postgresql, prometheus, redis
+from infra.servers import object_store, postgresql, prometheus, redis
 from infra.servers.rabbitmq import definitions
 from infra.servers.rabbitmq.outsiders import Outsider
 
@@ -33,6 +33,8 @@ def write_secrets(state: State) -> None:
     _flower(state)
     _redis(state)
     _rabbitmq(state, outsiders)
+    _once(state.secrets / "objectstore" / "root_password")
+    files.write(state.secrets / "objectstore" / "users.json", object_store.users_json(passwords(state, "s3")))
     files.write(
         state.secrets / "postgresql" / "roles.sql",
         postgresql.roles_sql(passwords(state, "postgresql")),

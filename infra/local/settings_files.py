@@ -10,6 +10,7 @@ from app import contract
 from infra.local import compose_files, files, folders
 from infra.local.state import State
 from infra.observability.alerts import rule_files
+from infra.servers.object_store import policy_json
 from infra.servers.postgresql_conf import pg_hba_conf, postgresql_conf
 from infra.servers.prometheus import prometheus_config
 from infra.servers.rabbitmq.cluster import Cluster, DiskFreeLimit, RabbitMQVersion
@@ -54,6 +55,8 @@ def write_settings(state: State, version: RabbitMQVersion, nodes: Sequence[str] 
     files.write(postgresql / "pg_hba.conf", pg_hba_conf(), files.PUBLIC_FILE)
     redis = files.folder(state.config / "redis", files.PUBLIC_FOLDER)
     files.write(redis / "redis.conf", redis_conf(REDIS_MEMORY_BYTES), files.PUBLIC_FILE)
+    objectstore = files.folder(state.config / "objectstore", files.PUBLIC_FOLDER)
+    files.write(objectstore / "policy.json", policy_json(), files.PUBLIC_FILE)
     prometheus = files.folder(state.config / "prometheus", files.PUBLIC_FOLDER)
     files.write(
         prometheus / "prometheus.yml",
@@ -79,6 +82,7 @@ def hashes(state: State) -> dict[str, str]:
         "rabbitmq": _hash((state.config / "rabbitmq", *nodes)),
         "postgresql": _hash((state.config / "postgresql", state.secrets / "postgresql")),
         "redis": _hash((state.config / "redis", state.secrets / "redis")),
+        "objectstore": _hash((state.config / "objectstore", state.secrets / "objectstore")),
         "prometheus": _hash((state.config / "prometheus", state.secrets / "prometheus")),
     }
 

@@ -19,7 +19,7 @@ from infra.local.progress import Steps
 from infra.local.state import State
 from infra.servers.rabbitmq.cluster import VERSIONS, RabbitMQVersion
 
-SERVERS = ("postgresql", "redis", *RABBITMQ_NODES, "prometheus")
+SERVERS = ("postgresql", "redis", "objectstore", *RABBITMQ_NODES, "prometheus")
 
 
 class StackError(Exception):
@@ -105,7 +105,7 @@ def up(state: State, steps: Steps) -> None:
         # Orphans: the workers of a queue that is not declared any more.
         stack.run("up", "--detach", "--no-deps", "--remove-orphans", *wanted)
     with steps.step("they answer", 8) as note:
-        ready.wait_healthy(stack, (*wanted, "prometheus"), 120, note)
+        ready.wait_healthy(stack, (*wanted, "objectstore", "prometheus"), 120, note)
     with steps.step("API keys", 3):
         api_keys.ensure(stack, state)
 

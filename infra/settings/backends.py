@@ -117,6 +117,24 @@ class S3Store(Model):
     cidrs: tuple[Cidr, ...] = Field(min_length=1, description="where the endpoint is: a way out of the cluster")
 
 
+class ObjectServer(Model):
+    """Our own S3 server, one of it: survives a crash, not the loss of its disk."""
+
+    kind: Literal["server"] = "server"
+    resources: Resources
+    storage: Quantity
+
+
+class Bucket(Model):
+    """A bucket of an S3 elsewhere; each role's keys are in a Secret of yours (docs/patterns/uploads.md)."""
+
+    kind: Literal["s3"] = "s3"
+    bucket: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
+    endpoint: Host
+    region: str = "eu-central-1"
+    cidrs: tuple[Cidr, ...] = Field(min_length=1, description="where the endpoint is: a way out of the cluster")
+
+
 class PgBouncer(Model):
     """The pool of connections in front of the database."""
 
@@ -127,4 +145,5 @@ class PgBouncer(Model):
 BrokerChoice = Annotated[RabbitMQ, Field()]
 ResultBackendChoice = Annotated[Redis, Field()]
 DatabaseChoice = Annotated[SinglePostgreSQL | CloudNativePG, Field(discriminator="kind")]
+UploadsChoice = Annotated[ObjectServer | Bucket, Field(discriminator="kind")]
 ObjectStoreChoice = Annotated[VolumeStore | S3Store, Field(discriminator="kind")]

@@ -14,10 +14,12 @@ from infra.settings.backends import (
     BrokerChoice,
     CloudNativePG,
     DatabaseChoice,
+    ObjectServer,
     ObjectStoreChoice,
     PgBouncer,
     ResultBackendChoice,
     S3Store,
+    UploadsChoice,
     VolumeStore,
 )
 from infra.settings.explain import JOINED
@@ -29,7 +31,7 @@ from infra.settings.values import Digest, Model, Name
 from infra.settings.workloads import Workloads
 
 #: Our images (infra/images).
-IMAGES = ("app", "rabbitmq", "postgresql", "redis", "pgbouncer")
+IMAGES = ("app", "rabbitmq", "postgresql", "redis", "pgbouncer", "objectstore")
 
 
 class Images(Model):
@@ -39,7 +41,7 @@ class Images(Model):
         "", description="prefix of the names, without a slash at the end; empty: loaded onto the nodes"
     )
     version: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", description="the tag of all of them")
-    digests: dict[Literal["app", "rabbitmq", "postgresql", "redis", "pgbouncer"], Digest] = Field(
+    digests: dict[Literal["app", "rabbitmq", "postgresql", "redis", "pgbouncer", "objectstore"], Digest] = Field(
         {}, description="by which a node knows what it pulled"
     )
 
@@ -87,6 +89,9 @@ class Stack(Model):
     result_backend: ResultBackendChoice
     database: DatabaseChoice
     object_store: ObjectStoreChoice
+    uploads: UploadsChoice | None = Field(
+        None, description="S3 for uploads and long items; left out: the gateway takes neither"
+    )
     pgbouncer: PgBouncer
     queues_file: QueuesPath = Field(
         DEFAULT, alias="queues", validate_default=True, description="the file that declares them, from the repository"
@@ -181,7 +186,8 @@ class Stack(Model):
         if not self.is_prod:
             return []
         problems = []
-        if missing := [image for image in IMAGES if image not in self.images.digests]:
+        unused = () if isinstance(self.uploads, ObjectServer) else ("objectstore",)
+        if missing := [image for image in IMAGES if image not in {*self.images.digests, *unused}]:
             problems.append(f"images.digests lacks {', '.join(missing)}: prod runs what was tested, by digest")
         if not isinstance(self.database, CloudNativePG):
             problems.append("database single loses what was accepted with its disk: choose cloudnative-pg in prod")

@@ -22,7 +22,8 @@ _LOAD_SECONDS = 60
 
 def wanted(rabbitmq: RabbitMQVersion) -> tuple[Image, ...]:
     """What runs in the cluster."""
-    return (images.APP, images.rabbitmq_image(rabbitmq), images.POSTGRESQL, images.REDIS, images.PGBOUNCER)
+    servers = (images.POSTGRESQL, images.REDIS, images.PGBOUNCER, images.OBJECTSTORE)
+    return (images.APP, images.rabbitmq_image(rabbitmq), *servers)
 
 
 def version_of(identities: Mapping[str, str]) -> str:

@@ -68,6 +68,8 @@ TOOLS: tuple[GoTool, ...] = (
     _calico("calico", "github.com/projectcalico/calico/cni-plugin/cmd/calico", 30),
     _cni("host-local", "ipam"),
     _cni("loopback", "main"),
+    #: The S3 server of the local stack and of staging.
+    GoTool("versitygw", "github.com/versity/versitygw/cmd/versitygw", about_seconds=90),
     GoTool("skipper", "github.com/zalando/skipper/cmd/skipper", about_seconds=60),
     GoTool("local-path-provisioner", "github.com/rancher/local-path-provisioner", about_seconds=40),
     GoTool(

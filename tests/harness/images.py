@@ -18,6 +18,7 @@ def _wanted() -> dict[str, images.Image]:
         "APP": images.APP,
         "POSTGRESQL": images.POSTGRESQL,
         "REDIS": images.REDIS,
+        "OBJECTSTORE": images.OBJECTSTORE,
         "PROMETHEUS": images.PROMETHEUS,
         "PGBOUNCER": images.PGBOUNCER,
         **brokers,
@@ -44,6 +45,6 @@ def reference(name: str) -> str:
 
 def compose_variables(version: RabbitMQVersion) -> dict[str, str]:
     """Image tags under the names that compose.yaml asks for."""
-    tags = {name: reference(name) for name in ("APP", "POSTGRESQL", "REDIS", "PROMETHEUS")}
+    tags = {name: reference(name) for name in ("APP", "POSTGRESQL", "REDIS", "OBJECTSTORE", "PROMETHEUS")}
     tags["RABBITMQ"] = reference(f"RABBITMQ_{version.replace('.', '')}")
     return {f"MILLRACE_IMAGE_{name}": tag for name, tag in tags.items()}

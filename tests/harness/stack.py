@@ -55,7 +55,7 @@ class Stack(WaysIn):
         self.name = name
         self.version = version
         self.nodes = RABBITMQ_NODES[:nodes]
-        self.servers = ("postgresql", "redis", *self.nodes)
+        self.servers = ("postgresql", "redis", "objectstore", *self.nodes)
         super().__init__(State(folder))
         self.machines: dict[str, Machine] = {}
         #: Where the processes write their heartbeats.
@@ -104,7 +104,7 @@ class Stack(WaysIn):
         self.api_key = self.operate("api-keys", "create", "--name", "tests", *scopes).split()[-1]
 
     def _prepare_rabbitmq(self) -> None:
-        for server in ("redis", *self.nodes):
+        for server in ("redis", "objectstore", *self.nodes):
             self.wait(server)
         everyone = len(self.nodes)
         eventually(
@@ -237,7 +237,7 @@ class Stack(WaysIn):
         if name == "gateway":
             with self.http() as client:
                 return client.get("/readyz").status_code == httpx.codes.OK
-        if name in self._foreign:
+        if name in self._foreign or name == "objectstore":
             return self.machines[name].healthy()
         return self.machines[name].consuming() if self._beats(name) else True
 

@@ -168,6 +168,21 @@ PROOFS = (
         guards=("infra/servers/rabbitmq/", "infra/local/compose_files.py", "docs/foreign-apps.md"),
     ),
     _on_servers(
+        "patterns_uploads",
+        150,
+        "docs/patterns: uploads and long items, killed, repeated, damaged and without S3; what retention removes",
+        guards=(
+            "app/gateway/uploads.py",
+            "app/gateway/object_store.py",
+            "app/kinds/claims.py",
+            "app/patterns/uploads.py",
+            "app/storage/object",
+            "app/tasks/word_counts.py",
+            "infra/images/objectstore/",
+            "infra/servers/object_store.py",
+        ),
+    ),
+    _on_servers(
         "patterns_batches",
         260,
         "docs/patterns: counted batches, unique jobs and tasks in steps, killed, repeated and without Redis",

@@ -14,7 +14,7 @@ from infra.policy.model import Context, Finding, Manifest, ResourceRule
 from infra.policy.pods import is_cnpg_cluster, pod
 
 #: What loses data or quorum when the kernel takes memory back.
-SERVERS = (naming.RABBITMQ, naming.REDIS, naming.POSTGRESQL)
+SERVERS = (naming.RABBITMQ, naming.REDIS, naming.POSTGRESQL, naming.OBJECT_STORE)
 
 
 def _bytes(quantity: Any) -> Decimal | str:

@@ -64,6 +64,7 @@ def ports_of(stack: Stack) -> dict[str, frozenset[int]]:
         naming.REDIS: frozenset(redis),
         naming.POSTGRESQL: frozenset({contract.PORT_POSTGRESQL, *cnpg}),
         naming.PGBOUNCER: frozenset({contract.PORT_POSTGRESQL}),
+        naming.OBJECT_STORE: frozenset({contract.PORT_OBJECT_STORE}),
     }
 
 

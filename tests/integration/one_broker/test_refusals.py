@@ -36,6 +36,7 @@ DOORS = [
     ("rabbitmq-1", contract.PORT_RABBITMQ_MANAGEMENT, _HTTP),
     ("rabbitmq-1", contract.PORT_RABBITMQ_METRICS, _HTTP),
     ("redis", contract.PORT_REDIS, b"PING\r\n"),
+    ("objectstore", contract.PORT_OBJECT_STORE, _HTTP),
     ("flower", contract.PORT_FLOWER, _HTTP),
     ("prometheus", contract.PORT_PROMETHEUS, _HTTP),
 ]

@@ -118,7 +118,7 @@ def own_secrets(stack: Stack) -> dict[str, set[str]]:
     tls, passwords, authority = naming.tls_secret, naming.passwords_secret, naming.tls_secret(naming.AUTHORITY)
     served = (naming.GATEWAY, naming.RELAY, naming.ARCHIVER, naming.BEAT, naming.FLOWER)
     workers = [naming.worker(pool.name) for pool in stack.workloads.pools]
-    servers = (naming.RABBITMQ, naming.REDIS, naming.POSTGRESQL, naming.PGBOUNCER)
+    servers = (naming.RABBITMQ, naming.REDIS, naming.POSTGRESQL, naming.PGBOUNCER, naming.OBJECT_STORE)
     return {
         **{name: {tls(name), passwords(name)} for name in served},
         **{name: {tls(name), passwords("worker")} for name in workers},

@@ -61,12 +61,14 @@ def test_what_needs_a_key_says_so(document: dict[str, Any]) -> None:
         "book_payment",
         "count_primes",
         "post_movement",
+        "count_words",
     )
     submitting = {"/v1/events", *(f"/v1/tasks/{task}" for task in tasks)}
     jobs = {f"/v1/jobs{rest}" for rest in ("", "/{job_id}", "/{job_id}/revoke", "/{job_id}/results")}
     one = [f"/{{batch_id}}{rest}" for rest in ("", "/chunks/{number}", "/seal", "/revoke")]
     batches = {f"/v1/batches{rest}" for rest in ("", *one)}
-    assert secured == submitting | jobs | batches | {"/metrics"}
+    uploads = {f"/v1/uploads{rest}" for rest in ("", "/{upload_key}")}
+    assert secured == submitting | jobs | batches | uploads | {"/metrics"}
 
 
 def test_no_model_takes_the_name_of_an_answer() -> None:

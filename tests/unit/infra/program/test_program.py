@@ -12,6 +12,7 @@ import pytest
 from infra.documents.__main__ import pages
 from infra.render.manifests import RenderError, manifests
 from infra.render.recorder import SecretValue, record
+from infra.settings.backends import Bucket
 from tests.unit.infra.stacks import ROOT, Rendered, config_of, render
 
 #: Fields that a StatefulSet can never change: an edit here deletes a broker. Changing this table is a decision.
@@ -19,15 +20,19 @@ STATEFUL = {
     ("staging", "rabbitmq"): ("rabbitmq-nodes", "Parallel", 3, "data", "2Gi", None),
     ("staging", "redis"): ("redis-nodes", "Parallel", 3, "data", "1Gi", None),
     ("staging", "postgresql"): ("postgresql-nodes", "Parallel", 3, "data", "10Gi", None),
+    ("staging", "objectstore"): ("objectstore-nodes", "Parallel", 3, "data", "5Gi", None),
     ("prod", "rabbitmq"): ("rabbitmq-nodes", "Parallel", 3, "data", "50Gi", "gp3"),
     ("prod", "redis"): ("redis-nodes", "Parallel", 3, "data", "5Gi", "gp3"),
 }
+#: Made by whoever makes the bucket (docs/patterns/uploads.md).
+OF_A_BUCKET_ELSEWHERE = {f"{role}-s3" for role in ("gateway", "worker", "owner")}
 SELECTOR = "app.kubernetes.io/name"
 #: Logical names are the engine's memory: a renamed one is deleted and made anew.
 STATEFUL_URNS = {
     "staging": {
         "millrace:infra:RabbitMQ$kubernetes:apps/v1:StatefulSet::rabbitmq",
         "millrace:infra:Redis$kubernetes:apps/v1:StatefulSet::redis",
+        "millrace:infra:S3Server$kubernetes:apps/v1:StatefulSet::objectstore",
         "millrace:infra:PostgreSQL$kubernetes:apps/v1:StatefulSet::postgresql",
         "millrace:infra:PostgreSQL$kubernetes:core/v1:PersistentVolumeClaim::postgresql-backups",
     },
@@ -106,6 +111,9 @@ def test_every_object_comes_after_what_it_needs(rendered: Rendered) -> None:
         if one.namespace in {"millrace", "millrace-data"}:
             assert made["Namespace", "", one.namespace] < one.wave
         for kind, name in _needs(one.body):
+            if name in OF_A_BUCKET_ELSEWHERE:
+                assert isinstance(rendered.stack.uploads, Bucket)
+                continue
             assert made[kind, one.namespace, name] < one.wave, f"{one.file_name} needs {kind} {name}"
 
 

@@ -1,0 +1,66 @@
+"""S3 in threads of its own, so that nothing but uploads and long items waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import IO, TypeVar
+
+import structlog
+
+from app.errors import ObjectStoreAwayError
+from app.gateway.connections import Connection
+from app.gateway.database import Database
+from app.gateway.problems import STORE_AWAY, ProblemError, retry_after
+from app.settings import Settings
+from app.storage import object_uses, objects
+
+log = structlog.get_logger(__name__)
+_Answer = TypeVar("_Answer")
+
+#: For long items, and for questions whether something is there.
+_MORE_THREADS = 4
+_RETRY_SECONDS = 5.0
+
+
+class ObjectStore:
+    """What the gateway asks of S3."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        """Connect lazily: the gateway starts while S3 is away."""
+        self.configured = bool(settings.s3_endpoint)
+        self._database = database
+        self._threads = ThreadPoolExecutor(settings.uploads_at_once + _MORE_THREADS, thread_name_prefix="s3")
+
+    async def put(self, key: str, content: bytes | IO[bytes]) -> bool:
+        """Store a content, unless it is there; returns whether it was stored now.
+
+        Raises:
+            ProblemError: 503 if S3 or PostgreSQL is away.
+        """
+
+        async def mark(connection: Connection) -> None:
+            await connection.execute(object_uses.MARK, {"key": key})
+
+        await self._database.run(mark, writes=True)
+        return await self._ask(lambda: objects.put(key, content))
+
+    async def size_bytes(self, key: str) -> int | None:
+        """The size of a content; None if it is not there."""
+        return await self._ask(lambda: objects.size_bytes(key))
+
+    async def run(self, work: Callable[[], _Answer]) -> _Answer:
+        """Do what blocks, in one of these threads."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def close(self) -> None:
+        """Wait for nobody."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _ask(self, work: Callable[[], _Answer]) -> _Answer:
+        try:
+            return await self.run(work)
+        except ObjectStoreAwayError as error:
+            log.warning("object_store_away", detail=error.detail[:300])
+            raise ProblemError(STORE_AWAY, headers=retry_after(_RETRY_SECONDS)) from None

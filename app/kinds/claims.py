@@ -1,0 +1,73 @@
+"""Claim checks: an item above the bound of a message is stored by its content, and its message carries a reference.
+
+A reference takes the item's place on its way: in the outbox, the broker, retries and dead letters. The task layer reads
+the item back before its model sees it. Whoever stores marks the use first (`app/storage/object_uses.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from app.settings import load
+from app.storage import object_uses, objects
+
+#: The one member by which a reference is known. No model with a JSON text has a member of such a name, and other items
+#: travel as text, so no item looks like a reference.
+_KEY, _BYTES = "$object", "bytes"
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An item that is too long for a message, as the content that S3 keeps."""
+
+    key: str
+    content: bytes
+
+    @property
+    def reference(self) -> dict[str, Any]:
+        """What the message carries."""
+        return {_KEY: self.key, _BYTES: len(self.content)}
+
+
+def claim_of(carried: Any) -> Claim:
+    """What has to be stored before a reference to this item is sent."""
+    content = json.dumps(carried).encode()
+    return Claim(objects.key_of(content), content)
+
+
+def bytes_of(carried: Any) -> int | None:
+    """How long the item of a reference is; None of anything else."""
+    return int(carried[_BYTES]) if _is_reference(carried) else None
+
+
+def checked_in(carried: Any) -> Any:
+    """An item that a task sends, as its message carries it: itself, or a reference after its content was stored.
+
+    Raises:
+        ObjectStoreAwayError: S3 is away.
+    """
+    if not objects.configured() or len((claim := claim_of(carried)).content) <= load().payload_max_bytes:
+        return carried
+    object_uses.mark(claim.key)
+    objects.put(claim.key, claim.content)
+    return claim.reference
+
+
+def redeemed(carried: Any) -> Any:
+    """The item itself.
+
+    Raises:
+        PoisonError: S3 has no such content, or another one under this key.
+        ObjectStoreAwayError: S3 is away.
+    """
+    return json.loads(objects.read(carried[_KEY])) if _is_reference(carried) else carried
+
+
+def _is_reference(carried: Any) -> bool:
+    if not isinstance(carried, dict) or carried.keys() != {_KEY, _BYTES}:
+        return False
+    return isinstance(carried[_BYTES], int) and bool(_HASH.fullmatch(str(carried[_KEY])))

@@ -1,0 +1,52 @@
+"""Uploads in tasks: an item names the key of an upload, and the task reads its content, checked, in constant memory.
+
+    class Document(BaseModel):
+        upload: UploadKey
+
+    @once(http=True)
+    def count_words(document: Document, tx: Transaction) -> None:
+        for line in lines(document.upload): ...
+
+While S3 is away the task waits, and spends no attempt. Content that is missing or damaged is poison: the item goes to
+the dead letters, to be replayed after the content was uploaded again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field
+
+from app.errors import PoisonError
+from app.storage import objects
+
+#: What `POST /v1/uploads` answers: a SHA-256.
+UploadKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_LINE_MAX_BYTES = 1024 * 1024
+
+
+def chunks(key: str) -> Iterator[bytes]:
+    """Yield the content in parts; use their effect only if it ends without an error, as a transaction does.
+
+    Raises:
+        PoisonError: the content is not there, or is not what was uploaded.
+        ObjectStoreAwayError: S3 is away.
+    """
+    return objects.chunks(key)
+
+
+def lines(key: str, *, line_max_bytes: int = _LINE_MAX_BYTES) -> Iterator[bytes]:
+    r"""Yield the content in lines, without their ends (`\n`).
+
+    Raises:
+        PoisonError: as `chunks`; or a line is longer than the bound.
+    """
+    rest = b""
+    for chunk in objects.chunks(key):
+        *whole, rest = (rest + chunk).split(b"\n")
+        if len(rest) > line_max_bytes:
+            raise PoisonError(f"a line of {key} is longer than {line_max_bytes} bytes")
+        yield from whole
+    if rest:
+        yield rest

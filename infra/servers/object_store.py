@@ -1,0 +1,34 @@
+"""The S3 server of the local stack and of staging: its users, and what each may do in the bucket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from app import contract
+from app.contract import Role
+
+_BUCKET = f"arn:aws:s3:::{contract.BUCKET}"
+_OBJECTS = f"{_BUCKET}/*"
+#: Whoever stores also reads: whether it is there, or what is there. Only retention removes, and lists for that.
+RIGHTS: Mapping[Role, Mapping[str, tuple[str, ...]]] = {
+    Role.GATEWAY: {_OBJECTS: ("s3:PutObject", "s3:GetObject")},
+    Role.WORKER: {_OBJECTS: ("s3:PutObject", "s3:GetObject")},
+    Role.OWNER: {_BUCKET: ("s3:ListBucket",), _OBJECTS: ("s3:DeleteObject",)},
+}
+
+
+def users_json(passwords: Mapping[Role, str]) -> str:
+    """The users, named as their roles are; the server's own root is not among them."""
+    users = {role: {"access": role, "secret": passwords[role], "role": "user"} for role in RIGHTS}
+    return json.dumps({"accessAccounts": users})
+
+
+def policy_json() -> str:
+    """The bucket's policy, in S3's own words: a bucket elsewhere is given the same rights."""
+    statements = [
+        {"Effect": "Allow", "Principal": {"AWS": [role]}, "Action": list(actions), "Resource": resource}
+        for role, rights in RIGHTS.items()
+        for resource, actions in rights.items()
+    ]
+    return json.dumps({"Version": "2012-10-17", "Statement": statements}, indent=1)
