@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from amqp.exceptions import AMQPError, NotFound, PreconditionFailed
+import structlog
+from amqp.exceptions import AMQPError, ChannelError, NotFound, PreconditionFailed
 
 from app import contract
 from app.brokers import wire
@@ -21,6 +22,8 @@ from app.brokers.senders import USER_ID
 from app.errors import UnwritableMessageError
 from app.settings import Settings
 from app.storage.outbox import ClaimedMessage
+
+log = structlog.get_logger(__name__)
 
 #: Between two looks at a broker that has blocked its publishers.
 _BLOCKED_LOOK_SECONDS = 0.5
@@ -101,10 +104,12 @@ class Publisher:
         if self._blocked:
             return None
         try:
-            return int(self._channel.queue_declare(queue, passive=True).message_count)
-        except NotFound:
-            self._open_channel()
-            return 0
+            try:
+                return int(self._channel.queue_declare(queue, passive=True).message_count)
+            except ChannelError as error:  # the queue is missing, or an older deployment's permissions forbid to ask
+                log.warning("queue_length_unknown", queue=queue, reason=str(error))
+                self._open_channel()
+                return 0
         except (OSError, AMQPError) as error:
             self.close()
             raise BrokerAwayError(error, PublishResult()) from error
