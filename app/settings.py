@@ -201,6 +201,15 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _objects_outlive_messages(self) -> Self:
+        if self.retention_objects_days < self.retention_inbox_days:
+            raise ValueError(
+                f"MILLRACE_RETENTION_OBJECTS_DAYS is {self.retention_objects_days} and must be at least "
+                f"MILLRACE_RETENTION_INBOX_DAYS, {self.retention_inbox_days}: a message that lives so long may name one"
+            )
+        return self
+
     @property
     def ca_file(self) -> str:
         """The CA that every server's certificate must come from."""

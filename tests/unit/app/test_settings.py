@@ -76,3 +76,13 @@ def test_a_lease_outlasts_the_wait_for_confirms(monkeypatch: pytest.MonkeyPatch)
 
     with pytest.raises(SettingsError, match=r"MILLRACE_RELAY_LEASE_SECONDS is 8 .* MILLRACE_RELAY_CONFIRM_TIMEOUT_S"):
         settings.load()
+
+
+def test_content_outlives_the_messages_that_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retention would remove what a message still needs."""
+    monkeypatch.setenv("MILLRACE_RETENTION_INBOX_DAYS", "60")
+
+    with pytest.raises(
+        SettingsError, match=r"MILLRACE_RETENTION_OBJECTS_DAYS is 30 .* MILLRACE_RETENTION_INBOX_DAYS, 60"
+    ):
+        settings.load()
