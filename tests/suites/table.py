@@ -182,6 +182,12 @@ PROOFS = (
             "tests/harness/step_tasks/",
         ),
     ),
+    _on_servers(
+        "runbooks",
+        120,
+        "diagnosis and verification of every runbook on the local stack, and the metrics that alerts read",
+        guards=("runbooks/", "infra/observability/", "compose.yaml"),
+    ),
     _on_servers("loads", 105, "a load finds its rate in a trial, and ends when it is told to", guards=("loadtests/",)),
     _on_servers("beat", 130, "canaries through outages of broker and workers", guards=("app/beat/", "app/worker/")),
     _on_servers("schemathesis", 40, "the gateway against its own OpenAPI document", guards=("app/gateway/",)),
