@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from app.contract import Queue
 from infra import naming
@@ -42,9 +42,6 @@ class Target:
     rule_files: tuple[str, ...] = (_COMMON,)
     #: How the database is backed up, which decides who tells when that was.
     replicated_database: bool = False
-    namespaces: Mapping[str, str] = field(
-        default_factory=lambda: {"app": naming.NAMESPACE_APP, "data": naming.NAMESPACE_DATA}
-    )
 
     def of(self, *processes: str) -> str:
         """The matcher of these processes' series; each job is named, so that no other project's target matches."""
@@ -68,7 +65,7 @@ class Target:
     @property
     def ours(self) -> str:
         """The matcher of what Kubernetes' own exporters say of our namespaces."""
-        return f'namespace=~"{"|".join(self.namespaces.values())}"'
+        return f'namespace=~"{"|".join(naming.NAMESPACES)}"'
 
     def _of(self, *processes: str) -> list[Watched]:
         found = [one for one in self.watched if one.process in processes]
