@@ -7,7 +7,7 @@ BOOTSTRAP := infra/local/bootstrap.sh
 STACK ?=
 TARGET = $(or $(STACK),$(error say which stack: STACK=staging))
 CLUSTER = $(if $(CONTEXT),--context $(CONTEXT))
-.PHONY: help demo test unit integration proof proof-list check fmt images up down status logs operate bench bootstrap
+.PHONY: help demo test unit integration proof proof-list check fmt images up down status logs operate compose bench bootstrap
 .PHONY: clean staging e2e render preview deploy destroy cluster cluster-down toolchain
 
 help: ## this list
@@ -70,6 +70,10 @@ logs: ## follow the logs (SERVICES="gateway relay-1" for some)
 operate: ## run a command of the app as the operator (RUN="dead-letters list"; STACK=staging: in the cluster)
 	@$(BOOTSTRAP)
 	@$(PYTHON) -m $(if $(STACK),infra.deploy operate $(CLUSTER) $(STACK),infra.local operate) $(RUN)
+
+compose: ## run a command of Docker Compose on the local stack (RUN="exec -T rabbitmq-1 rabbitmqctl version")
+	@$(BOOTSTRAP)
+	@$(PYTHON) -m infra.local compose $(RUN)
 
 render: ## write a stack as plain manifests, secrets by name only (STACK=staging OUT=build/staging)
 	@$(BOOTSTRAP)

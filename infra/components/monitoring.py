@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import pulumi
-import yaml
 from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.meta import v1 as meta
 
@@ -17,10 +16,10 @@ from infra.components import files
 from infra.components.certificates import Certificates
 from infra.components.component import Component
 from infra.components.passwords import Passwords
-from infra.observability.alerts import rule_files
+from infra.observability import targets
+from infra.observability.alerts import rule_groups
 from infra.settings.backends import CloudNativePG
 from infra.settings.stack import Stack
-from infra.workloads import metadata
 
 API_VERSION = "monitoring.coreos.com/v1"
 INTERVAL = "15s"
@@ -69,22 +68,18 @@ class Monitoring(Component):
             "path": "/metrics/detailed",
             "params": {"family": ["queue_coarse_metrics", "queue_consumer_count"], "vhost": [contract.VHOST]},
         }
-        self._pod_monitor(
-            naming.RABBITMQ,
-            [
-                _endpoint("prometheus", naming.RABBITMQ, **basic),
-                _endpoint("prometheus", naming.RABBITMQ, **basic, **queues),
-            ],
-        )
+        self._pod_monitor(naming.RABBITMQ, [_endpoint("prometheus", naming.RABBITMQ, **basic)])
+        per_queue = [_endpoint("prometheus", naming.RABBITMQ, **basic, **queues)]
+        self._pod_monitor(naming.RABBITMQ, per_queue, name=targets.RABBITMQ_QUEUES)
         if isinstance(self.stack.database, CloudNativePG):
             self._pod_monitor(naming.POSTGRESQL, [{"port": "metrics", "interval": INTERVAL}])
 
-    def _pod_monitor(self, component: str, endpoints: list[dict[str, Any]]) -> None:
+    def _pod_monitor(self, component: str, endpoints: list[dict[str, Any]], *, name: str | None = None) -> None:
         CustomResource(
-            f"{component}-monitor",
+            f"{name or component}-monitor",
             api_version=API_VERSION,
             kind="PodMonitor",
-            metadata=metadata(self.stack, component),
+            metadata=self._metadata(component, name or component),
             spec={
                 "selector": {"matchLabels": naming.selector(component)},
                 "podMetricsEndpoints": endpoints,
@@ -93,19 +88,21 @@ class Monitoring(Component):
         )
 
     def _rules(self) -> None:
-        texts = rule_files(self.stack.queues).values()
-        groups = [group for text in texts for group in yaml.safe_load(text)["groups"]]
         CustomResource(
             "rules",
             api_version=API_VERSION,
             kind="PrometheusRule",
-            metadata=meta.ObjectMetaArgs(
-                name=naming.PART_OF,
-                namespace=naming.NAMESPACE_APP,
-                labels=naming.labels(PROMETHEUS, self.stack.environment),
-            ),
-            spec={"groups": groups},
+            metadata=self._metadata(PROMETHEUS, naming.PART_OF),
+            spec={"groups": rule_groups(targets.kubernetes(self.stack), self.stack.queues)},
             opts=self.child(),
+        )
+
+    def _metadata(self, component: str, name: str) -> meta.ObjectMetaArgs:
+        """An operator that selects by labels finds what carries them."""
+        return meta.ObjectMetaArgs(
+            name=name,
+            namespace=naming.namespace_of(component),
+            labels=naming.labels(component, self.stack.environment) | self.stack.cluster.monitoring_object_labels,
         )
 
 

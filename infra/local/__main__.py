@@ -1,4 +1,4 @@
-"""`python -m infra.local`: images, up, down, status, logs, operate, secrets."""
+"""`python -m infra.local`: images, up, down, status, logs, operate, compose, secrets."""
 
 from __future__ import annotations
 
@@ -113,6 +113,14 @@ def operate(words: Annotated[list[str], typer.Argument(help="a command, such as:
     # Without a terminal (a script, a pipe) Docker must not be asked for one.
     terminal = () if sys.stdin.isatty() and sys.stdout.isatty() else ("-T",)
     raise typer.Exit(Compose(State.default()).follow("run", "--rm", "--no-deps", *terminal, "operator", *words))
+
+
+@app.command("compose", context_settings={"ignore_unknown_options": True, "help_option_names": []})
+def compose_(
+    words: Annotated[list[str], typer.Argument(help="such as: exec -T rabbitmq-1 rabbitmqctl version")],
+) -> None:
+    """Run a command of Docker Compose on the stack, whatever its containers are called."""
+    raise typer.Exit(Compose(State.default()).follow(*words))
 
 
 def where(state: State) -> None:

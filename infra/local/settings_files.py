@@ -9,6 +9,7 @@ from pathlib import Path
 from app import contract
 from infra.local import compose_files, files, folders
 from infra.local.state import State
+from infra.observability import targets
 from infra.observability.alerts import rule_files
 from infra.servers.object_store import policy_json
 from infra.servers.postgresql_conf import pg_hba_conf, postgresql_conf
@@ -64,7 +65,7 @@ def write_settings(state: State, version: RabbitMQVersion, nodes: Sequence[str] 
         files.PUBLIC_FILE,
     )
     rules = files.folder(prometheus / "rules", files.PUBLIC_FOLDER)
-    wanted = rule_files(queues)
+    wanted = rule_files(targets.compose(folders.RABBITMQ_NODES, queues), queues)
     for name, content in wanted.items():
         files.write(rules / name, content, files.PUBLIC_FILE)
     for path in rules.iterdir():

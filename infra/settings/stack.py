@@ -27,7 +27,7 @@ from infra.settings.pools import completed, misplaced
 from infra.settings.queues import DEFAULT, QueuesFile, QueuesPath
 from infra.settings.scaling import KedaQueue
 from infra.settings.shutdown import Timings
-from infra.settings.values import Digest, Model, Name
+from infra.settings.values import Digest, Model, Name, RunbooksUrl
 from infra.settings.workloads import Workloads
 
 #: Our images (infra/images).
@@ -68,6 +68,12 @@ class Neighbours(Model):
     keda_labels: dict[str, str] = Field({"app": "keda-operator"}, description="of its operator's pods")
     monitoring_namespace: Name | None = Field(None, description="where Prometheus (operator) is; left out: not there")
     monitoring_labels: dict[str, str] = Field({"app.kubernetes.io/name": "prometheus"}, description="of its pods")
+    monitoring_object_labels: dict[str, str] = Field(
+        {}, description="added to PodMonitors and rules, for an operator that selects them by label"
+    )
+    runbooks_url: RunbooksUrl | None = Field(
+        None, description="where people read the pages of runbooks/; alerts link to them"
+    )
     cert_manager_namespace: Name = "cert-manager"
     cnpg_namespace: Name = "cnpg-system"
 
@@ -175,6 +181,11 @@ class Stack(Model):
                 for pool in self.workloads.pools
                 if isinstance(pool.scaling, KedaQueue)
             ]
+        if self.cluster.monitoring_namespace is not None and self.cluster.runbooks_url is None:
+            problems.append(
+                "cluster.monitoringNamespace is set and cluster.runbooksUrl is not: alerts link to their runbooks: say "
+                "where people read the folder runbooks/ (https://...)"
+            )
         replicated = isinstance(self.database, CloudNativePG)
         if replicated and not isinstance(self.object_store, S3Store):
             problems.append("database cloudnative-pg archives into a bucket: choose objectStore kind s3")

@@ -35,6 +35,9 @@ Name = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$")]
 #: A host name with at least one dot.
 Host = Annotated[str, Field(pattern=r"^(localhost|[a-z0-9]([-a-z0-9.]*[a-z0-9])?\.[a-z]{2,})$")]
 
+#: Where a folder of pages is served; the name of a page is added after a slash.
+RunbooksUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/[^\s/]+)*$")]
+
 #: An IPv4 or IPv6 network.
 Cidr = Annotated[str, Field(pattern=r"^[0-9a-fA-F.:]+/\d{1,3}$")]
 

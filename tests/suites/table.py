@@ -223,6 +223,12 @@ PROOFS = (
         "docs/patterns: order of one key's items, killed, repeated, poisoned; one sender's backlog, another's item",
         guards=("app/kinds/", "app/storage/", "app/relay/", "app/gateway/acceptance.py", "docs/patterns/"),
     ),
+    _on_servers(
+        "runbooks",
+        120,
+        "diagnosis and verification of every runbook on the local stack, and the metrics that alerts read",
+        guards=("runbooks/", "infra/observability/", "compose.yaml"),
+    ),
     _on_servers("loads", 105, "a load finds its rate in a trial, and ends when it is told to", guards=("loadtests/",)),
     _on_servers("beat", 130, "canaries through outages of broker and workers", guards=("app/beat/", "app/worker/")),
     _on_servers("schemathesis", 40, "the gateway against its own OpenAPI document", guards=("app/gateway/",)),

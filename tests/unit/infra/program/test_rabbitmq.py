@@ -263,7 +263,11 @@ def test_hardened(rendered: Rendered) -> None:
 
 def test_metrics_over_tls(rendered: Rendered) -> None:
     """All of them, and per queue only what alerts read."""
-    endpoints = rendered.one("PodMonitor", "rabbitmq").body["spec"]["podMetricsEndpoints"]
+    endpoints = [
+        one
+        for name in ("rabbitmq", "rabbitmq-queues")
+        for one in rendered.one("PodMonitor", name).body["spec"]["podMetricsEndpoints"]
+    ]
     assert {one["scheme"] for one in endpoints} == {"https"}
     assert [one.get("path", "/metrics") for one in endpoints] == ["/metrics", "/metrics/detailed"]
 
