@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 
 from loadtests.rows import used_mib
 from tests.harness import cleanup, images, memory
@@ -26,7 +26,8 @@ from tests.soaks.memory_plot import Sample, drawing
 _WORKERS = {"external": memory.CHILD_MIB, "bulk": memory.NEVER_MIB}
 _TITLES = {"external": f"children replaced at {memory.CHILD_MIB} MiB", "bulk": "children never replaced"}
 LEAK_MIB = 4
-_SAMPLE_SECONDS = 1.0
+#: Between two samples.
+_PAUSE_SECONDS = 1.0
 
 
 def main(
@@ -60,15 +61,17 @@ def _soak(stack: Stack, seconds: float, a_second: float) -> dict[str, list[Sampl
         memory.worker(stack, f"worker-{queue}", child_mib=child_mib)
     samples: dict[str, list[Sample]] = {queue: [] for queue in _WORKERS}
     began, sent = time.monotonic(), 0
-    for _ in track(range(int(seconds / _SAMPLE_SECONDS)), description="Soak"):
-        due = int((time.monotonic() - began) * a_second)
-        for queue in _WORKERS:
-            memory.send_leaks(stack, [f"{queue}-{number}" for number in range(sent, due)], mib=LEAK_MIB, queue=queue)
-            samples[queue].append(_sample(stack, queue, time.monotonic() - began))
-        sent = due
-        time.sleep(max(0.0, began + (len(samples["bulk"])) * _SAMPLE_SECONDS - time.monotonic()))
-        if time.monotonic() - began > seconds:
-            break
+    with Progress() as progress:
+        task = progress.add_task("Soak", total=seconds)
+        while (passed := time.monotonic() - began) < seconds:
+            due = int(passed * a_second)
+            for queue in _WORKERS:
+                ids = [f"{queue}-{number}" for number in range(sent, due)]
+                memory.send_leaks(stack, ids, mib=LEAK_MIB, queue=queue)
+                samples[queue].append(_sample(stack, queue, passed))
+            sent = due
+            progress.update(task, completed=passed)
+            time.sleep(_PAUSE_SECONDS)
     for queue in _WORKERS:
         eventually(
             lambda queue=queue: len(memory.leaks(stack, f"{queue}-")) >= sent, within=600, what=f"{queue} has done all"
