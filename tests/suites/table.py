@@ -225,7 +225,7 @@ PROOFS = (
     ),
     _on_servers(
         "runbooks",
-        120,
+        180,
         "diagnosis and verification of every runbook on the local stack, and the metrics that alerts read",
         guards=("runbooks/", "infra/observability/", "compose.yaml"),
     ),

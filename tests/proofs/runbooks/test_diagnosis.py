@@ -25,7 +25,7 @@ PORTS = (
 )  # fmt: skip
 #: Beside each other; each waits for its container most of the time.
 AT_ONCE = 4
-WITHIN_SECONDS = 300
+WITHIN_SECONDS = 600
 SELECTOR = re.compile(r"([a-z_]\w*)\{job=~?\"")
 #: Histograms of tasks have their series from the first run on.
 _WHEN_IT_HAPPENS = frozenset({"celery_task_run_seconds_bucket", "celery_task_run_seconds_count"})
