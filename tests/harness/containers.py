@@ -54,9 +54,8 @@ class Machine:
             self._container.with_command(list(words))
         for source, target in {**service.mounts, **(mounts or {})}.items():
             self._container.with_volume_mapping(source, target, "ro")
-        for entry in service.tmpfs:
-            path, _, how = entry.partition(":")
-            self._container.with_tmpfs_mount(path, how or None)
+        for path in service.tmpfs:
+            self._container.with_tmpfs_mount(path)
         # Loopback only, which `with_bind_ports` cannot say.
         self._container.ports = {str(inside): ("127.0.0.1", outside) for inside, outside in (ports or {}).items()}  # type: ignore[assignment]
         self._container.with_kwargs(**{**service.options, **(options or {})}, labels=cleanup.labels())

@@ -57,10 +57,10 @@ def read(name: str, variables: Mapping[str, str]) -> Service:
         command=tuple(service.get("command", ())),
         environment={key: str(value) for key, value in service.get("environment", {}).items()},
         aliases=(name, *networks.get("default", {}).get("aliases", ())),
-        # The spool is no image's: here it is memory, which would be root's, with the mode of the image's folder.
+        # The spool is no image's: here it is memory, with the mode of the image's folder.
         tmpfs=(
             *service.get("tmpfs", ()),
-            *(f"{target}:mode=1777" for source, target, *_ in mounts if source == "spool"),
+            *(target for source, target, *_ in mounts if source == "spool"),
         ),
         ports=tuple(int(entry.rpartition(":")[2]) for entry in service.get("ports", ())),
         mounts={source: target for source, target, *_ in mounts if Path(source).is_absolute()},
