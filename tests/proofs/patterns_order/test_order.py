@@ -164,14 +164,16 @@ def test_a_pause_and_a_purge_keep_the_order(single: Stack) -> None:
     with single.http() as client:
         for _ in range(3):
             _accept(client, [_movement(account) for account in accounts], accepted)
-        eventually(lambda: single.broker.messages() == len(accounts), what="the first of each line is in the broker")
+        eventually(lambda: sum(single.broker.messages().values()) == 2, what="the first of each line is in the broker")
         single.operate("pauses", "pause", "--task", "post_movement", "--note", "test")
         single.ensure(*WORKERS)
         eventually(lambda: single.query("SELECT count(*) FROM outbox_held") == [(len(accounts),)], what="they are held")
         _accept(client, [_movement(account) for account in accounts], accepted)
     single.remove(*WORKERS)
     single.operate("pauses", "resume", "--task", "post_movement")
-    eventually(lambda: single.broker.messages() == len(accounts), what="the first of each line is in the broker again")
+    eventually(
+        lambda: sum(single.broker.messages().values()) == 2, what="the first of each line is in the broker again"
+    )
     single.broker.purge()
     report = json.loads(single.operate("reconcile", "--older-than-seconds", "0").splitlines()[-1])
     assert report["messages_put_back"] == len(accounts)
