@@ -169,7 +169,7 @@ PROOFS = (
     ),
     _on_servers(
         "patterns_uploads",
-        150,
+        190,
         "docs/patterns: uploads and long items, killed, repeated, damaged and without S3; what retention removes",
         guards=(
             "app/gateway/uploads.py",
