@@ -48,7 +48,6 @@ class S3Server(Component):
         settings_files = {"policy.json": policy_json()}
         secret_files: dict[str, pulumi.Input[str]] = {
             "users.json": passwords.all_of("s3").apply(users_json),
-            "root_password": passwords.generate(f"{naming.OBJECT_STORE}-root"),
         }
         before: list[pulumi.Resource] = [
             certificates.leaf(naming.OBJECT_STORE, [*naming.service_names(naming.OBJECT_STORE), LOCALHOST]),

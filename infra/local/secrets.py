@@ -33,7 +33,6 @@ def write_secrets(state: State) -> None:
     _flower(state)
     _redis(state)
     _rabbitmq(state, outsiders)
-    _once(state.secrets / "objectstore" / "root_password")
     files.write(state.secrets / "objectstore" / "users.json", object_store.users_json(passwords(state, "s3")))
     files.write(
         state.secrets / "postgresql" / "roles.sql",
