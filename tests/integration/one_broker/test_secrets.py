@@ -17,7 +17,8 @@ _PEM = re.compile(rb"-----BEGIN (?:[A-Z ]*PRIVATE KEY|CERTIFICATE)-----[\r\n]+[A
 #: In the images: any key but in the documentation and tests of libraries, which the build has removed. The world's
 #: authorities, by which S3 elsewhere is known, are no secret.
 _FIND_KEYS = r"""
-find / -xdev -type f -not -path '/proc/*' -not -path '*/botocore/cacert.pem' \( -name '*.key' -o -name '*.pem' -o -name '*_password' -o -name '*.jks' \
+find / -xdev -type f -not -path '/proc/*' -not -path '*/botocore/cacert.pem' \
+    \( -name '*.key' -o -name '*.pem' -o -name '*_password' -o -name '*.jks' \
     -o -name '.erlang.cookie' -o -name 'id_rsa*' \) \
     -exec grep -lE 'PRIVATE KEY|^[0-9a-zA-Z_-]{32,}$' {} + 2>/dev/null || true
 """
