@@ -100,6 +100,13 @@ class DeclaredTask(MillraceTask):
         arguments, named = self.encode(args, kwargs)
         return super().signature(arguments, named, *positional, **options)
 
+    def signature_from_request(self, *positional: Any, **options: Any) -> Signature[Any]:
+        """Celery's, for copies. The copy of a message without a key has none either, or the inbox would not know it."""
+        again = super().signature_from_request(*positional, **options)
+        if any(form.key for form in self.declaration.forms.values()):
+            again.options["headers"] = {contract.MESSAGE_KEY: None} | again.options["headers"]
+        return again
+
     def headers_of(self, args: Any, kwargs: Any) -> dict[str, Any]:
         """The header with the key of the one item, if the task names a key."""
         found = self.item_of(args, kwargs, lambda form: form.key)

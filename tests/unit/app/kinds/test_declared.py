@@ -261,6 +261,33 @@ def test_what_ran_says_so_if_it_cannot_be_remembered(monkeypatch: pytest.MonkeyP
     assert headers[contract.MESSAGE_RAN] is True
 
 
+@pytest.mark.parametrize("sent_with", [None, "invoice-3"], ids=["without a key", "with a key"])
+def test_a_copy_has_the_key_of_its_message(sent_with: str | None) -> None:
+    """Another service may send an item without our header. If its copies had a key, the inbox would run both."""
+    task: DeclaredTask = once(key="order_id")(single)
+    carried = Invoice(order_id=ORDER).model_dump_json()
+    header = {} if sent_with is None else {contract.MESSAGE_KEY: sent_with}
+    task.push_request(
+        id="order-7", args=[carried], kwargs={}, retries=0, called_directly=False, is_eager=False, headers=header,
+        **header,
+    )  # fmt: skip
+    try:
+        before = task.dedupe_key
+        with captured() as messages:
+            task.signature_from_request().apply_async()
+    finally:
+        task.pop_request()
+
+    [copy] = messages
+    headers = copy.properties["application_headers"]
+    assert headers[contract.MESSAGE_KEY] == sent_with
+    task.push_request(**headers)
+    try:
+        assert task.dedupe_key == before
+    finally:
+        task.pop_request()
+
+
 class Point:
     """A type that tells pydantic how to make it and not what it looks like."""
 
