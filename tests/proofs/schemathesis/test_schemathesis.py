@@ -32,6 +32,7 @@ OPERATIONS = [
     ("GET", "/v1/batches/{batch_id}"),
     ("PUT", "/v1/batches/{batch_id}/chunks/{number}"),
     ("POST", "/v1/batches/{batch_id}/seal"),
+    ("POST", "/v1/batches/{batch_id}/revoke"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),
