@@ -199,13 +199,13 @@ PROOFS = (
     ),
     _on_servers(
         "patterns_memory",
-        200,
+        120,
         "docs/patterns/heavy-and-leaky.md: leaks contained, crashes counted, too much at once dead-lettered",
         guards=("app/worker/", "app/brokers/celery_app.py", "tests/harness/memory"),
     ),
     _on_servers(
         "patterns_control",
-        120,
+        200,
         "docs/patterns: queues and tasks paused through restarts, jobs and batches revoked, lost messages put back",
         guards=(
             "app/patterns/",
@@ -219,13 +219,13 @@ PROOFS = (
     ),
     _on_servers(
         "patterns_order",
-        150,
+        170,
         "docs/patterns: order of one key's items, killed, repeated, poisoned; one sender's backlog, another's item",
         guards=("app/kinds/", "app/storage/", "app/relay/", "app/gateway/acceptance.py", "docs/patterns/"),
     ),
     _on_servers(
         "runbooks",
-        180,
+        300,
         "diagnosis and verification of every runbook on the local stack, and the metrics that alerts read",
         guards=("runbooks/", "infra/observability/", "compose.yaml"),
     ),
