@@ -51,7 +51,6 @@ def _run_once() -> bool:
     """Whether no step was refused."""
     settings = load()
     reports = retention.run(engine(), settings)
-    reconcile_old(settings)
     for report in reports:
         if report.error is None:
             log.info(
@@ -63,4 +62,5 @@ def _run_once() -> bool:
                 "retention_step_refused" if report.refused else "retention_step_put_off",
                 step=report.step, partitions=report.partitions, reason=report.error,
             )  # fmt: skip
+    reconcile_old(settings)
     return not any(report.refused for report in reports)

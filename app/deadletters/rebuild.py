@@ -76,6 +76,11 @@ def rebuild(
         )
     headers = living_headers(letter.properties.get("application_headers") or {})
     if edit.task is not None:
+        if headers.get(contract.MESSAGE_ORDER):
+            raise ReplayRefusedError(
+                "it has a place in the order of its task, and another task would not end that: discard it, and send "
+                "the other task anew"
+            )
         headers["task"] = edit.task
     if not headers.get("task"):
         raise ReplayRefusedError("it has no task name; give one with --task")

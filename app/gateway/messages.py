@@ -10,7 +10,6 @@ from uuid import UUID, uuid4
 
 from app import contract
 from app.brokers.celery_app import celery_app
-from app.brokers.message_body import ITEM
 from app.brokers.transactional import captured
 from app.gateway import batches
 from app.gateway.bodies import Share
@@ -67,10 +66,7 @@ def _calls(target: Target, submission: Submission, job_id: UUID) -> Iterator[dic
     declaration = target.declaration
     if declaration.kind is Kind.ONCE_IN_BATCHES:
         for batch in batches.split(submission.items):
-            # The relay joins messages by their length, and does not know how long the item of a reference is.
-            joins = not any(claims.bytes_of(carried[ITEM]) for carried in batch)
-            headers = {contract.MESSAGE_ITEMS: len(batch)} if joins else {}
-            yield {"args": [batch], "headers": headers, "task_id": str(uuid4())}
+            yield {"args": [batch], "headers": claims.joining(batch), "task_id": str(uuid4())}
         return
     [parameter] = declaration.forms
     for item in submission.items:

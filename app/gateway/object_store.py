@@ -39,15 +39,14 @@ class ObjectStore:
         Raises:
             ProblemError: 503 if S3 or PostgreSQL is away.
         """
-
-        async def mark(connection: Connection) -> None:
-            await connection.execute(object_uses.MARK, {"key": key})
-
-        await self._database.run(mark, writes=True)
+        await self._mark(key)
         return await self._ask(lambda: objects.put(key, content))
 
     async def size_bytes(self, key: str) -> int | None:
-        """The size of a content; None if it is not there."""
+        """The size of a content; None if it is not there. To ask is to use it: retention then keeps it."""
+        if await self._ask(lambda: objects.size_bytes(key)) is None:
+            return None
+        await self._mark(key)
         return await self._ask(lambda: objects.size_bytes(key))
 
     async def run(self, work: Callable[[], _Answer]) -> _Answer:
@@ -57,6 +56,12 @@ class ObjectStore:
     def close(self) -> None:
         """Wait for nobody."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _mark(self, key: str) -> None:
+        async def mark(connection: Connection) -> None:
+            await connection.execute(object_uses.MARK, {"key": key})
+
+        await self._database.run(mark, writes=True)
 
     async def _ask(self, work: Callable[[], _Answer]) -> _Answer:
         try:

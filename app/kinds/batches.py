@@ -79,7 +79,8 @@ class BatchTask(DeclaredTask):
         """
         if any(options.get(name) for name in ("link", "chain", "chord")):
             raise BatchResultError(f"({self.name})")
-        return super().apply_async(args, kwargs, *positional, **options)
+        arguments, named = self.encode(args, kwargs)  # the headers depend on what became a reference
+        return super().apply_async(arguments, named, *positional, **options)
 
     def encoded(self, value: Any) -> Any:
         """A list of models as a message carries it; one without a key of its own gets one."""
@@ -95,7 +96,7 @@ class BatchTask(DeclaredTask):
 
     def headers_of(self, args: Any, kwargs: Any) -> dict[str, Any]:
         """No key, because each item has its own. In the outbox the number of items lets the relay join messages."""
-        return {contract.MESSAGE_ITEMS: len(args[0])} if capturing() and args and isinstance(args[0], list) else {}
+        return claims.joining(args[0]) if capturing() and args and isinstance(args[0], list) else {}
 
     def is_halved(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
         """Whether the batch holds more than one item."""
@@ -208,7 +209,8 @@ class BatchTask(DeclaredTask):
         [batch] = self.arguments(tuple(self.request.args or ()), self.request.kwargs or {}).values()
         for _, carried in groupby(carried_of(batch, vars(self.request)), key=lambda one: one.headers):
             part = list(carried)
-            self._send(part, more_headers={contract.MESSAGE_ITEMS: len(part)}, retries=self.request.retries)
+            more_headers = claims.joining([one.item for one in part])
+            self._send(part, more_headers=more_headers, retries=self.request.retries)
 
     @property
     def _own_key(self) -> UUID:

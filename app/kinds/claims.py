@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app import contract
+from app.brokers.message_body import ITEM
 from app.settings import load
 from app.storage import object_uses, objects
 
@@ -42,6 +45,15 @@ def claim_of(carried: Any) -> Claim:
 def bytes_of(carried: Any) -> int | None:
     """How long the item of a reference is; None of anything else."""
     return int(carried[_BYTES]) if _is_reference(carried) else None
+
+
+def joining(batch: Sequence[Any]) -> dict[str, int]:
+    """The header that lets the relay join this list with others; none if an item is a reference.
+
+    The relay joins by length, and does not know how long the item of a reference is.
+    """
+    items = [one.get(ITEM) for one in batch if isinstance(one, dict)]
+    return {} if any(map(_is_reference, items)) else {contract.MESSAGE_ITEMS: len(batch)}
 
 
 def checked_in(carried: Any) -> Any:

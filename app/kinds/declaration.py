@@ -179,7 +179,7 @@ def _check_paths(paths: tuple[str, ...], forms: Mapping[str, ItemForm], where: s
         if other is not None and other.where != where and (taken := set(paths).intersection(other.paths)):
             raise DeclarationError(f"{taken.pop()} is served by {other.where} already")
     for path in paths:
-        if not path.startswith("/v1/") or path.startswith(("/v1/jobs", "/v1/batches")):
+        if not path.startswith("/v1/") or path.startswith(("/v1/jobs", "/v1/batches", "/v1/uploads")):
             raise DeclarationError(f"path={path!r}: must begin with /v1/ and not be one of the gateway's own")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -28,7 +27,7 @@ from app.kinds.base import MillraceTask
 from app.kinds.items import ItemForm
 from app.kinds.metrics import count_effects
 from app.kinds.transaction import Transaction
-from app.storage import inbox
+from app.storage import inbox, ordered_items
 from app.storage.availability import is_away
 from app.storage.engine import autocommit, engine
 
@@ -229,7 +228,7 @@ class OnceTask(DeclaredTask):
             entered = inbox.enter(connection, {key: self.job_id}, attempt=self.attempt)
             if entered.revoked:
                 raise JobRevokedError(f"({self.job_id})")
-            with self.its_turn(connection):
+            with ordered_items.turn(connection, vars(self.request)):
                 if not entered.new:
                     count_effects(stored=0, duplicate=1)
                     kept = inbox.result_of(connection, key)
@@ -240,10 +239,6 @@ class OnceTask(DeclaredTask):
                     inbox.keep_result(connection, key, dumps(result))
         count_effects(stored=1, duplicate=0)
         return result
-
-    def its_turn(self, connection: Connection) -> AbstractContextManager[None]:
-        """What a run needs before its effect, and does after it in the same transaction; patterns have their own."""
-        return nullcontext()
 
     @property
     def _result_goes_on(self) -> bool:

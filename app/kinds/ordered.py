@@ -9,23 +9,16 @@ commits with its effect. So queues, workers, retries and redeliveries cannot cha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
-
-from sqlalchemy.engine import Connection
 
 from app import contract
 from app.brokers.transactional import capturing, in_transaction
-from app.errors import ComeBackLaterError
 from app.kinds.declared import Declaration, OnceTask
 from app.storage import ordered_items
 from app.storage.engine import engine
 
 #: The values of `after_death=`; whether the items behind a dead one go on.
 AFTER_DEATH = {"stop": False, "go_on": True}
-#: A message that came before its turn was not sent by the outbox. It looks again after this time.
-_LOOK_AGAIN_SECONDS = 1.0
 
 
 class OrderedTask(OnceTask):
@@ -45,21 +38,6 @@ class OrderedTask(OnceTask):
         found = self.item_of(args, kwargs, lambda form: form.ordered_by)
         value = None if found is None else found[0].line_of(found[1])
         return super().headers_of(args, kwargs) | order_headers(self.name, self.declaration, value)
-
-    @contextmanager
-    def its_turn(self, connection: Connection) -> Iterator[None]:
-        """Run only the first item of a line, and end it in the same transaction.
-
-        Raises:
-            ComeBackLaterError: it is not the first one, or it was ended meanwhile because another delivery died.
-        """
-        headers = vars(self.request)
-        before = ordered_items.items_before(connection, headers)
-        if before:
-            raise ComeBackLaterError(f"({before} items of its line come first)", delay_seconds=_LOOK_AGAIN_SECONDS)
-        yield
-        if before is not None and not ordered_items.end(connection, headers):
-            raise ComeBackLaterError("(its place in the line is gone)", delay_seconds=_LOOK_AGAIN_SECONDS)
 
 
 def order_headers(task_name: str, declaration: Declaration, value: str | None) -> dict[str, Any]:

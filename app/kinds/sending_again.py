@@ -91,6 +91,9 @@ class SentAgainTask(TransactionalTask):
         """Send a copy of this message, at the same attempt, through the outbox, where a relay holds it.
 
         The caller raises the returned exception, which makes Celery acknowledge the message itself.
+
+        Raises:
+            Reject: PostgreSQL refuses the copy; the message itself goes back to its queue.
         """
         again = self.signature_from_request(self.request, headers=self._headers(), retries=self.request.retries)
 
@@ -98,10 +101,18 @@ class SentAgainTask(TransactionalTask):
             with captured() as messages:
                 self.send_held(again)
             with engine().begin() as connection:
-                # The copy has the place of this message in its line, so it takes no new one.
+                # The copy has the place of this message in its line, so it takes no new one. It does not expire in the
+                # broker, which would make a dead letter of it: a worker records that it has expired.
+                for message in messages:
+                    message.properties.pop("expiration", None)
                 outbox.enqueue(connection, [replace(message, order_id=None) for message in messages])
 
-        self.patiently(send)
+        try:
+            self.patiently(send)
+        except Ignore:
+            raise  # PostgreSQL is away: it is parked instead
+        except Exception as error:
+            raise Reject(error, requeue=True) from error
         self.request.update(dropped_as="held")  # the metrics count it as this outcome
         return Ignore("paused")
 

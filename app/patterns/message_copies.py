@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from app import contract
 from app.brokers.message_body import ITEM_KEY, Call, UnreadableBodyError, keys_of, read_call
+from app.kinds import claims
 from app.storage import vanished
 from app.storage.inbox import dedupe_key
 from app.storage.outbox import ClaimedMessage, OutboxMessage
@@ -43,7 +44,8 @@ def _with_items(copy: OutboxMessage, headers: dict[str, Any], call: Call, keys: 
     [items] = [*call.args, *call.kwargs.values()]
     left = [item for item in items if item[ITEM_KEY] in keys]
     identifier = uuid4()
-    headers |= {"id": str(identifier), "root_id": str(identifier), contract.MESSAGE_ITEMS: len(left)}
+    headers.pop(contract.MESSAGE_ITEMS, None)
+    headers |= {"id": str(identifier), "root_id": str(identifier)} | claims.joining(left)
     properties = copy.properties | {"application_headers": headers, "correlation_id": str(identifier)}
     args, kwargs = ([left], {}) if call.args else ([], dict.fromkeys(call.kwargs, left))
     body = serialization.dumps((args, kwargs, call.embed), "json")[2].encode()

@@ -40,7 +40,7 @@ def watch(settings: Settings, database: Engine, lanes: Sequence[Lane], ended: Se
         Exception: what a lane failed with.
     """
     next_look = 0.0
-    upkeep = Upkeep(database)
+    upkeep = Upkeep(database, most_bytes=settings.relay_batch_bytes)
     waiting: set[Future[None]] = set(ended)
     while waiting:
         connected = any(lane.connected for lane in lanes)

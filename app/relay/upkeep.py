@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 #: While so many messages are pending, none is put back: the gateway would refuse requests because of them.
 _PENDING_MAX = 10_000
-_DROPPED_AT_ONCE = 1000
+_DROPPED_AT_ONCE, _ROUNDS = 200, 10
 #: A look for revoked jobs reads all that is pending. Between two looks it rests for so many times as long as one took.
 _REST = 20.0
 _REST_LEAST_SECONDS = 2.0
@@ -26,9 +26,10 @@ _REST_LEAST_SECONDS = 2.0
 class Upkeep:
     """Its turns come every few seconds, in the relay's main thread."""
 
-    def __init__(self, database: Engine) -> None:
-        """Do nothing yet."""
+    def __init__(self, database: Engine, *, most_bytes: int) -> None:
+        """Do nothing yet. most_bytes: of the bodies that it reads at a time."""
         self._database = database
+        self._most_bytes = most_bytes
         self._look_at = 0.0
 
     def turn(self) -> None:
@@ -43,19 +44,29 @@ class Upkeep:
             log.info("messages_released", count=released)
         if time.monotonic() >= self._look_at:
             began = time.monotonic()
-            self._drop_revoked()
-            ended = time.monotonic()
-            self._look_at = ended + max(_REST_LEAST_SECONDS, _REST * (ended - began))
+            try:
+                for _ in range(_ROUNDS):
+                    if not self._drop_revoked():
+                        break
+            finally:
+                ended = time.monotonic()
+                self._look_at = ended + max(_REST_LEAST_SECONDS, _REST * (ended - began))
 
-    def _drop_revoked(self) -> None:
-        """Drop messages of jobs that were revoked lately. Those of other revoked jobs are dropped when claimed."""
+    def _drop_revoked(self) -> int:
+        """Drop messages of jobs that were revoked lately; returns their number.
+
+        Those of other revoked jobs are dropped when claimed.
+        """
         with self._database.begin() as connection:
             job_ids = dropped_items.revoked_lately(connection)
             if not job_ids:
-                return
-            waiting = outbox.lock_of_jobs(connection, job_ids, most=_DROPPED_AT_ONCE)
-            held = pauses.take_of_jobs(connection, job_ids)
+                return 0
+            # A relay has memory for a batch, so it reads no more than one at a time.
+            bounds = {"most": _DROPPED_AT_ONCE, "most_bytes": self._most_bytes}
+            waiting = outbox.lock_of_jobs(connection, job_ids, **bounds)
+            held = [] if waiting else pauses.take_of_jobs(connection, job_ids, **bounds)
             messages = outbox.read(connection, [*waiting, *held])
             settlement.drop(connection, messages)
         if messages:
             log.info("messages_revoked", count=len(messages))
+        return len(messages)

@@ -29,6 +29,7 @@ _NAMED = text("""
         SELECT body FROM dead_letters d WHERE state = 'dead' OR (state = 'replayed' AND EXISTS (
             SELECT FROM dead_letter_actions a WHERE a.dead_letter_id = d.dead_letter_id AND a.acted_at >= :before))
         UNION ALL SELECT body FROM outbox_pending JOIN outbox USING (message_id)
+        UNION ALL SELECT body FROM outbox_held JOIN outbox USING (message_id)
     ) b, regexp_matches(encode(b.body, 'escape'), '\\m[0-9a-f]{64}\\M', 'g') AS found
 """)
 _FORGET = text("DELETE FROM objects WHERE key = :key AND used_at < :before")

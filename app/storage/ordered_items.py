@@ -7,7 +7,8 @@ messages of the others back (`available_at` is infinity); the end of an item rel
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -15,10 +16,13 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
 from app import contract
+from app.errors import ComeBackLaterError
 from app.storage.dead_letters import DeadLetter
 from app.storage.identifiers import task_uuid, uuid_or_none
 from app.storage.inbox import dedupe_key
 
+#: A message that came before its turn was not sent by the outbox. It looks again after this time.
+_LOOK_AGAIN_SECONDS = 1.0
 #: The scope of lines. No API key has this id.
 _LINE = "(line)"
 
@@ -80,6 +84,24 @@ def end(connection: Connection, headers: Mapping[str, Any]) -> bool:
         return False
     connection.execute(_RELEASE_NEXT, {"order_id": found["order_id"], "ended": ended})
     return True
+
+
+@contextmanager
+def turn(connection: Connection, headers: Mapping[str, Any]) -> Iterator[None]:
+    """Let only the first item of a line have its effect in this block, and end its place in the same transaction.
+
+    A message without a place passes. A task whose declaration says nothing of order ends places, too: it may have been
+    in order when the message was accepted.
+
+    Raises:
+        ComeBackLaterError: it is not the first one, or it was ended meanwhile because another delivery died.
+    """
+    before = items_before(connection, headers)
+    if before:
+        raise ComeBackLaterError(f"({before} items of its line come first)", delay_seconds=_LOOK_AGAIN_SECONDS)
+    yield
+    if before is not None and not end(connection, headers):
+        raise ComeBackLaterError("(its place in the line is gone)", delay_seconds=_LOOK_AGAIN_SECONDS)
 
 
 def end_all(connection: Connection, of_messages: Iterable[Mapping[str, Any]]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 from uuid import UUID
 
@@ -195,16 +196,21 @@ def read(connection: Connection, message_ids: Sequence[UUID]) -> list[ClaimedMes
 
 # LATERAL with OFFSET looks the job of each pending row up by its key; PostgreSQL might plan to read all of the outbox.
 _LOCK_OF_JOBS = text("""
-    SELECT p.message_id FROM outbox_pending p
+    SELECT p.message_id, p.body_bytes FROM outbox_pending p
     CROSS JOIN LATERAL (SELECT job_id FROM outbox o WHERE o.message_id = p.message_id OFFSET 0) o
     WHERE o.job_id = ANY (cast(:job_ids AS uuid[])) AND (p.available_at <= now() OR p.available_at = p.due_at)
     LIMIT :most FOR UPDATE OF p SKIP LOCKED
 """)
 
 
-def lock_of_jobs(connection: Connection, job_ids: Sequence[UUID], *, most: int) -> list[UUID]:
-    """The ids of pending messages of these jobs that no relay has leased, locked until the transaction ends."""
-    return list(connection.execute(_LOCK_OF_JOBS, {"job_ids": list(job_ids), "most": most}).scalars())
+def lock_of_jobs(connection: Connection, job_ids: Sequence[UUID], *, most: int, most_bytes: int) -> list[UUID]:
+    """The ids of pending messages of these jobs that no relay has leased, locked until the transaction ends.
+
+    At most `most` of them, and so many that their bodies have `most_bytes`; the first one always fits.
+    """
+    rows = connection.execute(_LOCK_OF_JOBS, {"job_ids": list(job_ids), "most": most}).all()
+    before = accumulate((row.body_bytes for row in rows), initial=0)
+    return [row.message_id for row, bytes_before in zip(rows, before, strict=False) if bytes_before < most_bytes]
 
 
 _CONFIRMED = text("DELETE FROM outbox_pending WHERE message_id = ANY(:ids)").bindparams(_IDS)

@@ -77,16 +77,31 @@ _HOLD = text("""
 _RELEASE = text("""
     WITH freed AS (
         DELETE FROM outbox_held WHERE message_id = ANY (ARRAY(
-            SELECT h.message_id FROM pauses p JOIN outbox_held h USING (pause_id) WHERE p.resumed_at IS NOT NULL
+            SELECT h.message_id FROM pauses p JOIN outbox_held h USING (pause_id)
+            WHERE p.resumed_at IS NOT NULL AND h.queue = :queue
             ORDER BY h.due_at
-            LIMIT greatest(0, :pending_max - (SELECT count(*) FROM (SELECT FROM outbox_pending LIMIT :pending_max) one))
+            LIMIT greatest(0, :pending_max - (SELECT count(*) FROM (
+                SELECT FROM outbox_pending
+                WHERE queue = :queue AND NOT beyond_share AND available_at <= now() LIMIT :pending_max) one))
             FOR UPDATE OF h SKIP LOCKED
         )) RETURNING message_id, queue, beyond_share, body_bytes
     )
     INSERT INTO outbox_pending (message_id, queue, beyond_share, body_bytes, due_at, available_at)
     SELECT message_id, queue, beyond_share, body_bytes, now(), now() FROM freed
 """)
-_TAKE_OF_JOBS = text("DELETE FROM outbox_held WHERE job_id = ANY (cast(:job_ids AS uuid[])) RETURNING message_id")
+_QUEUES = text("""
+    SELECT DISTINCT h.queue FROM pauses p JOIN outbox_held h USING (pause_id) WHERE p.resumed_at IS NOT NULL
+""")
+_TAKE_OF_JOBS = text("""
+    DELETE FROM outbox_held WHERE message_id = ANY (ARRAY(
+        SELECT message_id FROM (
+            SELECT message_id, sum(body_bytes) OVER (ORDER BY message_id) - body_bytes AS bytes_before FROM (
+                SELECT message_id, body_bytes FROM outbox_held WHERE job_id = ANY (cast(:job_ids AS uuid[]))
+                ORDER BY message_id LIMIT :most
+            ) AS some
+        ) AS counted WHERE bytes_before < :most_bytes
+    )) RETURNING message_id
+""")
 
 
 def begin(connection: Connection, kind: Kind, name: str, *, by: str, note: str) -> bool:
@@ -121,10 +136,12 @@ def hold(connection: Connection, messages: Sequence[ClaimedMessage]) -> None:
 
 
 def release(connection: Connection, *, pending_max: int) -> int:
-    """Put back messages whose pause is over, until `pending_max` messages are pending; returns their number."""
-    return connection.execute(_RELEASE, {"pending_max": pending_max}).rowcount
+    """Put back messages whose pause is over, until `pending_max` of their queue may leave; returns their number."""
+    queues = connection.execute(_QUEUES).scalars().all()
+    return sum(connection.execute(_RELEASE, {"queue": queue, "pending_max": pending_max}).rowcount for queue in queues)
 
 
-def take_of_jobs(connection: Connection, job_ids: Sequence[UUID]) -> list[UUID]:
-    """Remove the held messages of these jobs, which were revoked; returns their ids."""
-    return list(connection.execute(_TAKE_OF_JOBS, {"job_ids": list(job_ids)}).scalars())
+def take_of_jobs(connection: Connection, job_ids: Sequence[UUID], *, most: int, most_bytes: int) -> list[UUID]:
+    """Remove held messages of these jobs, which were revoked, within both bounds; returns their ids."""
+    parameters = {"job_ids": list(job_ids), "most": most, "most_bytes": most_bytes}
+    return list(connection.execute(_TAKE_OF_JOBS, parameters).scalars())

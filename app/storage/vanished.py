@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
+from app import contract
 from app.storage import outbox
 from app.storage.identifiers import later_id
 from app.storage.outbox import ClaimedMessage
@@ -62,15 +63,17 @@ _CHUNKS = text("""
                       AND m.key = ANY (l.keys))
     GROUP BY batch_id, task_name ORDER BY batch_id
 """)
-#: Jobs that have a message in PostgreSQL, or for which one was put back lately.
-_NOT_VANISHED = text("""
-    SELECT o.job_id FROM outbox_pending p
-    CROSS JOIN LATERAL (SELECT job_id FROM outbox o WHERE o.message_id = p.message_id OFFSET 0) o
+#: What has a message in PostgreSQL, or was put back lately: an item, or, without a key, all items of the job. Messages
+#: of one job may wait for different things, so one that waits says nothing of the others.
+_NOT_VANISHED = text(f"""
+    SELECT o.job_id, o.properties -> 'application_headers' ->> '{contract.MESSAGE_KEY}' AS key
+    FROM (SELECT message_id FROM outbox_pending UNION ALL
+          SELECT message_id FROM outbox_held WHERE job_id = ANY (cast(:job_ids AS uuid[]))) p
+    CROSS JOIN LATERAL (SELECT job_id, properties FROM outbox o WHERE o.message_id = p.message_id OFFSET 0) o
     WHERE o.job_id = ANY (cast(:job_ids AS uuid[]))
-    UNION SELECT job_id FROM outbox_held WHERE job_id = ANY (cast(:job_ids AS uuid[]))
-    UNION SELECT job_id FROM put_back
+    UNION SELECT job_id, NULL FROM put_back
     WHERE job_id = ANY (cast(:job_ids AS uuid[])) AND put_back_at > now() - make_interval(secs => :lately_seconds)
-""")
+""")  # noqa: S608 - an own name
 _MESSAGES = text("""
     SELECT message_id FROM outbox WHERE message_id >= :job_id AND message_id < :before AND job_id = :job_id
     ORDER BY message_id
@@ -91,8 +94,13 @@ def unfinished(connection: Connection, *, first: UUID, end: UUID, lately_seconds
     rows = [row for statement in (_JOBS, _CHUNKS) for row in connection.execute(statement, bounds).mappings()]
     # After the jobs: a message that was pending until then may have left meanwhile, and is seen as gone the next time.
     parameters = {"job_ids": list({row["job_id"] for row in rows}), "lately_seconds": lately_seconds}
-    present = set(connection.execute(_NOT_VANISHED, parameters).scalars()) if rows else set()
-    return [Unfinished(**{**row, "keys": tuple(row["keys"])}) for row in rows if row["job_id"] not in present]
+    present = set(connection.execute(_NOT_VANISHED, parameters).tuples()) if rows else set()
+    found = [
+        Unfinished(**{**row, "keys": tuple(key for key in row["keys"] if (row["job_id"], key) not in present)})
+        for row in rows
+        if (row["job_id"], None) not in present
+    ]
+    return [one for one in found if one.keys]
 
 
 def messages_of(connection: Connection, job_id: UUID) -> list[ClaimedMessage]:

@@ -10,10 +10,12 @@ from app.contract import Role
 
 _BUCKET = f"arn:aws:s3:::{contract.BUCKET}"
 _OBJECTS = f"{_BUCKET}/*"
-#: Whoever stores also reads: whether it is there, or what is there. Only retention removes, and lists for that.
+#: Whoever stores also reads: whether it is there, or what is there. Without the right to list AWS answers 403, and not
+#: 404, for what is not there. Only retention removes.
+_STORES = {_BUCKET: ("s3:ListBucket",), _OBJECTS: ("s3:PutObject", "s3:GetObject")}
 RIGHTS: Mapping[Role, Mapping[str, tuple[str, ...]]] = {
-    Role.GATEWAY: {_OBJECTS: ("s3:PutObject", "s3:GetObject")},
-    Role.WORKER: {_OBJECTS: ("s3:PutObject", "s3:GetObject")},
+    Role.GATEWAY: _STORES,
+    Role.WORKER: _STORES,
     Role.OWNER: {_BUCKET: ("s3:ListBucket",), _OBJECTS: ("s3:DeleteObject",)},
 }
 

@@ -125,9 +125,10 @@ def test_what_runs_stops_at_its_next_step(stack: Stack, client: httpx.Client) ->
     """A task in steps goes on from its checkpoint after the resume; one with stop points begins anew, or is revoked."""
     stack.query(_STEPS, role=Role.OWNER)
     with_tasks(stack, WORKER, "gateway", MILLRACE_WORKER_CONCURRENCY="2")
-    run, steps = uuid4().hex, 40
-    here.inject(stack, "interactive", "slow_steps", [json.dumps({"run": run, "steps": steps, "seconds": 0.2})])
+    run, steps = uuid4().hex, 120
     looks = client.post("/v1/tasks/looks_often", json={"run": run}).raise_for_status().json()["job_id"]
+    eventually(lambda: ran(stack, "looks_often", run), what="it runs")
+    here.inject(stack, "interactive", "slow_steps", [json.dumps({"run": run, "steps": steps, "seconds": 0.2})])
     done = "SELECT step FROM tasks.steps_done WHERE run = %s ORDER BY step"
     eventually(lambda: len(stack.query(done, run)) >= 3 and ran(stack, "looks_often", run), what="both tasks run")
     here.pause(stack, queue="interactive")

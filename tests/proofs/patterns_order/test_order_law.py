@@ -5,7 +5,7 @@ Hypothesis draws the steps; PostgreSQL is real, and the outbox is the broker.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import uuid4
@@ -222,11 +222,11 @@ def _not_looked_at(patched: pytest.MonkeyPatch) -> None:
     """A planted bug: a worker executes what comes before its turn."""
 
     @contextmanager
-    def at_once(task: DeclaredTask, connection: Connection) -> Iterator[None]:
+    def at_once(connection: Connection, headers: Mapping[str, Any]) -> Iterator[None]:
         yield
-        ordered_items.end(connection, vars(task.request))
+        ordered_items.end(connection, headers)
 
-    patched.setattr(ordered.OrderedTask, "its_turn", at_once)
+    patched.setattr(ordered_items, "turn", at_once)
 
 
 def _ends_anothers_place(patched: pytest.MonkeyPatch) -> None:

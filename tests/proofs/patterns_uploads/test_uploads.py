@@ -71,12 +71,12 @@ def test_wrong_requests_are_told(single: Stack) -> None:
             yield noise(64 * 1024)
 
     with single.http() as fresh:
-        refused(fresh.post(UPLOADS, content=noise(_MIB + 1)), 413, "body-too-large")
-        # It may notice that the connection is closed before it reads the answer.
-        try:
-            refused(fresh.post(UPLOADS, content=endless()), 413, "body-too-large")
-        except httpx.WriteError:
-            assert uploaded(fresh, noise(_MIB))["stored"] is True
+        for content in (noise(_MIB + 1), endless()):
+            # It may notice that the connection is closed before it reads the answer.
+            try:
+                refused(fresh.post(UPLOADS, content=content), 413, "body-too-large")
+            except httpx.TransportError:
+                assert uploaded(fresh, noise(_MIB))["stored"] is True
         refused(fresh.get(f"{UPLOADS}/readme.txt"), 422, "invalid-request")
         refused(fresh.post(UPLOADS, content=b"x", headers={contract.HEADER_API_KEY: "no"}), 401, "unauthorized")
 

@@ -15,6 +15,7 @@ CREATE TABLE put_back (
     put_back_by text NOT NULL
 );
 CREATE INDEX put_back_by_job ON put_back (job_id, put_back_at);
+CREATE INDEX put_back_by_time ON put_back (put_back_at);
 GRANT SELECT, INSERT ON put_back TO operator;
 GRANT SELECT ON put_back TO relay, auditor;
 """
