@@ -98,7 +98,7 @@ class SentAgainTask(TransactionalTask):
             with captured() as messages:
                 self.send_held(again)
             with engine().begin() as connection:
-                # The copy has the place of this message in its line, so it takes no new one.
+                # The copy keeps the place of this message in its line, so it gets no new one.
                 outbox.enqueue(connection, [replace(message, order_id=None) for message in messages])
 
         self.patiently(send)

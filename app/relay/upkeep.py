@@ -24,10 +24,10 @@ _REST_LEAST_SECONDS = 2.0
 
 
 class Upkeep:
-    """Its turns come every few seconds, in the relay's main thread."""
+    """Takes a turn every few seconds, in the relay's main thread."""
 
     def __init__(self, database: Engine) -> None:
-        """Do nothing yet."""
+        """Look for revoked jobs at the first turn."""
         self._database = database
         self._look_at = 0.0
 

@@ -1,6 +1,6 @@
 """Content in S3, under its SHA-256: the same content is stored once, and what comes back is checked by its name.
 
-Any S3 will do that knows conditional writes (`If-None-Match: *`).
+Every S3 server that supports conditional writes (`If-None-Match: *`) will do.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def keys_before(moment: datetime) -> Iterator[tuple[str, datetime]]:
 
 @contextmanager
 def _answers() -> Iterator[None]:
-    """Tell what S3 says of an object from everything else, which an operator must mend: tasks wait for it."""
+    """Tell a missing object from all other errors, which an operator must mend while tasks wait."""
     from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError  # noqa: PLC0415 - see _client
 
     try:

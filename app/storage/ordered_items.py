@@ -73,7 +73,7 @@ def items_before(connection: Connection, headers: Mapping[str, Any]) -> int | No
 
 
 def end(connection: Connection, headers: Mapping[str, Any]) -> bool:
-    """End the first item of a line, if it is this message's; returns whether it is. Call this last: accepts wait."""
+    """End the first item of a line, if it is this message's; returns whether it is. Call it last: it locks the row."""
     found = _parameters(headers)
     ended = connection.execute(_END, found).scalar() if found else None
     if ended is None:
@@ -83,7 +83,7 @@ def end(connection: Connection, headers: Mapping[str, Any]) -> bool:
 
 
 def end_all(connection: Connection, of_messages: Iterable[Mapping[str, Any]]) -> None:
-    """End the items of several messages, given by their headers; line by line as accepting statements lock them."""
+    """End the items of several messages, given by their headers; in the order in which accepts lock the lines."""
     for headers in sorted(of_messages, key=lambda headers: str(headers.get(contract.MESSAGE_ORDER))):
         end(connection, headers)
 

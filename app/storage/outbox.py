@@ -32,7 +32,7 @@ class OutboxMessage:
     properties: dict[str, Any]
     body: bytes
     job_id: UUID | None = None
-    #: The line in which it waits for its turn (`ordered_items.py`). A copy of a message that has its place has none.
+    #: The line in which it waits for its turn (`ordered_items.py`). A copy has none: it keeps its message's place.
     order_id: UUID | None = None
     #: Whether it leaves after the others, because its sender has used up its share of the queue.
     beyond_share: bool = False
@@ -227,7 +227,7 @@ class Backlog:
 
     queue: str
     messages: int
-    #: Of those within their senders' shares: the others are held back on purpose.
+    #: Only of messages within their senders' shares: the others are held back on purpose.
     oldest_age_seconds: float
 
 
