@@ -10,7 +10,7 @@ from app.contract import Role
 
 _BUCKET = f"arn:aws:s3:::{contract.BUCKET}"
 _OBJECTS = f"{_BUCKET}/*"
-#: Whoever stores also reads: whether it is there, or what is there. Only retention removes, and lists for that.
+#: A role that stores content also reads it, or asks whether it is there. Only retention removes content, and lists it.
 RIGHTS: Mapping[Role, Mapping[str, tuple[str, ...]]] = {
     Role.GATEWAY: {_OBJECTS: ("s3:PutObject", "s3:GetObject")},
     Role.WORKER: {_OBJECTS: ("s3:PutObject", "s3:GetObject")},
@@ -25,7 +25,7 @@ def users_json(passwords: Mapping[Role, str]) -> str:
 
 
 def policy_json() -> str:
-    """The bucket's policy, in S3's own words: a bucket elsewhere is given the same rights."""
+    """The bucket's policy, in the language of S3. A bucket elsewhere needs the same rights."""
     statements = [
         {"Effect": "Allow", "Principal": {"AWS": [role]}, "Action": list(actions), "Resource": resource}
         for role, rights in RIGHTS.items()
