@@ -1,4 +1,4 @@
-"""Calls under the geocoder's limit (docs/patterns/rate-limit.md): more than a minute allows, counted at the far side."""
+"""More calls than the geocoder's limit allows in a minute, counted at the far side (docs/patterns/rate-limit.md)."""
 
 from __future__ import annotations
 
