@@ -46,7 +46,7 @@ def shares(queues: Sequence[str]) -> dict[str, float]:
 def shed(queues: Sequence[str], backlogs: Sequence[Backlog], bounds: Bounds, *, beyond_share: bool) -> set[str]:
     """The queues for which new work is refused.
 
-    Work beyond its sender's share is refused first, so that one sender's backlog does not get others refused.
+    Work beyond its sender's share is refused first, so that no sender is refused for another one's backlog.
     The number is PostgreSQL's and so shared by all; the age is the queue's own, because a queue that stands still says
     nothing about the others.
     """

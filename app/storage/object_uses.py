@@ -23,7 +23,7 @@ MARK = """
 # Content has no row if the database was restored from an older backup. It counts as used when it was stored.
 _ADOPT = text("INSERT INTO objects (key, used_at) VALUES (:key, :stored_at) ON CONFLICT DO NOTHING")
 _DUE = text("SELECT key FROM objects WHERE used_at < :before ORDER BY key")
-# Whatever looks like a key in a body counts: an item's reference, and a key that an item names in a member of its own.
+# Every text in a body that looks like a key counts: the key of a reference, and a key in a member of an item.
 _NAMED = text("""
     SELECT DISTINCT found[1] FROM (
         SELECT body FROM dead_letters d WHERE state = 'dead' OR (state = 'replayed' AND EXISTS (

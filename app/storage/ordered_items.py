@@ -22,8 +22,8 @@ from app.storage.inbox import dedupe_key
 #: The scope of lines. No API key has this id.
 _LINE = "(line)"
 
-# What an accepting statement adds to its WITH, between `message` and the outbox's rows. In a line that nobody stands
-# in, `accepted` and `ended` begin at 0. Sorted, so that two statements cannot wait for each other.
+# What an accepting statement adds to its WITH, between `message` and the outbox's rows. In an empty line
+# `accepted` and `ended` begin at 0. The lines are sorted, so that two statements cannot wait for each other.
 TAKE_PLACES = """
     line AS (
         INSERT INTO ordered_keys AS k (order_id, accepted)

@@ -70,7 +70,7 @@ ENQUEUE_MESSAGES = """
     SELECT message_id, job_id, task_id, task_name, queue, cast(properties AS json), body
     FROM message
 """
-#: The same where `message` has the columns `order_id` and `number`, too: of each line the first message may leave.
+#: The same, if `message` also has the columns `order_id` and `number`: only the first message of each line may leave.
 ENQUEUE_IN_ORDER = TAKE_PLACES + ENQUEUE_MESSAGES.replace(
     """now() + make_interval(secs => delay_seconds)
         FROM message
