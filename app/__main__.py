@@ -121,13 +121,13 @@ def retention(
 @app.command()
 def reconcile(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is missing; change nothing.")] = False,
-    older_than_seconds: Annotated[float, typer.Option(min=0, help="Look at jobs that are older.")] = 60,
+    older_than_seconds: Annotated[float, typer.Option(min=0, help="Look only at jobs that are older.")] = 60,
     busy_older_than_hours: Annotated[
-        float, typer.Option(min=0, help="Of a queue that is not empty, put back only what is older.")
+        float, typer.Option(min=0, help="For a queue that is not empty, put back only older jobs.")
     ] = 24,
     actor: Annotated[str | None, typer.Option(help="Who does it, for the audit; as for `dead-letters`.")] = None,
 ) -> None:
-    """Put back what was accepted and whose messages vanished from the broker; prints a line of JSON."""
+    """Put back the messages of accepted jobs that vanished from the broker; prints a line of JSON."""
     from app.audit import actor_of  # noqa: PLC0415
     from app.patterns.reconcile_command import run  # noqa: PLC0415
     from app.telemetry import logging  # noqa: PLC0415

@@ -218,7 +218,7 @@ POSTGRESQL_ROLES = (
 )
 #: Seconds that a statement of a process may take, set on the roles: a pooled connection has no settings of its own.
 STATEMENT_TIMEOUT_SECONDS = 20
-#: In S3, where content is stored under its hash.
+#: The bucket in S3, where content is stored under its hash.
 BUCKET = "millrace"
 #: What the sentinels call the Redis they watch.
 REDIS_SERVICE = "millrace"
@@ -280,7 +280,7 @@ MESSAGE_DROP_AS = "millrace_drop_as"
 MESSAGE_FORM = "millrace_form"
 #: Of a task in steps: the number of the slice that this message holds, from 0 (`app/patterns/steps.py`).
 MESSAGE_SLICE = "millrace_slice"
-#: Of a task in order: the id of the line that its item stands in, and whether the line goes on when it dies.
+#: Of a task in order: the id of the line that its item stands in, and whether the line goes on when the item dies.
 MESSAGE_ORDER = "millrace_order"
 MESSAGE_ORDER_GOES_ON = "millrace_order_goes_on"
 #: In a message that waits for a worker of another release: the task that it is for.

@@ -17,7 +17,7 @@ class Server:
     environment: Mapping[str, str]
     #: What must be there before a client starts.
     ready: tuple[pulumi.Resource, ...]
-    #: Its users are our roles, with our passwords; else each role has a Secret with both (`naming.s3_secret`).
+    #: Whether its users are our roles with our passwords; else each role has a Secret with both (`naming.s3_secret`).
     own_users: bool = True
 
 

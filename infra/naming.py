@@ -94,7 +94,7 @@ def passwords_secret(component: str) -> str:
 
 
 def s3_secret(role: str) -> str:
-    """The Secret with a role's `s3_user` and `s3_password` for an S3 elsewhere: whoever makes the bucket makes it."""
+    """The Secret with a role's `s3_user` and `s3_password` for an S3 elsewhere. The bucket's owner creates it."""
     return f"{role}-s3"
 
 

@@ -56,7 +56,7 @@ def scratch(path: str = "/tmp") -> Volume:  # noqa: S108 - a tmpfs of the pod's 
 
 
 def spool(path: str, size_limit: str) -> Volume:
-    """Room on the node's disk for what a process writes and reads once; it goes with the pod."""
+    """A folder on the node's disk for files that a process writes and reads once; it is deleted with the pod."""
     name = path.strip("/").replace("/", "-")
     disk = core.EmptyDirVolumeSourceArgs(size_limit=size_limit)
     return Volume(name=name, path=path, source=core.VolumeArgs(name=name, empty_dir=disk))

@@ -84,7 +84,7 @@ class Display:
 
     @contextmanager
     def rows(self, rows: int) -> Iterator[Callable[[Chunks], object]]:
-        """A batch of so many rows."""
+        """Show the progress of a batch with so many rows."""
         with self._progress() as progress:
             task = progress.add_task(f"{rows:,} rows", total=None, note="")
 

@@ -33,9 +33,9 @@ PATH = "/v1/batches"
 TASK = "meter_totals"
 #: The number of different bodies, and of different meters in them.
 _BODIES, _METERS = 8, 100
-#: The gateway refuses with 503 while too much waits; a chunk is sent again for so long.
+#: For so long a chunk is sent again while the gateway answers 503 because too much waits.
 _PATIENCE_SECONDS = 600.0
-#: A batch of which no chunk gets done for so long has stopped.
+#: If no chunk is done for so long, the batch has stopped.
 _STALLED_SECONDS = 120.0
 _SAMPLE_SECONDS = 1.0
 _SHOW_SECONDS = 2.0

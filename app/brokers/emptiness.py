@@ -12,7 +12,7 @@ from app.brokers.leftovers import list_queues
 from app.errors import NotReadyError
 from app.settings import Settings
 
-#: A quorum queue tells its counts every five seconds, so two looks further apart than this see two of its answers.
+#: A quorum queue reports its counts every five seconds, so two looks that are so far apart see two reports.
 BETWEEN_LOOKS_SECONDS = 6.0
 
 
@@ -29,7 +29,10 @@ def empty_queues(settings: Settings) -> frozenset[str]:
 
 
 def empty_among(listed: Sequence[Mapping[str, Any]]) -> frozenset[str]:
-    """The same, of what the API lists. A delayed message may belong to any queue; a missing queue is not empty."""
+    """The empty ones among the queues that the API lists.
+
+    A delayed message may belong to any queue; a missing queue is not empty.
+    """
     messages = {str(queue["name"]): queue.get("messages") for queue in listed}
     if any(messages[name] != 0 for name in messages if name.startswith(contract.DELAY_LADDER_PREFIX)):
         return frozenset()

@@ -80,7 +80,7 @@ _ORDER = ", number, cast(nullif(line, '') AS uuid) AS order_id"
 
 
 def statement(*, with_keys: bool, in_order: bool) -> str:
-    """Compose the statement, with keys or without, for items in order or none; its last part is the outbox's."""
+    """Compose the statement, with or without keys, and with or without order. Its last part is the outbox's."""
     condition = _IF_NEW if with_keys else ""
     key = _KEY if with_keys else ""
     rows = _JOBS_AND_MESSAGES.format(condition=condition, order=_ORDER if in_order else "")

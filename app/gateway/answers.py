@@ -40,7 +40,7 @@ class Accepted(Answer):
 
 
 class Upload(Answer):
-    """A content in the object store."""
+    """Content in the object store."""
 
     key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     """Its SHA-256."""

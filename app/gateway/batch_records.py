@@ -139,7 +139,7 @@ async def seal(connection: Connection, parameters: Mapping[str, Any]) -> Row:
 
 
 async def revoke(connection: Connection, parameters: Mapping[str, Any]) -> Row:
-    """Revoke the batch, unless it is finished. Its messages carry its id as their job, and so they are dropped.
+    """Revoke the batch, unless it is finished. Its messages are dropped, because their job is the batch's id.
 
     Raises:
         ProblemError: 404.

@@ -15,7 +15,7 @@ _SEPARATOR_BYTES = len(", ")
 
 
 def weight(carried: dict[str, Any]) -> int:
-    """How many bytes the item takes in a message, whose JSON is ASCII; of a reference, in the worker that reads it."""
+    """How many bytes the item takes in a message, whose JSON is ASCII. A reference counts with its content."""
     return (bytes_of(carried[ITEM]) or 0) + len(json.dumps(carried)) + _SEPARATOR_BYTES
 
 

@@ -42,14 +42,14 @@ class ValidItem:
     members: bytes | None
     #: JSON as it was sent, by member. Bytes, because Python may need four times as many for the text.
     texts: Mapping[str, bytes]
-    #: The value that it has its order with, where its task is in order.
+    #: The value of the member `ordered_by`, if its task is in order.
     line: str | None = None
-    #: What its message carries instead, where it is too long for a message (`app/kinds/claims.py`).
+    #: What the message carries instead of an item that is too long for it (`app/kinds/claims.py`).
     reference: Mapping[str, Any] | None = None
 
     @property
     def size_bytes(self) -> int:
-        """How long it is, as it was sent."""
+        """The length of the item as it was sent."""
         return len(self.members or b"") + sum(map(len, self.texts.values()))
 
     @property

@@ -1,4 +1,4 @@
-"""S3 in threads of its own, so that nothing but uploads and long items waits for it."""
+"""Asks S3 in threads of its own, so that only uploads and long items wait for S3."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _RETRY_SECONDS = 5.0
 
 
 class ObjectStore:
-    """What the gateway asks of S3."""
+    """The gateway's access to S3."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
         """Connect lazily: the gateway starts while S3 is away."""
@@ -34,7 +34,7 @@ class ObjectStore:
         self._threads = ThreadPoolExecutor(settings.uploads_at_once + _MORE_THREADS, thread_name_prefix="s3")
 
     async def put(self, key: str, content: bytes | IO[bytes]) -> bool:
-        """Store a content, unless it is there; returns whether it was stored now.
+        """Store content unless it is there; returns whether it was stored now.
 
         Raises:
             ProblemError: 503 if S3 or PostgreSQL is away.
@@ -50,11 +50,11 @@ class ObjectStore:
         return await self._ask(lambda: objects.size_bytes(key))
 
     async def run(self, work: Callable[[], _Answer]) -> _Answer:
-        """Do what blocks, in one of these threads."""
+        """Run blocking work in one of these threads."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def close(self) -> None:
-        """Wait for nobody."""
+        """Cancel the work that has not begun, and do not wait for the rest."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _mark(self, key: str) -> None:

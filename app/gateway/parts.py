@@ -35,7 +35,7 @@ class Parts:
     shares: Shares
     body_memory: BodyMemory
     object_store: ObjectStore
-    #: One for each upload that may be under way.
+    #: Bounds how many uploads are under way at once.
     uploads: asyncio.Semaphore
     redis_results: RedisResults
     #: By the value of `result=` in a declaration.

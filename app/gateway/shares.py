@@ -1,7 +1,7 @@
-"""Each sender's share of a queue: what is within it leaves the outbox first, so that a big sender delays no small one.
+"""Each sender's share of a queue. Messages within it leave the outbox first, so that a big sender delays no small one.
 
-A share is a number of items a second, with a reserve. It is no limit: what is beyond it is accepted, too, and executed
-as fast as the queue's workers can, but the relay sends it after what is within (docs/patterns/fairness.md).
+A share is a number of items a second, with a reserve. It is not a limit: messages beyond it are accepted, too, and
+executed as fast as the workers can, but the relay sends them after the others (docs/patterns/fairness.md).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Shares:
     """The shares that this process has given away; each gateway counts for itself."""
 
     def __init__(self, *, per_second: float, reserve: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Every sender's reserve is full."""
+        """Begin with a full reserve for every sender."""
         self._seconds_each = 1.0 / per_second
         self._reserve_seconds = reserve / per_second
         self._clock = clock

@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 #: The share of the bounds at which the last queue is refused; the first is refused at the bounds, the others between.
 _LEAST_SHARE = 0.6
-#: What is within its sender's share is refused at this many times the bound.
+#: Work within its sender's share is refused at this many times the bound.
 _ROOM_FOR_SHARES = 1.25
 #: Seconds between two looks at the outbox: at 1,000 messages a second the bound is overrun by 500 of 60,000.
 REFRESH_SECONDS = 0.5
@@ -46,7 +46,7 @@ def shares(queues: Sequence[str]) -> dict[str, float]:
 def shed(queues: Sequence[str], backlogs: Sequence[Backlog], bounds: Bounds, *, beyond_share: bool) -> set[str]:
     """The queues for which new work is refused.
 
-    What is beyond its sender's share is refused first, so that nobody is refused because of somebody else's backlog.
+    Work beyond its sender's share is refused first, so that no sender is refused for another one's backlog.
     The number is PostgreSQL's and so shared by all; the age is the queue's own, because a queue that stands still says
     nothing about the others.
     """

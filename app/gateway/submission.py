@@ -145,7 +145,7 @@ async def _prepare(
 
 
 async def _checked_in(parts: Parts, submission: Submission) -> Submission:
-    """Store the items that are too long for a message, before anything is accepted: so no reference leads nowhere."""
+    """Store items that are too long for a message before the job is accepted: no reference may lack its content."""
     checked = list(submission.items)
     for place, item in enumerate(checked):
         if item.size_bytes > parts.settings.payload_max_bytes:

@@ -34,7 +34,7 @@ router = APIRouter(responses=refusals(401, 403, 422, 429, 501, 503))
 PATH = "/v1/uploads"
 #: What is collected before it is hashed and written, in a thread.
 _BLOCK_BYTES = 1024 * 1024
-#: What is left unread must not be taken for the next request.
+#: The unread rest of a body must not be taken for the next request.
 _CLOSE = {"Connection": "close"}
 _RETRY_SECONDS = 2.0
 
@@ -42,7 +42,7 @@ Writer = Annotated[KeyRecord, Depends(Caller(Scope.TASKS_WRITE))]
 _CONTENT = {
     "requestBody": {
         "required": True,
-        "description": "Anything, in any type: what counts is its bytes, as they are sent.",
+        "description": "Content of any type. Its bytes are stored as they are sent.",
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
@@ -52,16 +52,16 @@ _UploadKey = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
 @router.post(
     PATH, status_code=201, response_model=answers.Upload, openapi_extra=_CONTENT,
     responses=refusals(408, 413)
-    | {200: {"model": answers.Upload, "description": "It was there already: nothing was stored."}},
+    | {200: {"model": answers.Upload, "description": "The content was there already: nothing was stored."}},
 )  # fmt: skip
 async def upload(request: Request, key: Writer) -> Response:
-    """Store a content under its SHA-256. The same content again finds it there: repeat after any failure."""
+    """Store content under its SHA-256. The same content is stored once, so repeat the request after any failure."""
     del key
     parts = _with_store(request)
     if parts.uploads.locked():
         raise ProblemError(OVERLOADED, "Other uploads are under way.", headers=retry_after(_RETRY_SECONDS))
     async with parts.uploads:
-        # Without a name: if this process is killed, the kernel removes it.
+        # The file has no name: if this process is killed, the kernel removes it.
         with _spool_file(parts) as spool:
             name, size = await _spool(request, parts, spool)
             spool.seek(0)
@@ -72,7 +72,7 @@ async def upload(request: Request, key: Writer) -> Response:
 
 @router.get(PATH + "/{upload_key}", response_model=answers.Upload, responses=refusals(404))
 async def find_upload(request: Request, key: Writer, upload_key: _UploadKey) -> Response:
-    """Whether a content is there; ask before you send a long one."""
+    """Whether content with this key is there. Ask before you send a long body."""
     del key
     size = await _with_store(request).object_store.size_bytes(upload_key)
     if size is None:
@@ -104,7 +104,7 @@ async def _spool(request: Request, parts: Parts, spool: IO[bytes]) -> tuple[str,
     """Write the body to a file and hash it, a block at a time.
 
     Raises:
-        ProblemError: 413 as soon as it is known to be too long, 408 if it does not come whole and in time, 503 if the
+        ProblemError: 413 as soon as it is too long, 408 if it does not come whole and in time, 503 if the
             disk is full.
     """
     max_bytes = parts.settings.upload_max_bytes

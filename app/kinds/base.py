@@ -186,7 +186,7 @@ class MillraceTask(SentAgainTask):
 
     @property
     def paused(self) -> bool:
-        """Whether this task or its queue is paused. It costs at most one query a second."""
+        """Whether this task or its queue is paused. Asking costs at most one query a second."""
         return pausing.is_paused(self.known_as)
 
     @property

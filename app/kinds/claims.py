@@ -1,7 +1,7 @@
 """Claim checks: an item above the bound of a message is stored by its content, and its message carries a reference.
 
 A reference takes the item's place on its way: in the outbox, the broker, retries and dead letters. The task layer reads
-the item back before its model sees it. Whoever stores marks the use first (`app/storage/object_uses.py`).
+the item back before its model sees it. A caller marks the use before it stores (`app/storage/object_uses.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from app.brokers.message_body import ITEM
 from app.settings import load
 from app.storage import object_uses, objects
 
-#: The one member by which a reference is known. No model with a JSON text has a member of such a name, and other items
+#: The members by which a reference is known. No model with a JSON text has a member of such a name, and other items
 #: travel as text, so no item looks like a reference.
 _KEY, _BYTES = "$object", "bytes"
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -37,13 +37,13 @@ class Claim:
 
 
 def claim_of(carried: Any) -> Claim:
-    """What has to be stored before a reference to this item is sent."""
+    """The claim of an item. Its content must be stored before a reference to it is sent."""
     content = json.dumps(carried).encode()
     return Claim(objects.key_of(content), content)
 
 
 def bytes_of(carried: Any) -> int | None:
-    """How long the item of a reference is; None of anything else."""
+    """The length of the item that a reference stands for; None for anything else."""
     return int(carried[_BYTES]) if _is_reference(carried) else None
 
 
@@ -70,7 +70,7 @@ def checked_in(carried: Any) -> Any:
 
 
 def redeemed(carried: Any) -> Any:
-    """The item itself.
+    """The item itself, read from S3 if this is a reference.
 
     Raises:
         PoisonError: S3 has no such content, or another one under this key.

@@ -52,7 +52,7 @@ def once(**options: Any) -> Decorator:
         http: serve it at POST /v1/tasks/<name>. One parameter is then a pydantic model.
         path: serve it there as well.
         key: the member of that model that tells one item from another. Left out, every item is a new one.
-        ordered_by: the member whose value says which items take effect in the order of their acceptance
+        ordered_by: a member: items with the same value of it take effect in the order of their acceptance
             (docs/patterns/order.md). Items without a value have no order.
         after_death: what the items behind a dead one do: "stop", until it is replayed or discarded, or "go_on".
         result: keeps what it returns, under the task's id: "redis" for a day, "postgresql" for 30 days. Left out, the

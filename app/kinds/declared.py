@@ -100,7 +100,7 @@ class DeclaredTask(MillraceTask):
         return super().signature(arguments, named, *positional, **options)
 
     def signature_from_request(self, *positional: Any, **options: Any) -> Signature[Any]:
-        """Celery's, for copies. The copy of a message without a key has none either, or the inbox would not know it."""
+        """Celery's, for copies. A message without a key gets a copy without one; with one the inbox would run both."""
         again = super().signature_from_request(*positional, **options)
         if any(form.key for form in self.declaration.forms.values()):
             again.options["headers"] = {contract.MESSAGE_KEY: None} | again.options["headers"]
@@ -124,7 +124,7 @@ class DeclaredTask(MillraceTask):
         try:
             return form, value if isinstance(value, BaseModel) else form.from_wire(value)
         except PoisonError:
-            return None  # the worker says so
+            return None  # the worker refuses the item, and says why
 
     def encoded(self, value: Any) -> Any:
         """A value as the message carries it. By its type: in a chain a result may come before it."""

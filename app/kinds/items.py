@@ -37,7 +37,7 @@ class ItemForm:
     model: type[BaseModel]
     #: The member that tells one item from another, if there is one.
     key: str | None = None
-    #: The member that says whose turn it is: items with the same value take effect in the order of their acceptance.
+    #: The member that orders items: those with the same value take effect in the order of their acceptance.
     ordered_by: str | None = None
 
     def __post_init__(self) -> None:
@@ -73,7 +73,7 @@ class ItemForm:
         return _text_of(item, self.key)
 
     def line_of(self, item: BaseModel) -> str | None:
-        """The value that this item has its order with; None: it has no order."""
+        """The value of the member `ordered_by`; None if the item has no order."""
         return _text_of(item, self.ordered_by)
 
     def to_wire(self, item: BaseModel) -> str | dict[str, Any]:

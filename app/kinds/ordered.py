@@ -17,7 +17,7 @@ from app.kinds.declared import Declaration, OnceTask
 from app.storage import ordered_items
 from app.storage.engine import engine
 
-#: The values of `after_death=`; whether the items behind a dead one go on.
+#: The values of `after_death=`, and whether the items behind a dead one go on.
 AFTER_DEATH = {"stop": False, "go_on": True}
 
 
@@ -27,7 +27,7 @@ class OrderedTask(OnceTask):
     abstract = True
 
     def apply_async(self, args: Any = None, kwargs: Any = None, *positional: Any, **options: Any) -> Any:
-        """Celery's, through the outbox: outside of a transaction this is one of its own."""
+        """Celery's, always through the outbox: outside of a transaction it opens one of its own."""
         if capturing() or contract.MESSAGE_ORDER in (options.get("headers") or {}):  # a retry keeps its place
             return super().apply_async(args, kwargs, *positional, **options)
         with engine().begin() as connection, in_transaction(connection):
@@ -41,7 +41,7 @@ class OrderedTask(OnceTask):
 
 
 def order_headers(task_name: str, declaration: Declaration, value: str | None) -> dict[str, Any]:
-    """The headers that put an item into the line of its value; None: it stands in no line."""
+    """The headers that put an item into the line of its value; none if there is no value."""
     if value is None:
         return {}
     headers: dict[str, Any] = {contract.MESSAGE_ORDER: str(ordered_items.order_id(task_name, value))}

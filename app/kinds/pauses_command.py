@@ -32,7 +32,7 @@ def list_pauses(
     past: Annotated[bool, typer.Option("--past", help="Also those that are over.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON a pause.")] = False,
 ) -> None:
-    """List them: what, since when, by whom, why, and how many messages wait for the resume."""
+    """List the pauses: what, since when, by whom, why, and how many messages wait for the resume."""
     with engine().connect() as connection:
         found = storage.listed(connection, past=past)
     if as_json:
@@ -69,7 +69,7 @@ def pause(
 
 @pauses.command()
 def resume(queue: Queue = None, task: Task = None, actor: Actor = None) -> None:
-    """End a pause. Relays put the messages back that wait for it, the oldest first."""
+    """End a pause. Relays put back the messages that waited for this, the oldest first."""
     kind, name = _named(queue, task)
     with engine().begin() as connection:
         if not storage.end(connection, kind, name, by=actor_of(actor)):
@@ -84,7 +84,7 @@ def _named(queue: str | None, task: str | None) -> tuple[Kind, str]:
 
 
 def _check(kind: Kind, name: str) -> None:
-    """Refuse names that nothing would heed."""
+    """Refuse queues and tasks that do not exist, or that cannot be paused."""
     if kind is Kind.QUEUE:
         ours = [one.name for one in contract.queues() if not one.foreign]
         if name not in ours:

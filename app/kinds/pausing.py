@@ -21,7 +21,7 @@ class _View:
         self._in_force: frozenset[tuple[str, str]] = frozenset()
 
     def in_force(self) -> frozenset[tuple[str, str]]:
-        """What was paused at the last look. While PostgreSQL is away, that stands."""
+        """What was paused at the last look. While PostgreSQL is away, the result of the last look is kept."""
         if time.monotonic() >= self._look_at:
             try:
                 with autocommit().connect() as connection:

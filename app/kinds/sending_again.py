@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import structlog
 from celery.canvas import Signature
-from celery.exceptions import Ignore, Reject, Retry
+from celery.exceptions import Ignore, Reject, Retry, TaskPredicate
 
 from app import contract
 from app.brokers.transactional import TransactionalTask, captured
@@ -109,8 +109,8 @@ class SentAgainTask(TransactionalTask):
 
         try:
             self.patiently(send)
-        except Ignore:
-            raise  # PostgreSQL is away: it is parked instead
+        except TaskPredicate:
+            raise  # PostgreSQL is away: the message is parked instead
         except Exception as error:
             raise Reject(error, requeue=True) from error
         self.request.update(dropped_as="held")  # the metrics count it as this outcome

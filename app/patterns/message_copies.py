@@ -40,7 +40,7 @@ def copies(connection: Connection, message: ClaimedMessage, keys: set[str]) -> I
 
 
 def _with_items(copy: OutboxMessage, headers: dict[str, Any], call: Call, keys: set[str]) -> OutboxMessage:
-    """A list of items under an id of its own: the inbox may know the list, because it was split."""
+    """A copy of a list under an id of its own: if the list was split, the inbox knows its old id."""
     [items] = [*call.args, *call.kwargs.values()]
     left = [item for item in items if item[ITEM_KEY] in keys]
     identifier = uuid4()

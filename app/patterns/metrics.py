@@ -1,4 +1,4 @@
-"""What limits and calls to other systems came to, as the workers' metrics."""
+"""The workers' metrics of rate limits and of calls to other systems."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m app reconcile`: puts back what was accepted and whose messages the broker has lost."""
+"""`python -m app reconcile`: puts back the messages of accepted jobs that the broker has lost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from app.storage.engine import engine
 
 log = structlog.get_logger(__name__)
 
-#: Jobs that the answer names.
+#: The answer names at most so many jobs.
 _NAMED = 20
 
 
@@ -52,7 +52,7 @@ def run(*, dry_run: bool, older_than_seconds: float, busy_older_than_hours: floa
 
 
 def reconcile_old(settings: Settings) -> None:
-    """Put back what has waited for more than a day without a message in PostgreSQL, whatever the broker holds.
+    """Put back messages of jobs older than a day that have none in PostgreSQL, whatever the broker holds.
 
     The daily run of retention does this. It cannot ask the broker, so it leaves out tasks that could run twice.
     """

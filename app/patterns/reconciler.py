@@ -1,7 +1,7 @@
-"""Puts back what was accepted, has not ended, and has no message any more (docs/patterns/reconciler.md).
+"""Puts back messages of accepted jobs that have not ended and have none any more (docs/patterns/reconciler.md).
 
-A message that vanished from the broker is sent again from the outbox, which keeps it for seven days. If it exists in
-truth and is only slow, the inbox lets one of the two act.
+A message that vanished from the broker is sent again from the outbox, which keeps it for seven days. If it still
+exists and is only slow, the inbox lets one of the two act.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def find(database: Engine, rules: Rules) -> list[Unfinished]:
 def put_back(database: Engine, found: Sequence[Unfinished], rules: Rules, *, by: str) -> dict[UUID, int]:
     """Put the messages back, some jobs in a transaction with their records. Returns the number of messages by job.
 
-    It looks at the jobs again under a lock, so of two reconcilers one puts a message back.
+    It looks at the jobs again under a lock, so only one of two reconcilers puts a message back.
     """
     done: dict[UUID, int] = {}
     ordered = sorted(found, key=lambda one: one.job_id)

@@ -27,7 +27,7 @@ _LINE_MAX_BYTES = 1024 * 1024
 
 
 def chunks(key: str) -> Iterator[bytes]:
-    """Yield the content in parts; use their effect only if it ends without an error, as a transaction does.
+    """Yield the content in parts. Keep their effect only if no error comes until the end; a transaction does that.
 
     Raises:
         PoisonError: the content is not there, or is not what was uploaded.

@@ -4,7 +4,7 @@
 
 Messages of revoked jobs are dropped instead of published; those of a paused queue or task are held.
 
-What is beyond its sender's share of the queue is claimed after the rest, and only while the queue is short.
+Messages beyond their sender's share of the queue are claimed after the others, and only while the queue is short.
 
 Lanes share nothing but the database: a queue that is full, missing or without a leader delays no other. A crash before
 the publish leaves leased rows, which come free when the lease ends; a crash after the confirm sends them twice, which
@@ -36,8 +36,8 @@ log = structlog.get_logger(__name__)
 
 #: How long a lane pauses when the broker took nothing: a full queue or a new leader first, then longer.
 _PAUSE_FIRST_SECONDS, _PAUSE_MOST_SECONDS = 0.5, 5.0
-#: The first wait for confirms, as a share of the longest. A leader that is killed may take confirms along, and they
-#: never come; each wait in vain doubles the next one, so that a slow broker does not get its messages again and again.
+#: The first wait for confirms, as a share of the longest wait. If a leader is killed, its confirms may never come. Each
+#: wait in vain doubles the next one, so that a slow broker does not get its messages again and again.
 _FIRST_WAIT = 0.25
 #: Between two tries at a PostgreSQL that is away.
 _AWAY_SECONDS = 0.5

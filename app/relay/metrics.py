@@ -18,7 +18,7 @@ CONFIRM_SECONDS = Histogram(
     "From a batch's first publish to its last confirm",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
-PAUSE_AGE = Gauge(contract.METRIC_PAUSE_AGE_SECONDS, "Since this queue or task is paused", ["kind", "name"])
+PAUSE_AGE = Gauge(contract.METRIC_PAUSE_AGE_SECONDS, "Seconds since this queue or task was paused", ["kind", "name"])
 HELD = Gauge(contract.METRIC_HELD, "Messages that wait for the end of this pause", ["kind", "name"])
 PUT_BACK = Gauge(contract.METRIC_PUT_BACK, "Messages that were put back within the last day: theirs had vanished")
 

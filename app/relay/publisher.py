@@ -96,7 +96,7 @@ class Publisher:
             connection.collect()
 
     def waiting(self, queue: str) -> int | None:
-        """How many messages wait in a queue; None if the broker would not say, because it has blocked its publishers.
+        """How many messages wait in a queue; None if the broker has blocked its publishers, who cannot ask.
 
         Raises:
             BrokerAwayError: the connection was lost.
@@ -106,7 +106,7 @@ class Publisher:
         try:
             try:
                 return int(self._channel.queue_declare(queue, passive=True).message_count)
-            except ChannelError as error:  # the queue is missing, or an older deployment's permissions forbid to ask
+            except ChannelError as error:  # the queue is missing, or permissions of an older deployment forbid asking
                 log.warning("queue_length_unknown", queue=queue, reason=str(error))
                 self._open_channel()
                 return 0

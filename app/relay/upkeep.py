@@ -24,10 +24,10 @@ _REST_LEAST_SECONDS = 2.0
 
 
 class Upkeep:
-    """Its turns come every few seconds, in the relay's main thread."""
+    """Takes a turn every few seconds, in the relay's main thread."""
 
     def __init__(self, database: Engine, *, most_bytes: int) -> None:
-        """Do nothing yet. most_bytes: of the bodies that it reads at a time."""
+        """Look for revoked jobs at the first turn. most_bytes: of the bodies that it reads at a time."""
         self._database = database
         self._most_bytes = most_bytes
         self._look_at = 0.0

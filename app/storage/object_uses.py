@@ -1,8 +1,8 @@
 """When each content in S3 was last used, and the removal of what nobody refers to any more.
 
-Whoever stores marks the use first. Retention deletes the row, removes the content, then commits: a mark that comes at
-the same time waits for that commit, and then finds that the content has to be stored again. A content that a dead
-letter or a message in the outbox names is kept, however old it is.
+A caller marks the use before it stores. Retention deletes the row, removes the content, then commits: a mark that comes
+at the same time waits for that commit, and its caller then finds that the content has to be stored again. Content that
+a dead letter or a message in the outbox names is kept, however old it is.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from sqlalchemy.engine import Engine
 from app.storage import objects
 from app.storage.engine import autocommit
 
-#: In psycopg's words, for the gateway too.
+#: With psycopg's parameters, because the gateway uses it, too.
 MARK = """
     INSERT INTO objects (key, used_at) VALUES (%(key)s, now())
     ON CONFLICT (key) DO UPDATE SET used_at = excluded.used_at
 """
-# A content without a row: the database was restored from an older backup. It is old enough, so it has its turn now.
+# Content has no row if the database was restored from an older backup. It counts as used when it was stored.
 _ADOPT = text("INSERT INTO objects (key, used_at) VALUES (:key, :stored_at) ON CONFLICT DO NOTHING")
 _DUE = text("SELECT key FROM objects WHERE used_at < :before ORDER BY key")
-# Whatever looks like a key in a body counts: an item's reference, and a key that an item names in a member of its own.
+# Every text in a body that looks like a key counts: the key of a reference, and a key in a member of an item.
 _NAMED = text("""
     SELECT DISTINCT found[1] FROM (
         SELECT body FROM dead_letters d WHERE state = 'dead' OR (state = 'replayed' AND EXISTS (
@@ -36,7 +36,7 @@ _FORGET = text("DELETE FROM objects WHERE key = :key AND used_at < :before")
 
 
 def mark(key: str) -> None:
-    """Say that a content is used now; before it is stored."""
+    """Record that content is used now; call this before you store it."""
     with autocommit().connect() as connection:
         connection.exec_driver_sql(MARK, {"key": key})
 

@@ -1,6 +1,6 @@
 """Content in S3, under its SHA-256: the same content is stored once, and what comes back is checked by its name.
 
-Any S3 will do that knows conditional writes (`If-None-Match: *`).
+Every S3 server that supports conditional writes (`If-None-Match: *`) will do.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ def configured() -> bool:
 
 
 def key_of(content: bytes) -> str:
-    """The name of a content: its SHA-256, as 64 hexadecimal digits."""
+    """The name of the content: its SHA-256, as 64 hexadecimal digits."""
     return sha256(content).hexdigest()
 
 
 def put(key: str, content: bytes | IO[bytes]) -> bool:
-    """Store a content unless it is there; returns whether it was stored now.
+    """Store content unless it is there; returns whether it was stored now.
 
     Mark its use first (`object_uses`), or retention may remove it at the same time.
 
     Raises:
         ObjectStoreAwayError: S3 is away; nothing is known to be stored.
     """
-    # Asked first: a content that is there need not be sent, and a refusal in the middle of a body is no clear answer.
+    # Ask first: content that is there need not be sent, and a refusal in the middle of a body is no clear answer.
     if size_bytes(key) is not None:
         return False
     try:
@@ -57,7 +57,7 @@ def put(key: str, content: bytes | IO[bytes]) -> bool:
 
 
 def size_bytes(key: str) -> int | None:
-    """The size of a content; None if it is not there.
+    """The size of the content; None if it is not there.
 
     Raises:
         ObjectStoreAwayError: S3 is away.
@@ -70,7 +70,7 @@ def size_bytes(key: str) -> int | None:
 
 
 def chunks(key: str) -> Iterator[bytes]:
-    """Yield a content in parts, and check it by its hash at the end: use none of it before.
+    """Yield the content in parts, and check its hash at the end. Do not rely on any part before that.
 
     Raises:
         ObjectMissingError: it is not there.
@@ -93,12 +93,12 @@ def chunks(key: str) -> Iterator[bytes]:
 
 
 def read(key: str) -> bytes:
-    """A content as a whole, checked; raises what `chunks` raises."""
+    """The whole content, checked; raises what `chunks` raises."""
     return b"".join(chunks(key))
 
 
 def remove(key: str) -> None:
-    """Remove a content, if it is there."""
+    """Remove the content, if it is there."""
     with _answers():
         _client().delete_object(Bucket=load().s3_bucket, Key=_PREFIX + key)
 
@@ -114,7 +114,7 @@ def keys_before(moment: datetime) -> Iterator[tuple[str, datetime]]:
 
 @contextmanager
 def _answers() -> Iterator[None]:
-    """Tell what S3 says of an object from everything else, which an operator must mend: tasks wait for it."""
+    """Tell a missing object from all other errors, which an operator must mend while tasks wait."""
     from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError  # noqa: PLC0415 - see _client
 
     try:
@@ -134,7 +134,7 @@ _MISSING = frozenset({"404", "NoSuchKey"})
 @lru_cache(maxsize=1)
 def _client() -> Any:
     """This process's client: made after a fork, and shared by its threads."""
-    # Here, because boto3 costs 20 MB, which only those processes pay that use it.
+    # Imported here, because boto3 takes 20 MB in a process, and only few processes use it.
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 

@@ -26,8 +26,8 @@ _LOOK_AGAIN_SECONDS = 1.0
 #: The scope of lines. No API key has this id.
 _LINE = "(line)"
 
-# What an accepting statement adds to its WITH, between `message` and the outbox's rows. In a line that nobody stands
-# in, `accepted` and `ended` begin at 0. Sorted, so that two statements cannot wait for each other.
+# What an accepting statement adds to its WITH, between `message` and the outbox's rows. In an empty line
+# `accepted` and `ended` begin at 0. The lines are sorted, so that two statements cannot wait for each other.
 TAKE_PLACES = """
     line AS (
         INSERT INTO ordered_keys AS k (order_id, accepted)
@@ -77,7 +77,7 @@ def items_before(connection: Connection, headers: Mapping[str, Any]) -> int | No
 
 
 def end(connection: Connection, headers: Mapping[str, Any]) -> bool:
-    """End the first item of a line, if it is this message's; returns whether it is. Call this last: accepts wait."""
+    """End the first item of a line, if it is this message's; returns whether it is. Call it last: it locks the row."""
     found = _parameters(headers)
     ended = connection.execute(_END, found).scalar() if found else None
     if ended is None:
@@ -105,7 +105,7 @@ def turn(connection: Connection, headers: Mapping[str, Any]) -> Iterator[None]:
 
 
 def end_all(connection: Connection, of_messages: Iterable[Mapping[str, Any]]) -> None:
-    """End the items of several messages, given by their headers; line by line as accepting statements lock them."""
+    """End the items of several messages, given by their headers; in the order in which accepts lock the lines."""
     for headers in sorted(of_messages, key=lambda headers: str(headers.get(contract.MESSAGE_ORDER))):
         end(connection, headers)
 

@@ -33,7 +33,7 @@ class OutboxMessage:
     properties: dict[str, Any]
     body: bytes
     job_id: UUID | None = None
-    #: The line in which it waits for its turn (`ordered_items.py`). A copy of a message that has its place has none.
+    #: The line in which it waits for its turn (`ordered_items.py`). A copy has none: it keeps its message's place.
     order_id: UUID | None = None
     #: Whether it leaves after the others, because its sender has used up its share of the queue.
     beyond_share: bool = False
@@ -71,7 +71,7 @@ ENQUEUE_MESSAGES = """
     SELECT message_id, job_id, task_id, task_name, queue, cast(properties AS json), body
     FROM message
 """
-#: The same where `message` has the columns `order_id` and `number`, too: of each line the first message may leave.
+#: The same, if `message` also has the columns `order_id` and `number`: only the first message of each line may leave.
 ENQUEUE_IN_ORDER = TAKE_PLACES + ENQUEUE_MESSAGES.replace(
     """now() + make_interval(secs => delay_seconds)
         FROM message
@@ -233,7 +233,7 @@ class Backlog:
 
     queue: str
     messages: int
-    #: Of those within their senders' shares: the others are held back on purpose.
+    #: Only of messages within their senders' shares: the others are held back on purpose.
     oldest_age_seconds: float
 
 

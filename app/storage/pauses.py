@@ -38,7 +38,7 @@ class Pause:
     note: str
     resumed_at: datetime | None
     resumed_by: str | None
-    #: Since when it is in force, or was.
+    #: For how long it has been in force, or was.
     age_seconds: float
     #: Messages that wait for its end; not more than `COUNTED_MAX` are counted.
     held: int

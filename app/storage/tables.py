@@ -66,7 +66,7 @@ outbox_pending = Table(
     Column("message_id", Uuid, primary_key=True),
     Column("queue", Text, nullable=False),
     Column("body_bytes", Integer, nullable=False),  # so that a claim can be bounded before it reads bodies
-    Column("beyond_share", Boolean, nullable=False),  # of its sender's share of the queue: the others leave first
+    Column("beyond_share", Boolean, nullable=False),  # beyond its sender's share of the queue: the others leave first
     _at("due_at"),  # when it should first be sent
     _at("available_at"),  # when a relay may take it: the due time, or the end of a lease
 )
@@ -305,7 +305,7 @@ checkpoints = Table(
     _at("changed_at"),
 )
 
-#: Messages that were put back because theirs had vanished from the broker (`app/patterns/reconciler.py`).
+#: Messages that were put back because the first ones had vanished from the broker (`app/patterns/reconciler.py`).
 put_back = Table(
     "put_back",
     metadata,

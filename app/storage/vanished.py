@@ -1,6 +1,6 @@
-"""Finds what was accepted and has not ended, although PostgreSQL holds no message of it (`app/patterns/reconciler.py`).
+"""Finds jobs and batches that have not ended and have no message in PostgreSQL (`app/patterns/reconciler.py`).
 
-The outbox keeps the messages of seven days, confirmed or not. So what vanished from the broker can be sent again.
+The outbox keeps the messages of seven days, confirmed or not. So vanished messages can be sent again.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ class Monitoring(Component):
         )
 
     def _metadata(self, component: str, name: str) -> meta.ObjectMetaArgs:
-        """An operator that selects by labels finds what carries them."""
+        """Name, namespace and labels, with those by which the operator selects objects."""
         return meta.ObjectMetaArgs(
             name=name,
             namespace=naming.namespace_of(component),

@@ -1,4 +1,4 @@
-"""The S3 server of a stack that has no S3 elsewhere: one pod, whose volume outlives it. For staging."""
+"""The S3 server of a stack without an S3 elsewhere, for staging: one pod, whose volume outlives it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class S3Server(Component):
         *,
         after: Sequence[pulumi.Resource],
     ) -> None:
-        """As the stack's uploads say."""
+        """Create all of them with the settings of `uploads`."""
         super().__init__(naming.OBJECT_STORE, stack, after=after)
         self.settings = settings
         host = naming.service_host(naming.OBJECT_STORE)

@@ -100,7 +100,7 @@ class Passwords(Component):
         return self._generate(name)
 
     def _is_ours(self, server: str) -> bool:
-        """Whether the stack runs this server: S3 may be elsewhere, with users of its own, or nowhere."""
+        """Whether the stack runs this server: S3 may be elsewhere, with users of its own, or missing."""
         return server != "s3" or isinstance(self.stack.uploads, ObjectServer)
 
     def _secret(self, user: str, **more: pulumi.Output[str]) -> None:

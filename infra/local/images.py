@@ -52,7 +52,7 @@ class Image:
     arguments: Mapping[str, str] = field(default_factory=dict)
     #: Files and folders of the repository that the Dockerfile copies.
     sources: tuple[str, ...] = ()
-    #: Go programs that it copies (infra/toolchain).
+    #: Go programs (infra/toolchain) that the image copies.
     programs: tuple[str, ...] = ()
     needs_ca: bool = False
 

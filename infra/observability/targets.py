@@ -16,7 +16,7 @@ WORKER = "worker"
 #: The second endpoint of the brokers, with a series a queue; two endpoints of one job would write one series `up`.
 RABBITMQ_QUEUES = "rabbitmq-queues"
 _BROKER = (naming.RABBITMQ, RABBITMQ_QUEUES)
-#: A rule of one target only stands in a file of this name.
+#: Rules for only one target stand in a file of this name.
 _COMMON, _KUBERNETES = "millrace", "kubernetes"
 
 
@@ -24,11 +24,11 @@ _COMMON, _KUBERNETES = "millrace", "kubernetes"
 class Watched:
     """The pods or containers that one job of Prometheus asks."""
 
-    #: What they do, in both targets by one name; workers of all pools are `worker`.
+    #: The process, by the same name in both targets; workers of all pools are `worker`.
     process: str
     #: The label `job` of their series.
     job: str
-    #: So many there are in quiet times. One that was deleted has no series `up`, so only a count shows it.
+    #: The number of targets in quiet times. A deleted one has no series `up`, so only a count shows that it is gone.
     least: int
 
 
@@ -40,7 +40,7 @@ class Target:
     #: Where the pages of runbooks/ are, without a slash at the end.
     runbooks_url: str
     rule_files: tuple[str, ...] = (_COMMON,)
-    #: How the database is backed up, which decides who tells when that was.
+    #: How the database is backed up; this decides which metric shows the time of the last backup.
     replicated_database: bool = False
 
     def of(self, *processes: str) -> str:

@@ -27,7 +27,7 @@ def users_json(passwords: Mapping[Role, str]) -> str:
 
 
 def policy_json() -> str:
-    """The bucket's policy, in S3's own words: a bucket elsewhere is given the same rights."""
+    """The bucket's policy, in the language of S3. A bucket elsewhere needs the same rights."""
     statements = [
         {"Effect": "Allow", "Principal": {"AWS": [role]}, "Action": list(actions), "Resource": resource}
         for role, rights in RIGHTS.items()

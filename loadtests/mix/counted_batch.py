@@ -16,7 +16,7 @@ from loadtests.mix.sender import Sender
 
 NAME = "counted batch"
 CHUNKS = 20
-#: Each fifth chunk is sent twice, as a sender does that has not seen its answer.
+#: Each fifth chunk is sent twice, as by a sender that did not get its answer.
 _TWICE = 5
 _METERS = 10
 _PATH = "/v1/batches"
@@ -24,7 +24,7 @@ _PATH = "/v1/batches"
 
 @dataclass(kw_only=True)
 class CountedBatch:
-    """The pattern."""
+    """A batch of which each fifth chunk is sent twice."""
 
     name: str = NAME
     _batch_id: str = ""
@@ -32,7 +32,7 @@ class CountedBatch:
     _meters: Counter[str] = field(default_factory=Counter)
 
     def send(self, sender: Sender) -> None:
-        """Open, add, seal."""
+        """Open the batch, add its chunks over the time of the load, and seal it."""
         batch = sender.post(_PATH, {"task": "meter_totals"}, key="batch")
         self._batch_id, url = str(batch["batch_id"]), str(batch["status_url"])
         for number in sender.spread(CHUNKS, over_seconds=sender.seconds):

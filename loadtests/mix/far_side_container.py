@@ -27,10 +27,10 @@ _PORT = f"{program.PORT}/tcp"
 
 
 class FarSide:
-    """A running one."""
+    """The running far side, as this process reaches it through a port of the host."""
 
     def __init__(self, url: str) -> None:
-        """Answers here."""
+        """Read from the far side at this address."""
         self._client = httpx.Client(base_url=url, timeout=10, trust_env=False)
 
     def arrivals(self) -> list[float]:
@@ -100,7 +100,7 @@ def _start(engine: docker.DockerClient, project: str) -> Any:
         ["-c", Path(program.__file__).read_text()],
         entrypoint=["python"],
         name=name,
-        # Of the project, so that `make down` removes what a killed load left.
+        # Labels of the project: `make down` removes the container that a killed load left.
         labels={_PROJECT: project, _SERVICE: NAME, "com.docker.compose.oneoff": "False"},
         network=network,
         networking_config={network: engine.api.create_endpoint_config(aliases=[NAME])},

@@ -1,4 +1,4 @@
-"""Calls under the geocoder's limit (docs/patterns/rate-limit.md): more than a minute holds, counted at the far side."""
+"""More calls than the geocoder's limit allows in a minute, counted at the far side (docs/patterns/rate-limit.md)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from loadtests.mix.mixed import Judged
 from loadtests.mix.sender import Sender
 
 NAME = "rate limit"
-#: What `app/tasks/addresses.py` declares.
+#: The limit that `app/tasks/addresses.py` declares.
 CALLS, PERIOD_SECONDS = 100, 60.0
-#: 10 % above the limit, and sent in a few seconds: the limit is full at once, and the last ones wait for a minute.
+#: 10 % above the limit, sent in a few seconds: they use up the limit at once, and the last ones wait for a minute.
 ADDRESSES, _REQUESTS = 110, 5
 SENT_WITHIN_SECONDS = 5.0
 PATH = "/v1/tasks/locate_address"
@@ -20,7 +20,7 @@ PATH = "/v1/tasks/locate_address"
 
 @dataclass(kw_only=True)
 class LimitedCalls:
-    """The pattern; `arrivals` tells when each call came to the far side, in seconds of its own clock."""
+    """Calls of the far side; `arrivals` tells when each came there, in seconds of its own clock."""
 
     arrivals: Callable[[], Sequence[float]]
     name: str = NAME
@@ -41,7 +41,7 @@ class LimitedCalls:
 
 
 def stored(rows: Rows, ids: Collection[str]) -> set[str]:
-    """Those of the addresses that are located."""
+    """The ids, of these, whose addresses were located."""
     query = "SELECT address_id FROM tasks.addresses WHERE address_id = ANY(%s)"
     return {address_id for (address_id,) in rows.execute(query, (list(ids),))}
 

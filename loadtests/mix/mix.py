@@ -32,7 +32,7 @@ def patterns(*, wanted: bool) -> Iterator[list[Pattern]]:
 
 
 class Mix:
-    """The patterns of one load."""
+    """Runs the patterns of one load and judges them."""
 
     def __init__(self, chosen: Iterable[Pattern], target: Target, run: str, *, seconds: float) -> None:
         """Nothing is sent before `start`."""
@@ -45,7 +45,7 @@ class Mix:
         self._sending: list[Future[None]] = []
 
     def start(self) -> None:
-        """Send."""
+        """Let each pattern send in a thread of its own."""
         if self._patterns:
             pool = ThreadPoolExecutor(len(self._patterns), thread_name_prefix="mix")
             self._sending = [pool.submit(pattern.send, self._sender) for pattern in self._patterns]

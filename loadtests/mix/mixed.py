@@ -19,8 +19,8 @@ class Judged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mixed:
-    """All that were judged."""
+    """The judgements of all patterns."""
 
     judged: Sequence[Judged] = ()
-    #: Pattern to why it could not be sent; such a one is not judged.
+    #: Patterns that could not be sent, each with the reason; they are not judged.
     unsent: Sequence[tuple[str, str]] = ()

@@ -10,11 +10,11 @@ from loadtests.mix.sender import Sender
 
 
 class Pattern(Protocol):
-    """Sends beside the events, at a low rate; when everything is drained it reads back what became of it."""
+    """Sends beside the events, at a low rate; reads back what became of its requests when everything is drained."""
 
     @property
     def name(self) -> str:
-        """For the verdict and the report."""
+        """The pattern's name in the verdict and the report."""
         ...
 
     def send(self, sender: Sender) -> None:

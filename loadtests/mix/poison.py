@@ -1,4 +1,4 @@
-"""Addresses that the far side refuses for good, among good ones: they, and nothing else, end in the dead letters."""
+"""Addresses that the far side refuses for good, among good ones: only the refused ones end in the dead letters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ POISONED, NEIGHBOURS = 3, 3
 
 @dataclass(kw_only=True)
 class Poison:
-    """The pattern."""
+    """One list with poisoned addresses and good ones."""
 
     name: str = NAME
     _poisoned: list[str] = field(default_factory=list)
@@ -53,7 +53,7 @@ def judged(
     number: int,
     located: Collection[str],
 ) -> list[Judged]:
-    """`number` dead letters are of the addresses in `letters`; the poison is there, and its neighbours are done."""
+    """Only the poisoned addresses are in the dead letters (`number` in all), and their neighbours are located."""
     reasons = ", ".join(sorted(set(letters.values()))) or "none"
     return [
         Judged(

@@ -33,7 +33,7 @@ def repeat(
     key: str | None = None,
     patience_seconds: float = PATIENCE_SECONDS,
 ) -> dict[str, Any]:
-    """The answer, once there is one that is no refusal for now. `key` makes a POST repeatable.
+    """Repeat a request until the answer is not a refusal for now; returns the answer. `key` makes a POST repeatable.
 
     Raises:
         HarnessError: the request is refused, or found no answer in time.
@@ -64,7 +64,7 @@ class Sender:
     """A pattern's way to the gateway, and its pace."""
 
     def __init__(self, client: httpx.Client, run: str, *, seconds: float, ended: threading.Event) -> None:
-        """For a load of so many seconds; when `ended` is set, the rest is sent at once."""
+        """`seconds` is the length of the load; when `ended` is set, the rest is sent at once."""
         self._client = client
         self.run = run
         self.seconds = seconds
@@ -79,7 +79,7 @@ class Sender:
         return repeat(self._client, "PUT", path, orjson.dumps(body))
 
     def get(self, path: str) -> dict[str, Any]:
-        """What is there."""
+        """Get a document."""
         return repeat(self._client, "GET", path)
 
     def spread(self, count: int, *, over_seconds: float) -> Iterator[int]:

@@ -12,14 +12,14 @@ from loadtests.mix.sender import Sender
 
 NAME = "unique jobs"
 PAYMENTS, _REQUESTS = 60, 20
-#: What `app/tasks/statements.py` declares.
+#: The window that `app/tasks/statements.py` declares.
 WINDOW_SECONDS = 2.0
 _PATH = "/v1/tasks/book_payment"
 
 
 @dataclass(kw_only=True)
 class UniqueJobs:
-    """The pattern."""
+    """Payments of one customer, whose statement is refreshed at most once in each window."""
 
     name: str = NAME
     _customer: str = ""
@@ -39,14 +39,14 @@ class UniqueJobs:
             self._cents += sum(cents)
 
     def judge(self, rows: Rows) -> list[Judged]:
-        """The statement."""
+        """Compare the customer's statement with the payments."""
         query = "SELECT payments, cents, refreshes FROM tasks.statements WHERE customer = %s"
         found = rows.execute(query, (self._customer,)).fetchone()
         return judged(cents=self._cents, seconds=time.monotonic() - self._began, found=found or (0, 0, 0))
 
 
 def payment_id(run: str, cents: int) -> str:
-    """The same payment has the same id, if its request is repeated too."""
+    """The id of a payment; a repeated request has the same one."""
     return str(uuid5(NAMESPACE_URL, f"{run}-{cents}"))
 
 

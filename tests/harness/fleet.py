@@ -147,7 +147,7 @@ class Fleet:
 
 
 def counted(stack: Stack, machines: Iterable[Machine], metric: str) -> Counter[tuple[str, ...]]:
-    """The samples of a counter, by its labels' values, of all these workers together."""
+    """The samples of a counter of all these workers together, by its labels' values."""
     total: Counter[tuple[str, ...]] = Counter()
     for machine in machines:
         for labels, value in samples(stack, machine.service.name, metric).items():

@@ -1,4 +1,4 @@
-"""Workers that run leaky tasks, with little memory; and what became of the tasks."""
+"""Workers with little memory that run leaky tasks, and what became of the tasks."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def worker(
 
 
 def send_leaks(stack: Stack, ids: Iterable[str], *, mib: int, queue: str = "external") -> None:
-    """Send a leak for each id, by the outbox."""
+    """Send a leak for each id, through the outbox."""
     for leak_id in ids:
         here.inject(stack, queue, "leak", [{"leak_id": leak_id, "mib": mib}])
 
@@ -67,13 +67,13 @@ def send_again(stack: Stack, prefix: str) -> None:
 
 
 def leaks(stack: Stack, prefix: str) -> list[tuple[str, int, int]]:
-    """Id, pid and peak of each leak, in their order."""
+    """Id, pid and peak memory of each leak, in the order of time."""
     query = "SELECT leak_id, pid, peak_kib FROM tasks.leaks WHERE leak_id LIKE %s ORDER BY at"
     return [(str(leak_id), int(pid), int(peak)) for leak_id, pid, peak in stack.query(query, f"{prefix}%")]
 
 
 def crashes(stack: Stack, name: str, queue: str = "external") -> int:
-    """Children that this worker lost with a leak in their hands, as Prometheus sees it."""
+    """How many children this worker lost while they ran a leak, as Prometheus sees it."""
     with suppress(httpx.HTTPError):
         return int(samples(stack, name, contract.METRIC_TASK_OUTCOMES).get(("worker_lost", queue, "leak"), 0))
     return 0

@@ -16,7 +16,7 @@ _FENCE = "```"
 
 @dataclass(frozen=True)
 class Command:
-    """One line of a block, and where it stands."""
+    """One command of a page, and where it stands."""
 
     page: str
     section: str
@@ -25,12 +25,12 @@ class Command:
     text: str
 
     def __str__(self) -> str:
-        """For the names of tests and for errors."""
+        """Names the command in the names of tests and in errors."""
         return f"{self.page}, {self.section}: {self.text}"
 
 
 def pages() -> list[Path]:
-    """Every page."""
+    """The pages of runbooks/, sorted by name."""
     return sorted((REPOSITORY / "runbooks").glob("*.md"))
 
 

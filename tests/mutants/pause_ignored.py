@@ -1,4 +1,4 @@
-"""A planted bug: a worker executes what the broker delivers, whether it is paused or not."""
+"""A planted bug: a worker executes what the broker delivers, also if it is paused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A planted bug: the gateway stores without asking whether it is there, and without the condition that asks S3."""
+"""A planted bug: the gateway neither asks whether the content is there, nor stores under a condition."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.storage import objects
 
 
 def put(key: str, content: bytes | IO[bytes]) -> bool:
-    """Overwrite what is there."""
+    """Overwrite the content."""
     client: Any = objects._client()
     client.put_object(Bucket=load().s3_bucket, Key=objects._PREFIX + key, Body=content)
     return True

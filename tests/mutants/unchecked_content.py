@@ -1,4 +1,4 @@
-"""A planted bug: what S3 returns is taken for what was stored."""
+"""A planted bug: what S3 returns is used without a check of its hash."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _honest = objects.chunks
 
 
 def chunks(key: str) -> Iterator[bytes]:
-    """Yield whatever comes."""
+    """Yield the content unchecked."""
     with suppress(ObjectDamagedError):
         yield from _honest(key)
 

@@ -35,7 +35,7 @@ def main(
     a_second: Annotated[float, typer.Option(help="Leaks of 4 MiB a second, for each worker.")] = 1.0,
     out: Annotated[Path, typer.Option(help="The drawing.")] = Path("docs/patterns/heavy-and-leaky.svg"),
 ) -> None:
-    """Leak for so long; draw it, and say what it showed."""
+    """Run the leaky tasks for so long; draw the memory, and print the outcome."""
     console = Console()
     cleanup.begin()
     images.resolve()

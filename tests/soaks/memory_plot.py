@@ -23,7 +23,7 @@ class Sample:
 
 
 def drawing(workers: Mapping[str, Sequence[Sample]], *, limit_mib: int) -> str:
-    """Memory over time."""
+    """Draw each worker's memory over time."""
     last = max(sample.seconds for samples in workers.values() for sample in samples) or 1
     highest = limit_mib * 1.1
     bottom, right = _TOP + _PLOT_HEIGHT, _LEFT + _PLOT_WIDTH

@@ -50,7 +50,7 @@ def permissions(queues: Sequence[Queue]) -> dict[Role, Permissions]:
             write=_one_of(*work, *dead, _TASKS, _DEAD, _LADDER),
             read=_one_of(*work, *dead, _TASKS, _DEAD, _LADDER),
         ),
-        # Publishes, and asks how long the queues are, for which it needs `write` on them, like beat below.
+        # Publishes, and asks for the length of queues, which needs `write` on them, as for beat below.
         Role.RELAY: Permissions(write=_one_of(_TASKS, re.escape(contract.DELAY_LADDER_EXCHANGE), *work)),
         # Reads its queues, publishes tasks (chains, and retries through the delay ladder), answers remote control. What
         # it may configure is its own control queue and Celery's control exchanges, never a work queue: the topology

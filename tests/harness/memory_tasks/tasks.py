@@ -1,4 +1,4 @@
-"""A task that leaks, and one that uses a processor for as long as its neighbours have not ended."""
+"""A task that leaks, and one that uses a processor until its neighbours have ended."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Leak(BaseModel):
 
 
 class Heavy(BaseModel):
-    """The neighbours that it outlasts."""
+    """Names the neighbours that the task outlasts."""
 
     heavy_id: str
     neighbours: int

@@ -12,7 +12,7 @@ SeriesOf = Callable[[Where], tuple[Series, ...]]
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """Series, and what is true of an alert then."""
+    """Series, and what the alert has to do with them."""
 
     alert: str
     #: fires, quiet, deleted, strangers.
@@ -59,7 +59,7 @@ def _pair(metric: str, process: str, values: str, **labels: str) -> tuple[Series
 
 
 def _first_deleted(metric: str, process: str, values: str, minutes: int = 30, **labels: str) -> tuple[Series, ...]:
-    """Of two pods that show the same the first is deleted."""
+    """Two pods that show the same, of which the first is deleted."""
     gone = _one(metric, process, until_deleted(values, minutes), 1, **labels)
     return (gone, _one(metric, process, values, 2, **labels))
 
@@ -89,7 +89,7 @@ PAUSE_AGE, PUT_BACK = "millrace_pause_age_seconds", "millrace_put_back_messages"
 def _share(
     metric: str, edge: str, within: float, all_: float, *, first_deleted: bool = False, **labels: str
 ) -> SeriesOf:
-    """A histogram of two pods: so many a minute within the edge, so many in all."""
+    """A histogram of two pods, as observations a minute: those within the edge, and all."""
     make = _first_deleted if first_deleted else _pair
     bucket = make(f"{metric}_bucket", WORKER, rising(within), queue="interactive", le=edge, **labels)
     return _series(*bucket, *make(f"{metric}_count", WORKER, rising(all_), queue="interactive", **labels))
@@ -126,7 +126,7 @@ QUEUES = ("interactive", "bulk", "external")
 
 
 def common(where: Where) -> Iterator[Case]:
-    """Of the alerts that both targets have. The local stack has no strangers."""
+    """Cases of the alerts that both targets have. The local stack has no strangers."""
     return (case for case in _common(where) if where == "kubernetes" or not case.strangers)
 
 
@@ -219,7 +219,7 @@ def _common(where: Where) -> Iterator[Case]:
 
 
 def _servers(gone: str) -> Iterator[Case]:
-    """Of the group `servers`."""
+    """Cases of the alerts of the group `servers`."""
     alarm = "rabbitmq_alarms_memory_used_watermark"
     disk = "rabbitmq_alarms_free_disk_space_watermark"
     yield from of_alert(

@@ -50,7 +50,7 @@ def _free(share: float, *, replaced: bool = False) -> SeriesOf:
 
 
 def exporters() -> Iterator[Case]:
-    """Of a stack with one database."""
+    """Cases for a stack with one database."""
     expiry = "certmanager_certificate_expiration_timestamp_seconds"
     for namespace in ("namespace", "exported_namespace"):
         yield from _both(
@@ -83,7 +83,7 @@ def exporters() -> Iterator[Case]:
 
 
 def replicated() -> Iterator[Case]:
-    """Of a stack whose database is CloudNativePG's."""
+    """Cases for a stack whose database is CloudNativePG's."""
     backup, failed = (
         "barman_cloud_cloudnative_pg_io_last_available_backup_timestamp",
         "cnpg_pg_stat_archiver_failed_count",

@@ -1,4 +1,4 @@
-"""Series as Prometheus stores them in each target, written for promtool; shares no code with what makes the rules."""
+"""Series as Prometheus stores them in each target, written for promtool; shares no code with the rules."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BROKER = ("rabbitmq", "rabbitmq-queues")
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """One series of a pod or container, or, without a process, of one of Kubernetes' own exporters."""
+    """One series of a pod or container; without a process, one of Kubernetes' own exporters."""
 
     metric: str
     values: str
@@ -27,7 +27,7 @@ class Series:
     labels: Mapping[str, str] = field(default_factory=dict)
 
     def written(self, where: Where, *, stranger: bool = False) -> dict[str, str]:
-        """As promtool takes it; a stranger's belongs to another project, which has the same names."""
+        """The series as promtool takes it; a stranger's belongs to another project with the same names."""
         own = (
             _labels(where, self.process, self.number)
             if self.process
@@ -57,23 +57,23 @@ def _labels(where: Where, process: str, number: int) -> dict[str, str]:
 
 
 def always(value: float, minutes: int = 30) -> str:
-    """The same value all the time."""
+    """A series with the same value all the time."""
     return f"{value:g}+0x{minutes * _A_MINUTE}"
 
 
 def rising(a_minute: float, minutes: int = 30) -> str:
-    """A counter that grows so fast."""
+    """A counter that grows by so much a minute."""
     return f"0+{a_minute / _A_MINUTE:g}x{minutes * _A_MINUTE}"
 
 
 def until_deleted(values: str, minutes: int = 30) -> str:
-    """The same, but its pod is deleted and does not come back."""
+    """A series that ends because its pod is deleted and does not come back."""
     begin, _, _ = values.partition("x")
     return f"{begin}x{DELETED_AT * _A_MINUTE} stale _x{(minutes - DELETED_AT) * _A_MINUTE}"
 
 
 def up(process: str, count: int, *, down: int = 0, first: int = 1) -> tuple[Series, ...]:
-    """So many targets of a process, the first ones of them down."""
+    """The series `up` of so many targets of a process; the first ones are down."""
     return tuple(
         Series(metric="up", values=always(0 if number < first + down else 1), process=process, number=number)
         for number in range(first, first + count)

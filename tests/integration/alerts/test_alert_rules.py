@@ -55,7 +55,7 @@ def _test(case: Case, where: Where) -> dict[str, Any]:
 
 @pytest.fixture
 def promtool(tmp_path: Path) -> Callable[..., str]:
-    """Run the tests of each alert on its own rules, in the image of Prometheus; what it says of those that fail.
+    """Test each alert on its own rules, in the image of Prometheus; returns what promtool says of failed ones.
 
     Each with its own rules alone: promtool evaluates all that it is given, once a minute of each test.
     """
@@ -93,7 +93,7 @@ def _by_alert(own: Iterable[Case], where: Where) -> dict[str, list[Mapping[str, 
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_alerts_fire_and_clear(name: str, promtool: Callable[..., str]) -> None:
-    """All cases of a target."""
+    """All cases of one target hold under promtool."""
     target, where, own = TARGETS[name]
 
     said = promtool(alerts.rule_groups(target, QUEUES), _by_alert(own, where))
@@ -102,7 +102,7 @@ def test_alerts_fire_and_clear(name: str, promtool: Callable[..., str]) -> None:
 
 
 def test_every_alert_has_cases() -> None:
-    """Fires, does not fire, survives a deleted pod: in each target that has the alert."""
+    """For each target that has the alert: it fires, stays quiet, survives a deleted pod."""
     for name, (target, _, own) in TARGETS.items():
         declared = {rule["alert"] for group in alerts.rule_groups(target, QUEUES) for rule in group["rules"]}
         tested = {
@@ -119,7 +119,7 @@ def test_every_alert_has_cases() -> None:
     ("name", "instance"), [("compose", "rabbitmq-1"), ("staging", "rabbitmq-1")], ids=["compose", "kubernetes"]
 )
 def test_the_summary_names_the_node(name: str, instance: str, promtool: Callable[..., str]) -> None:
-    """By its pod where there is one; the link is absolute."""
+    """On Kubernetes by its pod, else by its address. The link to the runbook is absolute."""
     target, where, _ = TARGETS[name]
     [down, *_] = up("rabbitmq", 3, down=1)
     labels = dict(re.findall(r'(\w+)="([^"]*)"', down.written(where)["series"]))
@@ -160,7 +160,7 @@ PLANTED = {
 
 @pytest.mark.parametrize("bug", PLANTED)
 def test_a_planted_bug_is_seen(bug: str, promtool: Callable[..., str]) -> None:
-    """Rules as they were, or as one writes them without thinking of a cluster that others use."""
+    """Rules as they were, or written without regard to other projects in the cluster, turn cases red."""
     old, new, red = PLANTED[bug]
     target, where, own = TARGETS["staging"]
     text = yaml.safe_dump(alerts.rule_groups(target, QUEUES), width=1000)

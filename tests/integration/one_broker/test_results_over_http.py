@@ -35,7 +35,7 @@ def prepared(_single: Stack) -> Stack:
 
 @pytest.fixture
 def client(prepared: Stack) -> Iterator[httpx.Client]:
-    """The client of an owner of jobs. What a failed test stopped runs again."""
+    """The client of an owner of jobs. Processes that a failed test stopped run again."""
     if not prepared.machines["redis"].running:
         prepared.machines["redis"].start_again()
     if "worker-interactive" not in prepared.machines:

@@ -52,7 +52,7 @@ def test_a_limit_of_its_own_is_seen(stack: Stack, far_side: FarSide, fleet: Flee
 
 
 def test_the_demos_judge_sees_a_limit_of_its_own(stack: Stack, far_side: FarSide, fleet: Fleet) -> None:
-    """The same planted bug under the demo's pattern: its judge calls the limit exceeded, and nothing else."""
+    """The same planted bug under the demo's pattern: its judge finds only that the limit was exceeded."""
     fleet.start(3, program="limit_of_its_own")
     pattern = LimitedCalls(arrivals=lambda: far_side.times("/locate"))
     at_once = threading.Event()

@@ -28,6 +28,6 @@ def stack(single: Stack) -> Iterator[Stack]:
 
 @pytest.fixture
 def client(stack: Stack) -> Iterator[httpx.Client]:
-    """An owner of jobs, who has none yet."""
+    """A client of an owner who has no jobs yet."""
     with jobs.owner(stack) as client:
         yield client

@@ -1,4 +1,4 @@
-"""What is paused waits in PostgreSQL, whoever restarts and wherever its messages were; the resume loses nothing."""
+"""Paused work waits in PostgreSQL, wherever its messages were and whatever restarts; the resume loses nothing."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_retries_replays_and_slots_wait(stack: Stack, client: httpx.Client) -> N
 
 
 def test_what_runs_stops_at_its_next_step(stack: Stack, client: httpx.Client) -> None:
-    """A task in steps goes on from its checkpoint after the resume; one with stop points begins anew, or is revoked."""
+    """After the resume a task in steps goes on from its checkpoint; one with stop points begins anew."""
     stack.query(_STEPS, role=Role.OWNER)
     with_tasks(stack, WORKER, "gateway", MILLRACE_WORKER_CONCURRENCY="2")
     run, steps = uuid4().hex, 120
@@ -149,7 +149,7 @@ def test_what_runs_stops_at_its_next_step(stack: Stack, client: httpx.Client) ->
 
 
 def test_a_hold_that_comes_late_is_found(stack: Stack) -> None:
-    """A relay that claimed before the resume may hold after it; the next look puts the message back."""
+    """A relay that claimed before the resume may hold a message after it; the next look puts that back."""
     stack.remove("relay-1", "relay-2", WORKER)
     here.pause(stack, task=TASK)
     here.inject(stack, "interactive", TASK, [])
@@ -167,7 +167,7 @@ def test_a_hold_that_comes_late_is_found(stack: Stack) -> None:
 
 
 def test_a_worker_that_ignores_pauses_is_seen(stack: Stack, client: httpx.Client) -> None:
-    """A planted bug (tests/mutants): with it a message that the broker has is executed in spite of the pause."""
+    """A planted bug (tests/mutants): a message that the broker has is executed in spite of the pause."""
     stack.remove(WORKER)
     job_id = jobs.submit(client, event())
     eventually(lambda: jobs.told(client, job_id)["state"] == "queued", what="it is in the broker")
@@ -180,7 +180,7 @@ def test_a_worker_that_ignores_pauses_is_seen(stack: Stack, client: httpx.Client
 
 
 def test_wrong_names_are_refused(stack: Stack) -> None:
-    """Each with words that say what to do."""
+    """Each error says what to do."""
     for what in ({"queue": "bulkk"}, {"task": "ingest"}, {"task": contract.TASK_CANARY}, {}):
         with pytest.raises(PauseError):
             here.pause(stack, **what)

@@ -25,23 +25,23 @@ SUSPECT_ALL = ("--older-than-seconds", "0", "--busy-older-than-hours", "0")
 
 
 def _reconcile(stack: Stack, *options: str) -> dict[str, Any]:
-    """What `reconcile` answers."""
+    """Run `reconcile`; returns its report."""
     answer: dict[str, Any] = json.loads(stack.operate("reconcile", *options).splitlines()[-1])
     return answer
 
 
 def _put_back(stack: Stack, job_ids: Sequence[str]) -> int:
-    """The messages that were put back for these jobs."""
+    """The number of messages that were put back for these jobs."""
     return len(stack.query("SELECT 1 FROM put_back WHERE job_id = ANY(%s::uuid[])", list(job_ids)))
 
 
 def _sent(stack: Stack) -> None:
-    """Wait until the broker has all that was accepted."""
+    """Wait until the broker has every accepted message."""
     eventually(lambda: not stack.query("SELECT 1 FROM outbox_pending"), what="the broker has confirmed everything")
 
 
 def test_a_purge_is_put_back_once(stack: Stack, client: httpx.Client) -> None:
-    """Of single items, lists and chunks, by two reconcilers at once; a dry run changes nothing."""
+    """Purged single items, lists and chunks come back once, by two reconcilers at once; a dry run changes nothing."""
     stack.remove(*WORKERS)
     singles = [jobs.submit(client, event()) for _ in range(5)]
     lists = [jobs.submit(client, [event() for _ in range(LIST_ITEMS)]) for _ in range(2)]
@@ -73,7 +73,7 @@ def test_a_purge_is_put_back_once(stack: Stack, client: httpx.Client) -> None:
 
 
 def test_under_load_each_item_has_one_effect(stack: Stack, client: httpx.Client) -> None:
-    """Queues are purged again and again while jobs come; messages that exist in truth are put back, too."""
+    """Queues are purged again and again while jobs come; messages that still exist are put back, too."""
     job_ids: list[str] = []
     for _ in range(2):
         job_ids += [jobs.submit(client, event()) for _ in range(50)]
@@ -95,7 +95,7 @@ def test_under_load_each_item_has_one_effect(stack: Stack, client: httpx.Client)
 
 @pytest.mark.parametrize(("program", "effects"), [("", 1), ("inbox_forgets", 2)])
 def test_a_slow_message_acts_once(stack: Stack, client: httpx.Client, program: str, effects: int) -> None:
-    """It was put back although it existed. A planted bug (tests/mutants), an inbox that forgets, lets both act."""
+    """Its copy is put back while it still exists. An inbox that forgets (tests/mutants) lets both act."""
     stack.remove("worker-interactive")
     job_id = jobs.submit(client, event())
     _sent(stack)

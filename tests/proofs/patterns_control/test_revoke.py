@@ -1,4 +1,4 @@
-"""A revocation ends what waits, also while the broker is away or the queue is paused; a batch is revoked whole."""
+"""A revocation ends waiting work, even while the broker is away or the queue is paused; a batch ends whole."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Batch = dict[str, Any]
 
 
 def test_it_ends_without_a_broker(stack: Stack, client: httpx.Client) -> None:
-    """Its messages wait in the outbox, which only relays empty."""
+    """Relays drop a revoked job's messages in the outbox while no broker runs."""
     for node in stack.nodes:
         stack.machines[node].kill()
     job_ids = [jobs.submit(client, event()), jobs.submit(client, [event(), event()])]
@@ -29,7 +29,7 @@ def test_it_ends_without_a_broker(stack: Stack, client: httpx.Client) -> None:
 
 
 def test_it_ends_during_a_pause(stack: Stack, client: httpx.Client) -> None:
-    """The others of the paused queue go on waiting."""
+    """The revoked job ends; other jobs of the paused queue go on waiting."""
     here.pause(stack, queue="interactive")
     revoked, other = jobs.submit(client, event()), jobs.submit(client, event())
     eventually(lambda: len(stack.query("SELECT 1 FROM outbox_held")) == 2, what="both are held")

@@ -1,4 +1,4 @@
-"""A leak is contained by replacing the child between two tasks; what cannot be contained crashes, and loses nothing."""
+"""A leak is contained by replacing the child between two tasks; a task that takes too much crashes, without a loss."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_without_replacement_the_kernel_kills_and_the_crashes_are_counted(stack:
 
 
 def test_a_task_that_takes_too_much_at_once_is_a_dead_letter(stack: Stack) -> None:
-    """No replacement between tasks contains it: each delivery loses a child, until the broker gives the message up."""
+    """Each delivery kills a child, until the broker gives the message up."""
     [queue] = [queue for queue in queues() if queue.name == "external"]
     policy = work_queue_policy(queue)
     policy["definition"]["delivery-limit"] = 1

@@ -16,7 +16,7 @@ pytest_plugins = ["tests.harness.stacks"]
 
 @pytest.fixture(scope="module")
 def quiet(_single: Stack) -> Iterator[Stack]:
-    """The servers without processes that take messages from the outbox: the test delivers them itself."""
+    """The servers, without the processes that empty the outbox: the test delivers the messages itself."""
     from tests.harness.stacks import healed  # a plugin is not imported before pytest has registered it
 
     stack = healed(_single)

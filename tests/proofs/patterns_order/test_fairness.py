@@ -1,4 +1,4 @@
-"""One sender's backlog, and the single item of another one. What overtakes what is counted; no time is measured."""
+"""One sender's backlog, and another sender's single item. The tests count who comes first, and measure no time."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _executed_before(stack: Stack) -> int:
 
 
 def test_a_backlog_delays_another_sender_by_a_bound(single: Stack) -> None:
-    """What is beyond its sender's share waits in PostgreSQL, while the broker's queue is long enough."""
+    """Messages beyond their sender's share wait in PostgreSQL while the broker's queue is long."""
     single.replace("gateway", environment=SMALL_SHARES)
     before = _executed_before(single)
     assert before <= BOUND, f"{before} of the backlog were executed first"

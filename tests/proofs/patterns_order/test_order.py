@@ -64,12 +64,12 @@ def _effects(stack: Stack, account: str) -> list[str]:
 
 
 def _lines(stack: Stack) -> list[tuple[int, int]]:
-    """The lines in which somebody stands: accepted and ended."""
+    """How many items each line has accepted and ended."""
     return [(int(accepted), int(ended)) for accepted, ended in stack.query("SELECT accepted, ended FROM ordered_keys")]
 
 
 def _deliver_again(stack: Stack, since: datetime) -> None:
-    """Send once more what was accepted since then and sent already."""
+    """Send again what was accepted since then and has been sent already."""
     stack.query(
         "INSERT INTO outbox_pending (message_id, queue, body_bytes, due_at, available_at) "
         "SELECT message_id, queue, octet_length(body), now(), now() FROM outbox WHERE job_id IN "
@@ -127,7 +127,7 @@ def test_each_account_in_its_order_whoever_dies(single: Stack) -> None:
 
 
 def test_an_account_stops_at_its_poison(single: Stack) -> None:
-    """What stands behind a dead movement waits until that is discarded or replayed; other accounts go on."""
+    """Movements behind a dead one wait until it is discarded or replayed; other accounts go on."""
     discarded, replayed, other = _accounts(3)
     accepted: Accepted = {}
     with single.http() as client:
@@ -205,7 +205,7 @@ def test_what_is_dropped_holds_nobody_up(single: Stack) -> None:
 
 
 def test_without_order_it_is_seen(single: Stack) -> None:
-    """A planted bug (tests/mutants): messages that do not wait for their turn. The same check finds disorder."""
+    """A planted bug (tests/mutants): messages do not wait for their turn. The same check finds disorder."""
     single.replace(
         "gateway", environment=QUICK, mounts={str(REPOSITORY / "tests" / "mutants"): "/mutants"},
         options={"entrypoint": ["tini", "--", "python", "/mutants/no_order.py"]},

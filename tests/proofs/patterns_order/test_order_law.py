@@ -58,7 +58,7 @@ class World:
         self.dead: list[int] = []
 
     def do(self, step: str, number: int) -> None:
-        """Let one thing happen."""
+        """Do one step; its number picks the line or the message."""
         line = f"{self.name}-{LINES[number % len(LINES)]}"
         if step.startswith("accept"):
             self.accept(line, 3 if "three" in step else 1, commits="roll" not in step)
@@ -102,11 +102,11 @@ class World:
             self.accepted += items
 
     def ended(self) -> set[int]:
-        """What took effect, was dropped or is dead."""
+        """The items that took effect, were dropped or are dead."""
         return {*self.delivered, *self.dropped, *self.dead}
 
     def sent(self) -> set[int]:
-        """What the outbox would have sent by now."""
+        """The messages that the outbox would have sent by now."""
         with self.database.connect() as connection:
             held = connection.execute(text("SELECT task_id FROM tasks.law_held")).scalars().all()
         return {one for one, (headers, _) in enumerate(self.accepted) if headers["id"] not in map(str, held)}
@@ -127,7 +127,7 @@ class World:
             self.task.pop_request()
 
     def finish(self) -> None:
-        """Deliver what is left, and replay what is dead."""
+        """Deliver the messages that are left, and replay the dead ones."""
         for _ in range(2 * len(self.accepted) + 1):
             if not self.goes_on:
                 self.dead = []
@@ -160,7 +160,7 @@ def _die(_: object) -> bool:
 
 @pytest.fixture(scope="module", autouse=True)
 def tables(quiet: Stack) -> Iterator[None]:
-    """The effects, and what the outbox holds back, which a worker may not read."""
+    """The table of effects, and a view of held messages, whose tables a worker may not read."""
     quiet.query(
         "CREATE TABLE tasks.law_effects (id bigserial, line text, number int);"
         "CREATE VIEW tasks.law_held AS SELECT task_id FROM outbox JOIN outbox_pending USING (message_id)"
@@ -230,12 +230,12 @@ def _not_looked_at(patched: pytest.MonkeyPatch) -> None:
 
 
 def _ends_anothers_place(patched: pytest.MonkeyPatch) -> None:
-    """A planted bug: whoever ends, ends the first place of the line."""
+    """A planted bug: an end removes the first place of the line even if another item has it."""
     patched.setattr(ordered_items, "_END", text(str(ordered_items._END).replace("AND i.task_id = :task_id", "")))
 
 
 def _forgets_the_next(patched: pytest.MonkeyPatch) -> None:
-    """A planted bug: the end of an item releases nobody."""
+    """A planted bug: the end of an item does not release the next one."""
     patched.setattr(
         ordered_items, "_RELEASE_NEXT", text(str(ordered_items._RELEASE_NEXT).replace(":ended + 1", ":ended"))
     )
@@ -258,7 +258,7 @@ def test_the_law_finds(plant: Callable[[pytest.MonkeyPatch], None], database: En
 
 
 def test_sent_outside_a_transaction(database: Engine) -> None:
-    """`delay` is then a transaction of its own: the item has a place, and leaves by the outbox."""
+    """`delay` opens a transaction of its own: the item has a place, and leaves through the outbox."""
 
     def law_alone(item: Item, tx: Transaction) -> None:
         """Nothing."""

@@ -1,4 +1,4 @@
-"""Uploads and claim checks on real servers: killed, repeated, without S3, with a store that lies."""
+"""Uploads and claim checks on real servers: killed, repeated, without S3, with damaged content."""
 
 from __future__ import annotations
 

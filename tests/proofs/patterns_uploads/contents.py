@@ -24,12 +24,12 @@ def text() -> bytes:
 
 
 def key_of(content: bytes) -> str:
-    """The name of a content, as the gateway has to find it."""
+    """The key of a content, computed without the application's code."""
     return sha256(content).hexdigest()
 
 
 def noise(size_bytes: int) -> bytes:
-    """A new content."""
+    """Random bytes that no test has uploaded."""
     return os.urandom(size_bytes)
 
 
@@ -44,7 +44,7 @@ def uploaded(client: httpx.Client, content: bytes) -> dict[str, Any]:
 
 
 def refused(answer: httpx.Response, status: int, kind: str) -> None:
-    """Check that it is this problem document."""
+    """Check that the answer is this problem document."""
     assert answer.status_code == status, answer.text
     assert answer.json()["type"] == f"urn:millrace:problem:{kind}", answer.text
 
@@ -57,29 +57,29 @@ def count_words(client: httpx.Client, key: str) -> str:
 
 
 def counted(stack: Stack, document: str) -> list[tuple[Any, ...]]:
-    """The counts of a document: one, unless something is wrong."""
+    """The rows of counts of a document; more than one is an error."""
     return stack.query("SELECT lines, words FROM tasks.word_counts WHERE document_id = %s", document)
 
 
 def wait_counted(stack: Stack, document: str) -> list[tuple[Any, ...]]:
-    """Wait for the count."""
+    """Wait until the document is counted."""
     return eventually(lambda: counted(stack, document), what="the words are counted")
 
 
 def damage(stack: Stack, key: str) -> None:
-    """Change the content that the server keeps, behind its back."""
+    """Change the content on the server's disk, without its knowledge."""
     stack.machines["objectstore"].execute("sh", "-c", f"printf 'something else' > {_OBJECTS / key}")
 
 
 def is_there(stack: Stack, key: str) -> bool:
-    """Whether the server's disk has it."""
+    """Whether the server's disk has the content."""
     return (
         stack.machines["objectstore"].execute("sh", "-c", f"[ -e {_OBJECTS / key} ] && echo yes || echo no") == "yes\n"
     )
 
 
 def age(stack: Stack, key: str) -> None:
-    """Let it have been stored 40 days ago."""
+    """Date the content back by 40 days."""
     stack.machines["objectstore"].execute("touch", "-d", "40 days ago", str(_OBJECTS / key))
 
 

@@ -36,7 +36,7 @@ def _longest_message(stack: Stack, job_id: str) -> int:
 
 
 def test_a_long_item_travels_by_reference(single: Stack, client: httpx.Client) -> None:
-    """Alone and in a list, with a worker killed and a second delivery: stored once, as it was sent."""
+    """Alone and in a list, while a worker is killed and messages come twice, it is stored once, as it was sent."""
     alone, listed = _event(), [_event(200), _event(), _event(300_000), _event(200)]
     job_ids = [jobs.submit(client, alone), jobs.submit(client, listed)]
     for job_id in job_ids:
@@ -75,7 +75,7 @@ def test_it_dies_and_is_replayed(single: Stack, client: httpx.Client) -> None:
 
 
 def test_s3_away(single: Stack, client: httpx.Client) -> None:
-    """Short items go on; a long one is refused at the door; one that was accepted waits and spends no attempt."""
+    """Short items go on; new long ones are refused; an accepted one waits and spends no attempt."""
     single.remove("worker-interactive")
     waiting = _event()
     job_id = jobs.submit(client, waiting)
@@ -92,7 +92,7 @@ def test_s3_away(single: Stack, client: httpx.Client) -> None:
 
 
 def test_a_stack_without_an_object_store(single: Stack) -> None:
-    """It takes no uploads and no long items, and says so."""
+    """The gateway refuses uploads and long items, and says why."""
     single.ensure("gateway", MILLRACE_S3_ENDPOINT="")
     with single.http() as fresh:
         refused(fresh.post("/v1/uploads", content=b"x"), 501, "no-object-store")

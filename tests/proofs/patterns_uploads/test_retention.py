@@ -1,4 +1,4 @@
-"""docs/patterns/uploads.md: what nobody refers to any more is removed, and nothing else."""
+"""docs/patterns/uploads.md: retention removes content that nothing refers to any more, and nothing else."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _last_used(stack: Stack, key: str, *, days_ago: int) -> None:
 
 
 def _dead(stack: Stack, client: httpx.Client) -> str:
-    """A content that a dead letter names, last used long ago."""
+    """Make content that was last used long ago and that a dead letter names."""
     key = str(uploaded(client, text())["key"])
     stack.query("ALTER TABLE tasks.word_counts RENAME TO word_counts_away", role=Role.OWNER)
     try:
@@ -49,7 +49,7 @@ def _run(stack: Stack, bug: str = "") -> None:
 
 
 def test_only_what_nobody_names_goes(single: Stack, client: httpx.Client) -> None:
-    """Old and unnamed goes; used lately, or named by a dead letter, stays until that letter is gone."""
+    """Old content goes unless it is named; content stays if used lately, or while a dead letter names it."""
     old, used = (str(uploaded(client, noise(100))["key"]) for _ in range(2))
     again = noise(100)
     renewed, stray = str(uploaded(client, again)["key"]), str(uploaded(client, noise(100))["key"])
@@ -73,7 +73,7 @@ def test_only_what_nobody_names_goes(single: Stack, client: httpx.Client) -> Non
 
 
 def test_a_retention_that_forgets_dead_letters_is_seen(single: Stack, client: httpx.Client) -> None:
-    """A planted bug: it removes what a dead letter names."""
+    """A planted bug: retention removes content that a dead letter names."""
     named = _dead(single, client)
     _run(single, _FORGETS)
     with pytest.raises(AssertionError):
@@ -81,7 +81,7 @@ def test_a_retention_that_forgets_dead_letters_is_seen(single: Stack, client: ht
 
 
 def test_a_use_at_the_moment_of_removal(single: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It waits until the content is gone. Whoever stores asks S3 after that, and stores again."""
+    """The use waits until the content is removed. A caller that asks S3 after that stores it again."""
     key, removing, go_on = noise(32).hex(), Event(), Event()
 
     def remove(_: str) -> None:

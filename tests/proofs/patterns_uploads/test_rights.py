@@ -56,7 +56,7 @@ def _allowed(stack: Stack, user: str, password: str, key: str) -> set[str]:
 
 @pytest.mark.parametrize("role", RIGHTS)
 def test_each_role_has_its_rights_only(single: Stack, client: httpx.Client, role: Role) -> None:
-    """With its own password, and none with another."""
+    """With its own password each role has its rights; with another one it has none."""
     key = "sha256/" + uploaded(client, noise(100))["key"]
     wanted = {action for actions in RIGHTS[role].values() for action in actions}
     assert _allowed(single, role, single.password(role, "s3"), key) == wanted
@@ -64,7 +64,7 @@ def test_each_role_has_its_rights_only(single: Stack, client: httpx.Client, role
 
 
 def test_nobody_gets_in_without_a_key(single: Stack, client: httpx.Client) -> None:
-    """Neither to the bucket nor to an object."""
+    """An unsigned request reaches neither the bucket nor an object."""
     key = uploaded(client, noise(100))["key"]
     base = f"https://127.0.0.1:{single.port('objectstore', contract.PORT_OBJECT_STORE)}"
     for path in ("/", f"/{contract.BUCKET}", f"/{contract.BUCKET}/sha256/{key}"):

@@ -1,4 +1,4 @@
-"""docs/patterns/uploads.md: content is stored once under its hash, whatever dies, and only what is whole."""
+"""docs/patterns/uploads.md: content is stored whole and once under its hash, whichever process dies."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _stored_once(stack: Stack, content: bytes) -> None:
 
 
 def test_the_same_content_is_stored_once(single: Stack, client: httpx.Client) -> None:
-    """At once and again; afterwards it can be found, and what was not uploaded cannot."""
+    """Uploads at once and later store it once. It can be found then; content that was not uploaded cannot."""
     content = noise(3 * _MIB + 17)
     _stored_once(single, content)
     assert uploaded(client, content)["stored"] is False
@@ -56,14 +56,14 @@ def test_the_same_content_is_stored_once(single: Stack, client: httpx.Client) ->
 
 
 def test_a_gateway_that_stores_twice_is_seen(single: Stack) -> None:
-    """A planted bug (tests/mutants): it neither asks nor sends If-None-Match."""
+    """A planted bug (tests/mutants): the gateway neither asks S3 first nor sends If-None-Match."""
     run_program(single, "gateway", "store_again")
     with pytest.raises(AssertionError):
         _stored_once(single, noise(_MIB))
 
 
 def test_wrong_requests_are_told(single: Stack) -> None:
-    """Too long, with and without a length; a name that is none; no key."""
+    """The body is too long, with and without a length; the name is no hash; the API key is wrong."""
     single.ensure("gateway", MILLRACE_UPLOAD_MAX_BYTES=str(_MIB))
 
     def endless() -> Iterator[bytes]:
@@ -150,7 +150,7 @@ def test_s3_away(single: Stack, client: httpx.Client) -> None:
 
 
 def _damaged_is_noticed(stack: Stack, client: httpx.Client) -> str:
-    """Damage a content; check that the task which reads it stores nothing and dies with its reason."""
+    """Damage content; check that the task that reads it stores nothing and dies with its reason."""
     key = uploaded(client, text())["key"]
     damage(stack, key)
     document = count_words(client, key)
@@ -162,7 +162,7 @@ def _damaged_is_noticed(stack: Stack, client: httpx.Client) -> str:
 
 
 def test_damaged_content_is_noticed(single: Stack, client: httpx.Client) -> None:
-    """The item is dead-lettered at once, and again with content that is missing."""
+    """The item becomes a dead letter at once; so it does if the content is missing."""
     _damaged_is_noticed(single, client)
     count_words(client, "0" * 64)
     missing = "SELECT 1 FROM dead_letters WHERE exception_type = 'ObjectMissingError'"
@@ -170,7 +170,7 @@ def test_damaged_content_is_noticed(single: Stack, client: httpx.Client) -> None
 
 
 def test_a_worker_that_does_not_check_is_seen(single: Stack, client: httpx.Client) -> None:
-    """A planted bug (tests/mutants): with it the damaged content is counted."""
+    """A planted bug (tests/mutants): the worker counts the damaged content."""
     run_program(single, "worker-interactive", "unchecked_content")
     with pytest.raises(AssertionError):
         _damaged_is_noticed(single, client)

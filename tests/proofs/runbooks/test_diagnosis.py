@@ -35,7 +35,7 @@ _WHEN_IT_HAPPENS = frozenset(
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
-    """Of a whole local stack under another name and other ports, with data of its own."""
+    """The environment of a local stack with a name, ports and data of its own."""
     root = tmp_path_factory.mktemp("runbooks")
     # The containers' user must reach the secrets below.
     for part in (root, root.parent):
@@ -60,7 +60,7 @@ def _shell(command: str, environment: Mapping[str, str]) -> subprocess.Completed
 
 
 def _commands() -> list[str]:
-    """Those that look at something; each once. What a person has to fill in is left out."""
+    """The commands that only look, each once; those with something to fill in are left out."""
     found = [
         one.text
         for page in runbooks.pages()
@@ -71,7 +71,7 @@ def _commands() -> list[str]:
 
 
 def test_every_command_works(environment: Mapping[str, str]) -> None:
-    """It ends well and says something."""
+    """Each command succeeds and prints something."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         ended = list(pool.map(lambda command: _shell(command, environment), _commands()))
 
@@ -84,7 +84,7 @@ def test_every_command_works(environment: Mapping[str, str]) -> None:
 
 
 def test_prometheus_has_what_the_alerts_read(environment: Mapping[str, str]) -> None:
-    """Under the jobs that the rules select: a metric that nobody shows makes an alert silent for ever."""
+    """Each metric exists under the jobs that the rules select; without it an alert would be silent for ever."""
     target = targets.compose(folders.RABBITMQ_NODES, contract.queues())
     rules = [rule for group in alerts.rule_groups(target, contract.queues()) for rule in group["rules"]]
     wanted = {metric for rule in rules for metric in SELECTOR.findall(rule["expr"])} - _WHEN_IT_HAPPENS

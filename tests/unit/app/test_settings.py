@@ -79,7 +79,7 @@ def test_a_lease_outlasts_the_wait_for_confirms(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_content_outlives_the_messages_that_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retention would remove what a message still needs."""
+    """Otherwise retention would remove content that a message still needs."""
     monkeypatch.setenv("MILLRACE_RETENTION_INBOX_DAYS", "60")
 
     with pytest.raises(

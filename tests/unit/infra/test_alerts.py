@@ -1,4 +1,4 @@
-"""The alert rules for any queues and both targets, and their runbooks; tests/integration/alerts lets them fire."""
+"""The alert rules for any queues and both targets, and their runbooks; tests/integration/alerts runs the rules."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ EVERY = {rule["alert"]: rule for target in PLACES.values() for rule in _rules(ta
 
 @pytest.mark.parametrize("rule", EVERY.values(), ids=EVERY)
 def test_every_alert_has_its_runbook(rule: dict[str, Any]) -> None:
-    """A page of the alert's name, to which it links, and a severity that says whom it wakes."""
+    """Each alert links to the page of its name, and its severity says whether it wakes somebody."""
     assert (REPOSITORY / "runbooks" / f"{rule['alert']}.md").is_file()
     assert re.fullmatch(rf"(file|https)://.+/runbooks/{rule['alert']}\.md", rule["annotations"]["runbook_url"])
     assert rule["annotations"]["summary"]
@@ -59,7 +59,7 @@ def test_only_our_targets_are_read(place: str) -> None:
 
 
 def test_jobs_of_the_local_stack_are_its_prometheus_own() -> None:
-    """By name and number: a renamed job makes its alerts silent, or always loud."""
+    """Names and numbers match: a renamed job would make its alerts silent, or always fire."""
     text = prometheus_config(folders.RABBITMQ_NODES, QUEUES)
     jobs = {job["job_name"]: job["static_configs"][0]["targets"] for job in yaml.safe_load(text)["scrape_configs"]}
 
@@ -76,7 +76,7 @@ def test_jobs_on_kubernetes_are_the_pod_monitors(rendered: Rendered) -> None:
 
 
 def test_an_operator_that_selects_by_label_finds_them() -> None:
-    """What a stack says is added to both kinds; a label of ours stays."""
+    """PodMonitors and rules get the labels that the stack names; our own labels stay."""
     config = config_of("staging")
     cluster = json.loads(config["millrace:cluster"]) | {"monitoringObjectLabels": {"release": "monitoring"}}
     rendered = render("staging", config | {"millrace:cluster": json.dumps(cluster)})
@@ -87,7 +87,7 @@ def test_an_operator_that_selects_by_label_finds_them() -> None:
 
 
 def test_a_prometheus_without_runbooks_is_refused() -> None:
-    """The error says what to set; an address without a scheme is none."""
+    """The error says what to set; an address without a scheme is refused, too."""
     config = config_of("staging")
     cluster = json.loads(config["millrace:cluster"])
     without = {name: value for name, value in cluster.items() if name != "runbooksUrl"}
@@ -106,7 +106,7 @@ def test_alerts_read_metrics_of_the_contract() -> None:
 
 
 def test_shares_are_counted_at_an_edge() -> None:
-    """A bucket that no histogram has is no series."""
+    """Each edge in a rule is a bucket of its histogram; otherwise there would be no series."""
     edges = {edge for rule in _rules() for edge in re.findall(r'le="([^"]+)"', rule["expr"])}
 
     assert edges <= {str(edge) for edge in contract.START_DELAY_EDGES_SECONDS}

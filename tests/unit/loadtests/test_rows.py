@@ -52,7 +52,7 @@ def test_a_line_a_container() -> None:
 
 
 def test_each_chunk_is_sent_once_and_progress_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By four threads; the sender reports while it sends and while it waits for the aggregate."""
+    """Four threads send; the sender reports progress while it sends and while it waits for the aggregate."""
     chunks, sent, told = 40, list[str](), list[rows.Progress]()
     made = rows.bodies()
     aggregate = {

@@ -38,7 +38,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Give held messages back to the outbox: everything is resumed."""
+    """Put held messages back into the outbox: all pauses end."""
     op.execute("DELETE FROM retention_steps WHERE step = 'pauses'")
     op.execute("""
         INSERT INTO outbox_pending (message_id, queue, body_bytes, due_at, available_at)

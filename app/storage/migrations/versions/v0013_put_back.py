@@ -1,4 +1,4 @@
-"""The table of messages that were put back, because theirs had vanished from the broker."""
+"""The table of messages that were put back because the first ones had vanished from the broker."""
 
 from __future__ import annotations
 

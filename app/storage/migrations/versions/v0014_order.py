@@ -30,12 +30,12 @@ GRANT SELECT ON outbox_pending TO archiver;
 
 
 def upgrade() -> None:
-    """Create the tables. Whoever ends an item releases the next one's message."""
+    """Create the tables. The roles that end items may release the next item's message."""
     op.execute(_TABLES)
 
 
 def downgrade() -> None:
-    """Drop the lines. What they held back is sent at once, in no order."""
+    """Drop the lines. The messages that they held back are sent at once, in no order."""
     op.execute("REVOKE SELECT ON outbox_pending FROM archiver")
     op.execute("REVOKE UPDATE (due_at, available_at) ON outbox_pending FROM worker, archiver, operator")
     op.execute("UPDATE outbox_pending SET available_at = greatest(due_at, now()) WHERE available_at = 'infinity'")

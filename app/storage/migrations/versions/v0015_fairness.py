@@ -1,4 +1,4 @@
-"""What is beyond its sender's share of a queue leaves the outbox after the rest."""
+"""Messages beyond their sender's share of a queue leave the outbox after the others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Mark the messages; the index leads a claim to one kind or the other."""
+    """Add the mark, and put it into the index, so that a claim reads either kind alone."""
     for table in ("outbox_pending", "outbox_held"):
         op.execute(f"ALTER TABLE {table} ADD COLUMN beyond_share boolean NOT NULL DEFAULT false")
     op.execute("DROP INDEX outbox_pending_by_queue")
@@ -19,7 +19,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """All messages are alike again."""
+    """Drop the mark: messages leave in the order of their acceptance again."""
     op.execute("DROP INDEX outbox_pending_by_queue")
     for table in ("outbox_pending", "outbox_held"):
         op.execute(f"ALTER TABLE {table} DROP COLUMN beyond_share")

@@ -1,4 +1,4 @@
-"""A table for content in S3: when it was last used, so that retention knows what nobody needs."""
+"""A table for content in S3: when it was last used, so that retention knows what it may remove."""
 
 from __future__ import annotations
 

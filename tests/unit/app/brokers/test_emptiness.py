@@ -1,4 +1,4 @@
-"""Which queues hold nothing; whatever is not known counts as something."""
+"""Which queues hold nothing; a queue whose count is unknown counts as not empty."""
 
 from __future__ import annotations
 
@@ -30,6 +30,6 @@ def test_only_zero_is_empty(counts: dict[str, int | None], empty: list[str]) -> 
 
 
 def test_a_missing_queue_is_not_empty() -> None:
-    """Its messages may come back with it."""
+    """Messages may come back with the queue."""
     listed = [{"name": name, "messages": 0} for name in _ALL if name != _FIRST]
     assert empty_among(listed) == set(_OTHERS)

@@ -17,7 +17,7 @@ class Clock:
 
 
 def test_a_reserve_is_used_up_and_fills_again() -> None:
-    """What is beyond the share takes nothing from it."""
+    """Items beyond the share take nothing from it."""
     clock = Clock()
     given = Shares(per_second=10, reserve=100, clock=clock)
     assert given.take("a", "bulk", 60)
@@ -33,7 +33,7 @@ def test_a_reserve_is_used_up_and_fills_again() -> None:
 
 
 def test_each_sender_has_its_own() -> None:
-    """Of each queue."""
+    """Each sender has a share of each queue."""
     given = Shares(per_second=10, reserve=100)
     assert given.take("a", "bulk", 100)
     assert given.take("b", "bulk", 100)
@@ -41,7 +41,7 @@ def test_each_sender_has_its_own() -> None:
 
 
 def test_senders_with_a_full_reserve_are_forgotten() -> None:
-    """So that memory does not grow with the number of senders that there ever were."""
+    """Memory does not grow with the number of senders that there ever were."""
     clock = Clock()
     given = Shares(per_second=10, reserve=100, clock=clock)
     for number in range(2 * shares._SENDERS):

@@ -36,7 +36,7 @@ def test_the_last_queue_is_refused_first(interactive: int, bulk: int, oldest_sec
 
 
 def test_what_is_within_a_share_is_refused_later() -> None:
-    """One sender's backlog refuses that sender's work, and not yet that of the others."""
+    """At one sender's backlog, work beyond shares is refused, and work within them is not yet."""
     backlogs = [Backlog(queue="interactive", messages=1200, oldest_age_seconds=0)]
 
     assert shed(QUEUES, backlogs, BOUNDS, beyond_share=True) == set(QUEUES)

@@ -25,7 +25,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("carried", ["1" * 200_000, {"text": "é" * 100_000, "other": {"$object": 1}}])
 def test_a_long_item_goes_and_comes_back(s3: dict[str, bytes], carried: Any) -> None:
-    """As text or as an object of texts."""
+    """As a text, and as an object of texts, it is the same after the way through S3."""
     sent = claims.checked_in(carried)
     assert claims.bytes_of(sent) == len(s3[sent["$object"]])
     assert len(json.dumps(sent)) < 150
@@ -34,7 +34,7 @@ def test_a_long_item_goes_and_comes_back(s3: dict[str, bytes], carried: Any) -> 
 
 @pytest.mark.parametrize("carried", ["1" * (load().payload_max_bytes - 2), {"text": "é"}])
 def test_a_short_item_stays(s3: dict[str, bytes], carried: Any) -> None:
-    """Up to the bound."""
+    """Items up to the bound are carried themselves."""
     assert claims.checked_in(carried) is carried
     assert not s3
 
@@ -52,6 +52,6 @@ def test_a_short_item_stays(s3: dict[str, bytes], carried: Any) -> None:
     ],
 )
 def test_what_is_no_reference(carried: Any) -> None:
-    """It is left to the model."""
+    """What only resembles a reference is left to the model."""
     assert claims.bytes_of(carried) is None
     assert claims.redeemed(carried) == carried

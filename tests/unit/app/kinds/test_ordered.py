@@ -25,7 +25,7 @@ class Step(BaseModel):
 
 @pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
-    """What a test declares is gone afterwards."""
+    """Forget the tasks that a test declares."""
     before = set(celery_app.tasks)
     yield
     for name in set(celery_app.tasks) - before:
@@ -45,7 +45,7 @@ def revise_often(step: Step) -> None:
 
 
 def revise_two(step: Step, other: Step, tx: Transaction) -> None:
-    """Has two items."""
+    """A task with two items."""
 
 
 def test_a_line_is_of_a_task_and_a_value() -> None:
@@ -82,6 +82,6 @@ def test_a_line_is_of_a_task_and_a_value() -> None:
 def test_what_cannot_be_in_order_is_refused(
     kind: Callable[..., Any], function: Callable[..., Any], options: dict[str, str], words: str
 ) -> None:
-    """At import, with the reason."""
+    """The declaration fails at import, with the reason."""
     with pytest.raises(DeclarationError, match=words):
         kind(**options)(function)

@@ -25,11 +25,11 @@ class Item(BaseModel):
 
 
 def one_copied(item: Item, tx: Transaction) -> None:
-    """A single item."""
+    """A task with a single item."""
 
 
 def many_copied(items: list[Item], tx: Transaction) -> None:
-    """A list."""
+    """A task with a list of items."""
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +56,7 @@ def _copied(kept: ClaimedMessage, *keys: str) -> list[OutboxMessage]:
 
 
 def test_a_single_item_keeps_its_task() -> None:
-    """Its result is stored under the task's id; only the message is another."""
+    """Its result is stored under the task's id, so only the message id changes."""
     kept = _kept("one_copied", Item(key="a"))
     [copy] = _copied(kept, "a", "b")
     assert (copy.task_id, copy.job_id, copy.body) == (kept.task_id, kept.job_id, kept.body)
@@ -66,14 +66,14 @@ def test_a_single_item_keeps_its_task() -> None:
 
 
 def test_a_task_in_steps_gets_its_slice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the number of its checkpoint the message is the newest one, which goes on."""
+    """With the slice of its checkpoint the copy is the newest message of the task, so the task goes on."""
     monkeypatch.setattr("app.storage.vanished.slice_of", lambda *_: 3)
     [copy] = _copied(_kept("one_copied", Item(key="a")), "a")
     assert copy.properties["application_headers"][contract.MESSAGE_SLICE] == 3
 
 
 def test_of_a_list_goes_what_is_missing() -> None:
-    """Under an id of its own, because the inbox may know the list; the items themselves are as they were."""
+    """The copy has an id of its own, because the inbox may know the list; its items are unchanged."""
     kept = _kept("many_copied", [Item(key=key) for key in ("a", "b", "ä\x00")])
     [copy] = _copied(kept, "a", "ä\x00")
     headers = copy.properties["application_headers"]

@@ -18,11 +18,11 @@ NOW = datetime(2026, 11, 30, tzinfo=UTC)
 
 
 def once_reconciled(key: str, tx: Transaction) -> None:
-    """Its inbox lets one of two messages act."""
+    """A task whose inbox lets one of two messages act."""
 
 
 def often_reconciled(key: str) -> None:
-    """It would run twice."""
+    """A task that would run twice."""
 
 
 @pytest.fixture(autouse=True)
@@ -56,14 +56,14 @@ def test_age_or_an_empty_queue(task: str, hours: float, empty: set[str], vanishe
 
 @pytest.mark.parametrize(("hours", "empty", "vanished"), [(1, {"bulk"}, True), (1, set(), False), (25, set(), True)])
 def test_a_batch_goes_by_its_declared_queue(hours: float, empty: set[str], vanished: bool) -> None:
-    """Its row names none."""
+    """The row of a batch names no queue."""
     batch = _found(meter_totals.meter_totals.name, hours=hours, queue="")
     assert meter_totals.meter_totals.queue == "bulk"
     assert Rules(empty=frozenset(empty)).apply(batch, NOW) is vanished
 
 
 def test_what_ended_between_two_looks_has_not_vanished() -> None:
-    """Only what both looks see counts, with the keys of the second."""
+    """Only items that both looks find count."""
     gone, ended = _found("once_reconciled", hours=1, keys=("a", "b")), _found("once_reconciled", hours=2)
     later = _found("once_reconciled", hours=1, keys=("b",))
     new = _found("once_reconciled", hours=0.5)

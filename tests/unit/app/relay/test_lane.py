@@ -117,7 +117,7 @@ def test_a_relay_says_how_its_lanes_are(
 
 
 def test_each_wait_in_vain_is_longer_than_the_one_before(no_broker: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Confirms that a killed leader took along are not waited for long; a slow broker gets more time at each try."""
+    """The first wait for lost confirms is short; a slow broker gets more time at each try."""
     lane = Lane("bulk", no_broker, create_engine("postgresql+psycopg://"), threading.Event())
     waited: list[float] = []
     answers = iter([False, False, False, False, True, False])

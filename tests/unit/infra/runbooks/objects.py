@@ -29,7 +29,7 @@ class Objects:
     stacks: tuple[Rendered, ...]
 
     def problems(self, words: Sequence[str]) -> Iterator[str]:
-        """What the command names and no stack has."""
+        """The names in the command that no stack has."""
         own = list(words[: words.index("--")] if "--" in words else words)
         options, plain = _split(own)
         verb, *rest = plain
@@ -51,7 +51,7 @@ class Objects:
         yield from self._named([one if "/" in one else f"pod/{one}" for one in rest], namespace, options.get("-c"))
 
     def pod_of(self, words: Sequence[str]) -> str:
-        """Into which pod or workload `exec` goes."""
+        """The pod or workload that `exec` enters."""
         _, plain = _split(list(words[1 : words.index("--")]))
         return plain[1].rpartition("/")[2]
 

@@ -34,12 +34,12 @@ def _alerts(target: targets.Target) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_has_its_sections(page: Path) -> None:
-    """What it means, what it costs, what is the cause, what to do, and how one knows that it is over."""
+    """Each page has the same five sections under the alert's name."""
     assert runbooks.headings(page.read_text()) == [page.stem, *SECTIONS]
 
 
 def test_each_page_has_an_alert_and_speaks_to_its_targets(both: dict[str, Rendered]) -> None:
-    """Diagnosis and verification for compose and for Kubernetes, where the alert exists there."""
+    """It has diagnosis and verification for each target that has the alert."""
     local = _alerts(targets.compose(folders.RABBITMQ_NODES, QUEUES))
     clustered = set().union(*(_alerts(targets.kubernetes(one.stack)) for one in both.values()))
 
@@ -55,7 +55,7 @@ def test_each_page_has_an_alert_and_speaks_to_its_targets(both: dict[str, Render
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_commands_name_what_exists(page: Path, objects: Objects) -> None:
-    """The shell reads them, and each target, module, option, service, pod and label is there."""
+    """The shell can parse them, and each target, module, option, service, pod and label exists."""
     own = list(runbooks.commands(page))
     script = "\n".join(one.text for one in own)
 
@@ -66,7 +66,7 @@ def test_commands_name_what_exists(page: Path, objects: Objects) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_links_lead_to_files(page: Path) -> None:
-    """Other pages, and documents by their path."""
+    """Links to other pages, and paths of documents, exist."""
     text = page.read_text()
     named = [page.parent / path for path in re.findall(r"\]\(([^)#]+)\)", text)]
     named += [REPOSITORY / path for path in re.findall(r"\b(docs/[\w./-]+\.md|app/[\w/.-]+\.toml)", text)]
@@ -97,5 +97,5 @@ def test_links_lead_to_files(page: Path) -> None:
     ],
 )
 def test_a_planted_mistake_is_seen(command: str, objects: Objects) -> None:
-    """What a rename, or a slip of the pen, leaves behind."""
+    """Mistakes that a rename or a typing error leaves behind."""
     assert list(problems(command, objects))

@@ -38,7 +38,7 @@ Problems = Iterator[str]
 
 
 def problems(command: str, objects: Objects) -> Problems:
-    """Each thing that the command names and that is not there."""
+    """Everything that the command names and that does not exist."""
     words = shlex.split(command)
     checks: Mapping[str, Callable[[list[str]], Problems]] = {
         "make": _make,
@@ -103,7 +103,7 @@ def _services(names: Sequence[str] | Iterator[str]) -> Problems:
 
 
 def _inside(words: list[str], where: str) -> Problems:
-    """A command that runs in a container."""
+    """Check a command that runs in a container."""
     program, *rest = words
     if program == "python":
         rest = [word for word in rest if word != "-S"]
@@ -119,7 +119,7 @@ def _inside(words: list[str], where: str) -> Problems:
 
 
 def _typer(program: typer.Typer, words: Sequence[str]) -> Problems:
-    """Subcommands and options as the program declares them."""
+    """Check subcommands and options against those that the program declares."""
     rest = list(words)
     command: Any = typer.main.get_command(program)
     while hasattr(command, "commands"):

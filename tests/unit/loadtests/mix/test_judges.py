@@ -1,4 +1,4 @@
-"""Each promise of the mix is turned red by its own planted bugs, and by no other; a red one makes the verdict FAIL."""
+"""Each promise of the mix fails by its own planted bugs only, and a promise that fails makes the verdict FAIL."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ def _red(judged: list[Judged]) -> list[str]:
 
 @pytest.mark.parametrize("pattern", _GOOD, ids=lambda pattern: pattern.NAME)
 def test_what_is_right_is_green(pattern: Any) -> None:
-    """Nothing is red without a bug."""
+    """Without a bug no promise fails."""
     assert _red(pattern.judged(**_GOOD[pattern])) == []
 
 
 @pytest.mark.parametrize(("promise", "what", "pattern", "found"), _BUGS, ids=lambda part: str(part)[:40])
 def test_a_planted_bug_turns_its_promise_red(promise: str, what: str, pattern: Any, found: dict[str, Any]) -> None:
-    """It and no other."""
+    """The promise of that bug fails, and no other."""
     assert _red(pattern.judged(**{**_GOOD[pattern], **found})) == [promise], what
 
 
@@ -87,20 +87,20 @@ def test_a_broken_promise_is_a_fail() -> None:
 
 
 def test_a_pattern_that_was_not_sent_proves_nothing() -> None:
-    """The run is VOID and says why."""
+    """The verdict is VOID and says why."""
     checks = _checks(unsent=[("poison", "503")])
     assert decide(checks) is Verdict.VOID
     assert [(check.name, check.weight) for check in checks if not check.ok] == [("poison was sent", Weight.VOID)]
 
 
 def test_the_fullest_period() -> None:
-    """A period holds its beginning and not its end."""
+    """A period includes its beginning, and excludes its end."""
     assert limited_calls.fullest([], 60) == 0
     assert limited_calls.fullest([0, 59.9, 60, 61], 60) == 3
     assert limited_calls.fullest([0, 60, 120], 60) == 1
 
 
 def test_the_limit_and_the_window_are_the_declared_ones() -> None:
-    """The harness knows nothing of the application but its contract, so it says them again."""
+    """The load harness knows only the contract, so it repeats these numbers; they must agree."""
     assert (addresses.GEOCODER.calls, addresses.GEOCODER.seconds) == (limited_calls.CALLS, limited_calls.PERIOD_SECONDS)
     assert statements.refresh_statement.window_seconds == unique_jobs.WINDOW_SECONDS

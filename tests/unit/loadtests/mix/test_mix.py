@@ -1,4 +1,4 @@
-"""How the patterns send: repeatable requests, at their pace, each pattern by itself."""
+"""How patterns send: requests may be repeated, keep their pace, and do not disturb other patterns."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from loadtests.target import Target
 
 @dataclass
 class Gateway:
-    """Answers as the gateway does, after some answers that a test chooses."""
+    """Answers as the gateway does, after some answers that a test sets."""
 
     first: list[httpx.Response | Exception] = field(default_factory=list)
     seen: list[httpx.Request] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Gateway:
         return httpx.Response(202, json={"job_id": "j", "batch_id": "b", "status_url": "/v1/batches/b"})
 
     def client(self) -> httpx.Client:
-        """A client of this one."""
+        """A client of this gateway."""
         return httpx.Client(base_url="https://gateway", transport=httpx.MockTransport(self))
 
     def bodies(self, path: str) -> list[Any]:
@@ -63,7 +63,7 @@ def _send(pattern: Pattern) -> Gateway:
 
 
 def test_a_refusal_for_now_and_a_lost_answer_are_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same request with the same key, until there is an answer."""
+    """The same request with the same key is sent until there is an answer."""
     monkeypatch.setattr("loadtests.mix.sender._AGAIN_SECONDS", 0)
     gateway = Gateway([httpx.Response(503), httpx.ReadTimeout("late"), httpx.Response(429)])
     with gateway.client() as client:
@@ -73,20 +73,20 @@ def test_a_refusal_for_now_and_a_lost_answer_are_repeated(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("answer", [httpx.Response(422, text="no such thing"), httpx.Response(503, text="later")])
 def test_a_refusal_that_stays_says_so(answer: httpx.Response) -> None:
-    """With what the gateway said."""
+    """The error has the gateway's text."""
     with Gateway([answer]).client() as client, pytest.raises(HarnessError, match=r"no such thing|later"):
         repeat(client, "POST", "/v1/x", patience_seconds=0)
 
 
 def test_more_calls_than_a_minute_holds() -> None:
-    """Otherwise the limit would prove nothing."""
+    """With fewer calls the limit would prove nothing."""
     bodies = _send(LimitedCalls(arrivals=list)).bodies("/v1/tasks/locate_address")
     ids = {item["address_id"] for body in bodies for item in body}
     assert len(ids) == ADDRESSES > CALLS
 
 
 def test_chunks_come_twice() -> None:
-    """Some of them, with the same bytes; the seal counts each once."""
+    """Some chunks are sent twice, with the same bytes; the seal counts each once."""
     gateway = _send(CountedBatch())
     chunks = [(one.url.path, one.content) for one in gateway.seen if one.method == "PUT"]
     assert len(chunks) > len(set(chunks)) == CHUNKS
@@ -102,7 +102,7 @@ def test_payments_are_different_ones() -> None:
 
 
 def test_poison_is_among_good_ones() -> None:
-    """In one request."""
+    """One request has poisoned and good addresses."""
     [body] = _send(Poison()).bodies("/v1/tasks/locate_address")
     assert {item["words"].startswith("Nowhere") for item in body} == {True, False}
 
@@ -122,13 +122,13 @@ def test_the_pace_is_kept_until_the_load_ends() -> None:
 
 
 def test_the_mix_needs_the_local_stack(tmp_path: Path) -> None:
-    """In a cluster there is no far side that counts; it is said before anything starts."""
+    """A cluster has no far side that counts; the command says so before anything starts."""
     with pytest.raises(ScheduleError, match="--mix needs the local stack"):
         Options(out=tmp_path, target="kubernetes", mix=True)
 
 
 def test_a_pattern_that_is_refused_is_unsent_and_the_others_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bug of a pattern itself ends the run instead."""
+    """A bug of a pattern ends the run instead."""
     kept = Judged(pattern="good", promise="kept", expected="1", found="1", ok=True)
 
     @dataclass
