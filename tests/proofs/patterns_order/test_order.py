@@ -162,8 +162,8 @@ def test_a_pause_and_a_purge_keep_the_order(single: Stack) -> None:
     accepted: Accepted = {}
     single.remove(*WORKERS)
     with single.http() as client:
-        for _ in range(3):
-            _accept(client, [_movement(account) for account in accounts], accepted)
+        for _ in range(3):  # each job has items that wait behind one that is lost
+            _accept(client, [_movement(account) for account in accounts * 2], accepted)
         eventually(lambda: sum(single.broker.messages().values()) == 2, what="the first of each line is in the broker")
         single.operate("pauses", "pause", "--task", "post_movement", "--note", "test")
         single.ensure(*WORKERS)

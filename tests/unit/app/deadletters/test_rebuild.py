@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from app.contract import MESSAGE_JOB_ID, MESSAGE_PUBLISHED_AT
+from app.contract import MESSAGE_JOB_ID, MESSAGE_ORDER, MESSAGE_PUBLISHED_AT
 from app.deadletters.archive_queries import StoredLetter
 from app.deadletters.rebuild import Edit, rebuild
 from app.errors import ReplayRefusedError
@@ -109,6 +109,7 @@ def test_edits() -> None:
     [
         (replace(LETTER, queue="nowhere"), Edit(), "not a declared queue"),
         (with_headers(task=None), Edit(), "--task"),
+        (with_headers(**{MESSAGE_ORDER: str(TASK_ID)}), Edit(task="other"), "place in the order"),
         (LETTER, Edit(body=b"nope"), "not JSON"),
         (LETTER, Edit(body=b'{"a": 1}'), r"\[args, kwargs, embed\]"),
         (LETTER, Edit(body=b"[1, {}, {}]"), r"\[args, kwargs, embed\]"),

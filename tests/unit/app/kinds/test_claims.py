@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app import contract
 from app.kinds import claims
 from app.settings import load
 from app.storage import object_uses, objects
@@ -55,3 +56,11 @@ def test_what_is_no_reference(carried: Any) -> None:
     """What only resembles a reference is left to the model."""
     assert claims.bytes_of(carried) is None
     assert claims.redeemed(carried) == carried
+
+
+@pytest.mark.usefixtures("s3")
+def test_the_relay_joins_no_references() -> None:
+    """It joins lists by their length, and does not know how long the item of a reference is."""
+    short, long = ({"key": "k", "item": claims.checked_in("1" * length)} for length in (1, 200_000))
+    assert claims.joining([short, short]) == {contract.MESSAGE_ITEMS: 2}
+    assert claims.joining([short, long]) == {}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -22,6 +24,7 @@ from app.errors import BatchResultError
 from app.kinds import JsonText, PoisonError, Transaction, at_least_once, declared, once, once_in_batches, sending_again
 from app.kinds.declared import DeclaredTask, Kind
 from app.settings import load
+from app.storage.outbox import OutboxMessage
 
 ORDER = UUID("8a316501-e7df-5a55-bdfa-64d1c8570655")
 
@@ -286,6 +289,29 @@ def test_a_copy_has_the_key_of_its_message(sent_with: str | None) -> None:
         assert task.dedupe_key == before
     finally:
         task.pop_request()
+
+
+def test_a_held_copy_neither_expires_in_the_broker_nor_takes_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broker would make a dead letter of what a worker records as expired; the message has its place already."""
+    kept: list[OutboxMessage] = []
+    monkeypatch.setattr(sending_again.outbox, "enqueue", lambda _, messages: kept.extend(messages))
+    monkeypatch.setattr(sending_again, "engine", lambda: SimpleNamespace(begin=nullcontext))
+    task: DeclaredTask = once(key="order_id")(single)
+    expires, place = "2099-01-01T00:00:00+00:00", {contract.MESSAGE_ORDER: str(ORDER)}
+    task.push_request(
+        id="order-7", args=[Invoice(order_id=ORDER).model_dump_json()], kwargs={}, retries=0, called_directly=False,
+        is_eager=False, expires=expires, headers=place, **place,
+    )  # fmt: skip
+    try:
+        task.hold()
+    finally:
+        task.pop_request()
+
+    [copy] = kept
+    headers = copy.properties["application_headers"]
+    assert (headers["expires"], headers[contract.MESSAGE_ORDER]) == (expires, str(ORDER))
+    assert "expiration" not in copy.properties
+    assert copy.order_id is None
 
 
 class Point:
