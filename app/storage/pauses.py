@@ -98,7 +98,7 @@ _TAKE_OF_JOBS = text("""
             SELECT message_id, sum(body_bytes) OVER (ORDER BY message_id) - body_bytes AS bytes_before FROM (
                 SELECT message_id, body_bytes FROM outbox_held WHERE job_id = ANY (cast(:job_ids AS uuid[]))
                 ORDER BY message_id LIMIT :most
-            ) AS some
+            ) AS found
         ) AS counted WHERE bytes_before < :most_bytes
     )) RETURNING message_id
 """)
