@@ -19,18 +19,23 @@ from app.storage.outbox import ClaimedMessage, OutboxMessage
 
 
 def copies(connection: Connection, message: ClaimedMessage, keys: set[str]) -> Iterator[OutboxMessage]:
-    """A copy of the message with those of its items that have these keys; nothing if it has none of them."""
+    """A copy of the message with those of its items that have these keys; nothing if it has none of them.
+
+    Takes the keys out of `keys`: a message that was paused has a second row in the outbox, with the same item.
+    """
     headers: dict[str, Any] = dict(message.properties.get("application_headers") or {})
     call = _call(message)
     carried = keys_of(headers, call)
-    if not keys.intersection(carried):
+    wanted = keys.intersection(carried)
+    if not wanted:
         return
+    keys -= wanted
     copy = OutboxMessage(
         task_id=message.task_id, task_name=message.task_name, queue=message.queue, job_id=message.job_id,
         properties=message.properties, body=message.body,
     )  # fmt: skip
     if len(carried) > 1 and call is not None:
-        yield _with_items(copy, headers, call, keys)
+        yield _with_items(copy, headers, call, wanted)
         return
     run_id = dedupe_key(message.task_name, str(headers.get(contract.MESSAGE_SCOPE) or ""), carried[0])
     slice_ = vanished.slice_of(connection, run_id)

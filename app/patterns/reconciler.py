@@ -112,8 +112,8 @@ def _put_back(connection: Connection, job: Unfinished, by: str) -> int:
                 _, _, number = key.partition("/")
                 batch.send_chunk(job.job_id, int(number)) if number else batch.send_aggregate(job.job_id)
     else:
-        kept = vanished.messages_of(connection, job.job_id)
-        messages = [again for message in kept for again in copies(connection, message, set(job.keys))]
+        kept, missing = vanished.messages_of(connection, job.job_id), set(job.keys)
+        messages = [again for message in kept for again in copies(connection, message, missing)]
     outbox.enqueue(connection, messages)
     vanished.record(connection, [(message.message_id, job.job_id) for message in messages], by=by)
     return len(messages)

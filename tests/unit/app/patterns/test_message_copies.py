@@ -84,3 +84,11 @@ def test_of_a_list_goes_what_is_missing() -> None:
     assert (headers[contract.MESSAGE_ITEMS], len(keys_of(headers, call))) == (2, 2)
     assert UUID(headers["id"]) == UUID(copy.properties["correlation_id"]) == copy.task_id != kept.task_id
     assert new_id() != copy.message_id
+
+
+def test_of_two_messages_with_one_item_one_goes() -> None:
+    """A message that was paused has a second row in the outbox."""
+    kept, missing = _kept("one_copied", Item(key="a")), {"a", "b"}
+    found = [copy for _ in range(2) for copy in copies(None, kept, missing)]  # type: ignore[arg-type]  # as above
+    assert len(found) == 1
+    assert missing == {"b"}
