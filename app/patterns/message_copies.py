@@ -26,10 +26,10 @@ def copies(connection: Connection, message: ClaimedMessage, keys: set[str]) -> I
     headers: dict[str, Any] = dict(message.properties.get("application_headers") or {})
     call = _call(message)
     carried = keys_of(headers, call)
-    wanted = keys.intersection(carried)
-    if not wanted:
+    wanted = set(keys)
+    if not wanted.intersection(carried):
         return
-    keys -= wanted
+    keys -= set(carried)
     copy = OutboxMessage(
         task_id=message.task_id, task_name=message.task_name, queue=message.queue, job_id=message.job_id,
         properties=message.properties, body=message.body,
