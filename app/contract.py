@@ -278,7 +278,7 @@ MESSAGE_RAN = "millrace_ran"
 MESSAGE_DROP_AS = "millrace_drop_as"
 #: A hash of the models of its task's items, as the sender has them (`DeclaredTask.form_id`). Releases may differ.
 MESSAGE_FORM = "millrace_form"
-#: Of a task in steps: the number of the slice that this message holds, from 0 (`app/patterns/steps.py`).
+#: Of a task in steps: the number of the slice that this message holds, from 0 (`app/patterns/stepped_task.py`).
 MESSAGE_SLICE = "millrace_slice"
 #: Of a task in order: the id of the line that its item stands in, and whether the line goes on when the item dies.
 MESSAGE_ORDER = "millrace_order"

@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 router = APIRouter(responses=refusals(401, 403, 422, 429, 501, 503))
 
 PATH = "/v1/uploads"
-#: What is collected before it is hashed and written, in a thread.
+#: The gateway collects so many bytes of a body before a thread hashes and writes them.
 _BLOCK_BYTES = 1024 * 1024
 #: The unread rest of a body must not be taken for the next request.
 _CLOSE = {"Connection": "close"}

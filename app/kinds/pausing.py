@@ -1,4 +1,4 @@
-"""What is paused, as this process saw it within the last second: a task asks before it runs, and at each step."""
+"""The pauses in force, as this process read them within the last second. Tasks ask before they run and at each step."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _View:
         self._in_force: frozenset[tuple[str, str]] = frozenset()
 
     def in_force(self) -> frozenset[tuple[str, str]]:
-        """What was paused at the last look. While PostgreSQL is away, the result of the last look is kept."""
+        """The pauses that the last look found, as (kind, name). While PostgreSQL is away they stay in force."""
         if time.monotonic() >= self._look_at:
             try:
                 with autocommit().connect() as connection:

@@ -50,7 +50,7 @@ class Rules:
 
     @property
     def lately_seconds(self) -> float:
-        """What was put back within this time is left alone: another reconciler may have done so meanwhile."""
+        """Messages that were put back within this time are left alone: another reconciler may have put them back."""
         return self.older_than_seconds + time.monotonic() - self.began + contract.STATEMENT_TIMEOUT_SECONDS
 
     def apply(self, found: Unfinished, now: datetime) -> bool:

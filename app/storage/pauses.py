@@ -21,7 +21,7 @@ from app.storage.outbox import ClaimedMessage
 
 
 class Kind(StrEnum):
-    """What is paused."""
+    """The kinds of things that can be paused."""
 
     QUEUE = "queue"
     TASK = "task"
@@ -116,7 +116,7 @@ def end(connection: Connection, kind: Kind, name: str, *, by: str) -> bool:
 
 
 def in_force(connection: Connection) -> frozenset[tuple[str, str]]:
-    """What is paused now, as (kind, name)."""
+    """The pauses in force now, as (kind, name)."""
     return frozenset((row.kind, row.name) for row in connection.execute(_IN_FORCE))
 
 

@@ -1,7 +1,8 @@
 """The tables, as SQLAlchemy Core sees them; `migrations/` creates them.
 
 Tables that grow are partitioned so that retention drops partitions instead of deleting rows (law 4). Ids are UUIDv7:
-they begin with the time, so a table partitioned by id is partitioned by time and still found by id alone.
+they begin with the time, so a table partitioned by id is partitioned by time and still found by id alone. The module is
+long because every table is described here and nowhere else.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ outbox_pending = Table(
     _at("available_at"),  # when a relay may take it: the due time, or the end of a lease
 )
 
-#: What is paused, or was; and the messages that wait for the resume instead of in `outbox_pending` (`pauses.py`).
+#: Pauses, past ones too, and the messages that wait for the resume instead of in `outbox_pending` (`pauses.py`).
 pauses = Table(
     "pauses",
     metadata,

@@ -63,8 +63,8 @@ _CHUNKS = text("""
                       AND m.key = ANY (l.keys))
     GROUP BY batch_id, task_name ORDER BY batch_id
 """)
-#: What has a message in PostgreSQL, or was put back lately: an item, or, without a key, all items of the job. Messages
-#: of one job may wait for different things, so one that waits says nothing of the others.
+#: Items that have a message in PostgreSQL, and jobs whose messages were put back lately. A row without a key stands for
+#: all items of its job. Messages of one job may wait for different things, so each item needs a message of its own.
 _NOT_VANISHED = text(f"""
     SELECT o.job_id, o.properties -> 'application_headers' ->> '{contract.MESSAGE_KEY}' AS key
     FROM (SELECT message_id FROM outbox_pending UNION ALL
@@ -131,6 +131,6 @@ def put_back_lately(connection: Connection) -> int:
 
 
 def in_both(one: Collection[Unfinished], other: Collection[Unfinished]) -> list[Unfinished]:
-    """What is unfinished in both looks, with the keys of the second look."""
+    """The jobs and batches that both looks found with a common key, as the second look found them."""
     before = {(item.job_id, key) for item in one for key in item.keys}
     return [item for item in other if any((item.job_id, key) in before for key in item.keys)]

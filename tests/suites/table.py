@@ -1,6 +1,7 @@
 """Every suite, in one table: what it proves, how long it takes, the commands that run it, the paths that it guards.
 
 `make test` runs the parts of TEST, `make proof` the suites of PROOFS. Seconds are of two quiet cores with full caches.
+The module is long because it is that table.
 """
 
 from __future__ import annotations

@@ -23,8 +23,9 @@ from app.brokers.celery_app import celery_app
 from app.contract import Role
 from app.errors import PoisonError
 from app.kinds import Transaction
-from app.patterns import steps
-from app.patterns.steps import SteppedTask, in_steps
+from app.patterns import stepped_task
+from app.patterns.stepped_task import SteppedTask
+from app.patterns.steps import in_steps
 from app.storage import checkpoints
 from tests.harness.stack import Stack
 
@@ -120,7 +121,7 @@ def task(quiet: Stack, database: Engine, monkeypatch: pytest.MonkeyPatch) -> Ite
     """The task, with transactions on the stack's PostgreSQL."""
     table = "tasks.law_steps (run text, step int, at timestamptz DEFAULT clock_timestamp())"
     quiet.query(f"CREATE TABLE IF NOT EXISTS {table}", role=Role.OWNER)
-    monkeypatch.setattr(steps, "engine", lambda: database)
+    monkeypatch.setattr(stepped_task, "engine", lambda: database)
     made = in_steps(key="run")(law_steps)
     assert isinstance(made, SteppedTask)
     yield made

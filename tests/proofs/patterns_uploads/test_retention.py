@@ -11,9 +11,10 @@ import pytest
 
 from app.contract import Role
 from app.storage import object_uses, objects
+from tests.harness import here
 from tests.harness.stack import Stack
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
-from tests.proofs.patterns_uploads.contents import age, count_words, is_there, noise, text, uploaded
+from tests.proofs.patterns_uploads.contents import age, count_words, is_there, noise, text, uploaded, wait_counted
 
 #: As `python -m app retention` does; `{bug}` comes before.
 _RETENTION = """
@@ -70,6 +71,21 @@ def test_only_what_nobody_names_goes(single: Stack, client: httpx.Client) -> Non
     _run(single)
     assert not is_there(single, named)
     assert single.query("SELECT key FROM objects WHERE key = ANY(%s)", [old, stray, named]) == []
+
+
+def test_a_paused_message_keeps_its_content(single: Stack, client: httpx.Client) -> None:
+    """Content that only a held message names stays however old it is, and the task finds it after the resume."""
+    key = str(uploaded(client, text())["key"])
+    here.pause(single, task="count_words")
+    try:
+        document = count_words(client, key)
+        eventually(lambda: single.query("SELECT 1 FROM outbox_held"), what="its message is held")
+        _last_used(single, key, days_ago=400)
+        _run(single)
+        assert is_there(single, key)
+    finally:
+        here.resume(single, task="count_words")
+    assert wait_counted(single, document) == [(2, 4)]
 
 
 def test_a_retention_that_forgets_dead_letters_is_seen(single: Stack, client: httpx.Client) -> None:

@@ -16,7 +16,8 @@ from app.kinds import JsonText, Transaction
 from app.kinds.declared import OnceTask
 from app.patterns import counted_batches
 from app.patterns.counted_batches import counted_batch
-from app.patterns.steps import SteppedTask, in_steps
+from app.patterns.stepped_task import SteppedTask
+from app.patterns.steps import in_steps
 from app.patterns.unique_jobs import unique_job
 from app.storage.identifiers import new_id
 from app.tasks.meter_totals import meter_totals

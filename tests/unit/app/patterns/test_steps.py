@@ -16,8 +16,9 @@ from app import contract
 from app.brokers.celery_app import celery_app
 from app.errors import ComeBackLaterError, JobRevokedError, PoisonError
 from app.kinds import Transaction
-from app.patterns import steps
-from app.patterns.steps import SteppedTask, in_steps
+from app.patterns import stepped_task
+from app.patterns.stepped_task import SteppedTask
+from app.patterns.steps import in_steps
 from app.storage.checkpoints import Checkpoint
 
 FIRST, SECOND = UUID(int=1), UUID(int=2)
@@ -59,14 +60,14 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> Rows:
         made.kept.append((job_id, slice_, state))
         made.checkpoint = Checkpoint(job_id=job_id, slice=slice_, steps=2, state=state, ended=False)
 
-    monkeypatch.setattr(steps, "engine", lambda: SimpleNamespace(begin=nullcontext))
-    monkeypatch.setattr(steps, "in_transaction", lambda _: nullcontext())
+    monkeypatch.setattr(stepped_task, "engine", lambda: SimpleNamespace(begin=nullcontext))
+    monkeypatch.setattr(stepped_task, "in_transaction", lambda _: nullcontext())
     monkeypatch.setattr(
-        steps, "checkpoints",
+        stepped_task, "checkpoints",
         SimpleNamespace(lock=lambda *_: made.checkpoint, keep=keep, remove=lambda *_: setattr(made, "removed", True)),
     )  # fmt: skip
     monkeypatch.setattr(
-        steps, "inbox",
+        stepped_task, "inbox",
         SimpleNamespace(revoked_jobs=lambda _, jobs: made.revoked & set(jobs), enter=lambda *_, **__: None),
     )  # fmt: skip
     return made
