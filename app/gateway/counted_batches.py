@@ -120,7 +120,7 @@ async def add_chunk(
             "rows": len(rows.items), "hash": sha256(body).digest(), "body": body.removeprefix(codecs.BOM_UTF8),
         }  # fmt: skip
 
-        beyond_share = not parts.shares.take(key.api_key_id, batch.queue, len(rows.items))
+        beyond_share = not await parts.shares.take(key.api_key_id, batch.queue, len(rows.items))
         if beyond_share:
             parts.shedder.check(batch.queue, beyond_share=True)
 

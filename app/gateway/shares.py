@@ -6,31 +6,26 @@ executed as fast as the workers can, but the relay sends them after the others (
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from datetime import timedelta
 
-#: More senders than this are not kept in memory; those whose reserve is full are forgotten first.
+from throttled.asyncio import MemoryStore, RateLimiterRegistry, per_duration
+
+#: Senders whose shares are remembered; one that was forgotten has a full reserve again.
 _SENDERS = 10_000
+#: Items are counted per minute, so that shares below one a second are whole numbers too.
+_PERIOD = timedelta(minutes=1)
 
 
 class Shares:
     """The shares that this process has given away; each gateway counts for itself."""
 
-    def __init__(self, *, per_second: float, reserve: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, *, per_second: float, reserve: int) -> None:
         """Begin with a full reserve for every sender."""
-        self._seconds_each = 1.0 / per_second
-        self._reserve_seconds = reserve / per_second
-        self._clock = clock
-        #: When the reserve of a sender will be full again, by API key and queue.
-        self._full_at: dict[tuple[str, str], float] = {}
+        per_minute = max(1, round(per_second * _PERIOD.total_seconds()))
+        self._store = MemoryStore(options={"MAX_SIZE": _SENDERS})
+        quota = per_duration(_PERIOD, limit=per_minute, burst=reserve)
+        self._limiter = RateLimiterRegistry.get("gcra")(quota, self._store)
 
-    def take(self, api_key_id: str, queue: str, items: int) -> bool:
+    async def take(self, api_key_id: str, queue: str, items: int) -> bool:
         """Whether these items are within the sender's share; if so, they are taken from it."""
-        now = self._clock()
-        if len(self._full_at) >= _SENDERS:
-            self._full_at = {sender: at for sender, at in self._full_at.items() if at > now}
-        full_at = max(now, self._full_at.get((api_key_id, queue), now)) + items * self._seconds_each
-        if full_at - now > self._reserve_seconds:
-            return False
-        self._full_at[api_key_id, queue] = full_at
-        return True
+        return not (await self._limiter.limit(f"{queue} {api_key_id}", items)).limited

@@ -131,7 +131,7 @@ async def _prepare(
     outgoing: Sequence[OutboxMessage] = await messages.build(
         target, submission, share, job_id=job.job_id, expires_seconds=expires_seconds
     )
-    if not parts.shares.take(job.api_key_id, job.queue, len(job.keys)):
+    if not await parts.shares.take(job.api_key_id, job.queue, len(job.keys)):
         parts.shedder.check(job.queue, beyond_share=True)
         outgoing = [replace(message, beyond_share=True) for message in outgoing]
     once = None

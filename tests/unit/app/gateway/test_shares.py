@@ -2,49 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from app.gateway import shares
 from app.gateway.shares import Shares
-
-
-class Clock:
-    """A clock that a test sets."""
-
-    seconds = 1000.0
-
-    def __call__(self) -> float:
-        """The time."""
-        return self.seconds
+from tests.harness.waiting import eventually
 
 
 def test_a_reserve_is_used_up_and_fills_again() -> None:
     """Items beyond the share take nothing from it."""
-    clock = Clock()
-    given = Shares(per_second=10, reserve=100, clock=clock)
-    assert given.take("a", "bulk", 60)
-    assert not given.take("a", "bulk", 60)
-    assert given.take("a", "bulk", 40)
-    assert not given.take("a", "bulk", 1)
-    clock.seconds += 1
-    assert given.take("a", "bulk", 10)
-    assert not given.take("a", "bulk", 1)
-    clock.seconds += 3600
-    assert given.take("a", "bulk", 100), "the reserve is full again, and not more than full"
-    assert not given.take("a", "bulk", 1)
+    slow = Shares(per_second=0.1, reserve=100)
+    with asyncio.Runner() as runner:
+        took = [runner.run(slow.take("a", "bulk", items)) for items in (60, 60, 40, 1, 1000)]
+        assert took == [True, False, True, False, False]
+
+        quick = Shares(per_second=1000, reserve=100)
+        assert runner.run(quick.take("a", "bulk", 100))
+        eventually(lambda: runner.run(quick.take("a", "bulk", 100)), what="the reserve is full again", every=0.05)
+        assert not runner.run(quick.take("a", "bulk", 101)), "it is never more than full"
 
 
 def test_each_sender_has_its_own() -> None:
     """Each sender has a share of each queue."""
+    given = Shares(per_second=0.1, reserve=100)
+    with asyncio.Runner() as runner:
+        for api_key_id, queue in (("a", "bulk"), ("b", "bulk"), ("a", "interactive")):
+            assert runner.run(given.take(api_key_id, queue, 100))
+            assert not runner.run(given.take(api_key_id, queue, 1))
+
+
+def test_memory_does_not_grow_with_the_senders() -> None:
+    """Of many senders the library forgets those that sent nothing for the longest time."""
     given = Shares(per_second=10, reserve=100)
-    assert given.take("a", "bulk", 100)
-    assert given.take("b", "bulk", 100)
-    assert given.take("a", "interactive", 100)
 
+    async def send() -> None:
+        for number in range(2 * shares._SENDERS):
+            await given.take(f"key-{number}", "bulk", 1)
 
-def test_senders_with_a_full_reserve_are_forgotten() -> None:
-    """Memory does not grow with the number of senders that there ever were."""
-    clock = Clock()
-    given = Shares(per_second=10, reserve=100, clock=clock)
-    for number in range(2 * shares._SENDERS):
-        clock.seconds += 1
-        given.take(f"key-{number}", "bulk", 1)
-    assert len(given._full_at) <= shares._SENDERS
+    asyncio.run(send())
+    assert len(given._store._backend._client) <= shares._SENDERS
