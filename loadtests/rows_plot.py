@@ -8,7 +8,7 @@ from math import log10
 
 from loadtests.rows import Run
 
-_WIDTH, _HEIGHT, _LEFT, _TOP, _PLOT_WIDTH, _PLOT_HEIGHT = 860, 420, 60, 40, 560, 330
+_WIDTH, _HEIGHT, _LEFT, _TOP, _PLOT_WIDTH, _PLOT_HEIGHT = 890, 420, 60, 40, 560, 330
 _COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2", "#97bbf5", "#9c6b4e")
 _HEAD = f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif"
  font-size="13">"""
@@ -58,6 +58,6 @@ def drawing(runs: Sequence[Run]) -> str:
         points = " ".join(f"{x(run):.1f},{y(run.peak_mib[name]):.1f}" for run in known)
         label_y = _TOP + 10 + 20 * index
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts.append(f'<rect x="{right + 20}" y="{label_y - 9}" width="12" height="12" fill="{colour}"/>')
-        parts.append(f'<text x="{right + 38}" y="{label_y + 2}">{escape(name)}: {runs[-1].peak_mib[name]} MiB</text>')
+        parts.append(f'<rect x="{right + 50}" y="{label_y - 9}" width="12" height="12" fill="{colour}"/>')
+        parts.append(f'<text x="{right + 68}" y="{label_y + 2}">{escape(name)}: {runs[-1].peak_mib[name]} MiB</text>')
     return "\n".join([*parts, "</svg>\n"])
