@@ -19,43 +19,18 @@ from infra.settings.backends import (
     PgBouncer,
     ResultBackendChoice,
     S3Store,
+    SinglePostgreSQL,
     UploadsChoice,
     VolumeStore,
 )
 from infra.settings.explain import JOINED
+from infra.settings.images import ImageName, Images
 from infra.settings.pools import completed, misplaced
 from infra.settings.queues import DEFAULT, QueuesFile, QueuesPath
 from infra.settings.scaling import KedaQueue
 from infra.settings.shutdown import Timings
-from infra.settings.values import Digest, Model, Name, RunbooksUrl
+from infra.settings.values import Model, Name, RunbooksUrl
 from infra.settings.workloads import Workloads
-
-#: Our images (infra/images).
-IMAGES = ("app", "rabbitmq", "postgresql", "redis", "pgbouncer", "objectstore")
-
-
-class Images(Model):
-    """Where our images are."""
-
-    registry: str = Field(
-        "", description="prefix of the names, without a slash at the end; empty: loaded onto the nodes"
-    )
-    version: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", description="the tag of all of them")
-    digests: dict[Literal["app", "rabbitmq", "postgresql", "redis", "pgbouncer", "objectstore"], Digest] = Field(
-        {}, description="by which a node knows what it pulled"
-    )
-
-    @model_validator(mode="after")
-    def _pinned(self) -> Self:
-        if self.version == "latest":
-            raise ValueError("version latest says nothing about what runs: name a version")
-        return self
-
-    def reference(self, image: str) -> str:
-        """The full reference of one of ours: name, tag, and digest where there is one."""
-        prefix = f"{self.registry}/" if self.registry else ""
-        digest = f"@{self.digests[image]}" if image in self.digests else ""
-        return f"{prefix}millrace-{image}:{self.version}{digest}"
 
 
 class Neighbours(Model):
@@ -116,6 +91,20 @@ class Stack(Model):
         return self.environment == "prod"
 
     @property
+    def own_images(self) -> tuple[ImageName, ...]:
+        """The images of ours that it runs."""
+        single = isinstance(self.database, SinglePostgreSQL)
+        server = isinstance(self.uploads, ObjectServer)
+        return (
+            "app",
+            "rabbitmq",
+            "redis",
+            "pgbouncer",
+            *(("postgresql",) if single else ()),
+            *(("objectstore",) if server else ()),
+        )
+
+    @property
     def queues(self) -> tuple[Queue, ...]:
         """Every queue, in its order of service."""
         return self.queues_file.queues
@@ -144,6 +133,7 @@ class Stack(Model):
     def _parts_agree(self) -> Self:
         problems = [*self._workers(), *self._producers(), *self._choices(), *self._of_prod()]
         problems += [f"workloads.pools.{line}" for line in misplaced(self.queues, self.workloads.pools)]
+        problems += self.images.broken(self.own_images, self.broker.version, by_digest=self.is_prod)
         problems += [*shutdown.broken(self), *limits.broken(self)]
         if problems:
             raise ValueError(JOINED.join(problems))
@@ -197,9 +187,6 @@ class Stack(Model):
         if not self.is_prod:
             return []
         problems = []
-        unused = () if isinstance(self.uploads, ObjectServer) else ("objectstore",)
-        if missing := [image for image in IMAGES if image not in {*self.images.digests, *unused}]:
-            problems.append(f"images.digests lacks {', '.join(missing)}: prod runs what was tested, by digest")
         if not isinstance(self.database, CloudNativePG):
             problems.append("database single loses what was accepted with its disk: choose cloudnative-pg in prod")
         if self.result_backend.topology != "sentinel":

@@ -41,6 +41,11 @@ def _set(engine: Engine, key: str, **values: object) -> None:
     path.write_text(yaml.safe_dump(document))
 
 
+def _versions(engine: Engine) -> dict[str, str]:
+    document = yaml.safe_load(Path(str(engine.settings)).read_text())
+    return dict(document["config"]["millrace:images"]["versions"])
+
+
 @pytest.fixture(scope="module", params=["staging", "prod"])
 def up(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Engine:
     """A stack that is up, policies asked."""
@@ -73,7 +78,7 @@ def test_no_password_is_in_clear(up: Engine, again: Run) -> None:
 def test_another_image_replaces_no_data_and_keeps_the_passwords(up: Engine) -> None:
     """A new version: pods roll, Jobs are new ones, and what holds data or a password is updated at most."""
     before = leaks.passwords(up.state_in_clear())
-    _set(up, "images", version="0.1.1")
+    _set(up, "images", versions=_versions(up) | {"app": "0.1.1"})
     run = up.up()
     assert run.changed
     assert not run.of("replace")

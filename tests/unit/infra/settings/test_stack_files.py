@@ -114,7 +114,13 @@ def _drop(path: str) -> Break:
     [
         ("staging", _drop("pgbouncer"), ("millrace:pgbouncer", "is missing")),
         ("staging", _drop("broker.storage"), ("millrace:broker.storage", "is missing")),
-        ("staging", _drop("images.version"), ("millrace:images.version", "is missing", "tag")),
+        ("staging", _drop("images.versions"), ("millrace:images.versions", "is missing", "tag")),
+        ("staging", _drop("images.versions.redis"), ("images.versions lacks redis", "name the tag")),
+        (
+            "staging",
+            _set("images.versions.rabbitmq", "4.0-0.1.0"),
+            ("images.versions.rabbitmq 4.0-0.1.0", "broker.version 4.3", "begins with 4.3-"),
+        ),
         ("staging", _set("brokr", {}), ("millrace:brokr", "nobody reads", "did you mean broker?")),
         ("staging", _set("broker.nodez", 3), ("millrace:broker.nodez", "did you mean nodes?")),
         (
@@ -139,7 +145,8 @@ def _drop(path: str) -> Break:
         ("staging", _set("broker.resources.memory", "lots"), ("millrace:broker.resources.memory", "512Mi")),
         ("staging", _set("broker.resources.memory", "-1Gi"), ("millrace:broker.resources.memory", "more than nothing")),
         ("staging", _set("broker.resources.cpuLimit", "1m"), ("cpuLimit 1m is less than cpu", "leave it out")),
-        ("staging", _set("broker.upgradeFrom", "4.0"), ("from 4.0 to 4.3 is not one step",)),
+        ("staging", _set("broker.version", "4.2"), ("version 4.2", "builds 4.3 and 4.0 only", "choose one of them")),
+        ("staging", _set("broker.version", "4.1"), ("version 4.1", "builds 4.3 and 4.0 only")),
         (
             "staging",
             _set("workloads.pools.interactive.gracePeriodSeconds", 60),
@@ -175,7 +182,7 @@ def _drop(path: str) -> Break:
         ("staging", _set("queues", "nowhere.toml"), ("millrace:queues: ", "nowhere.toml", "No such file")),
         ("staging", _drop("cluster.kedaNamespace"), ("kedaNamespace is not set", "hpa-cpu")),
         ("staging", _set("pgbouncer.replicas", 9), ("pgbouncer.replicas", "connections")),
-        ("staging", _set("images.version", "latest"), ("version latest", "name a version")),
+        ("staging", _set("images.versions.app", "latest"), ("versions.app latest", "name a version")),
         ("staging", _set("database.kind", "singel"), ("millrace:database", "'singel'", "'cloudnative-pg'")),
         ("prod", _set("images.digests", {}), ("images.digests lacks app", "by digest")),
         ("prod", _set("images.digests", {"app": "sha256:abc"}), ("millrace:images.digests.app", "docker push")),
