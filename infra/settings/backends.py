@@ -35,7 +35,7 @@ class RabbitMQ(Model):
     def _possible(self) -> Self:
         if self.version not in VERSIONS:
             raise ValueError(
-                f"version {self.version}: infra/images/rabbitmq builds {' and '.join(VERSIONS)} only: choose one of them"
+                f"version {self.version}: infra/images/rabbitmq builds {' and '.join(VERSIONS)} only: choose one"
             )
         if self.nodes % 2 == 0:
             raise ValueError(f"nodes {self.nodes} is even: a quorum needs an odd number, write {self.nodes + 1}")

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from app.contract import Queue
+from infra.servers.capacity import Fleet
 from infra.servers.rabbitmq.outsiders import Outsider, foreign_pools, producers
 from infra.settings import limits, shutdown
 from infra.settings.backends import (
@@ -113,6 +114,11 @@ class Stack(Model):
     def outsiders(self) -> tuple[Outsider, ...]:
         """The producers and foreign pools, which log in to RabbitMQ with users of their own."""
         return (*producers(self.queues), *foreign_pools(self.workloads.pools))
+
+    @property
+    def fleet(self) -> Fleet:
+        """Its processes at their largest number: what the servers must hold."""
+        return limits.fleet(self)
 
     @model_validator(mode="before")
     @classmethod

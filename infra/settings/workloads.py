@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from infra.settings.scaling import GatewayScaling, HpaCpu, Scaling
+from infra.servers.capacity import Workers
+from infra.settings.scaling import GatewayScaling, HpaCpu, Scaling, most_replicas
 from infra.settings.values import Cidr, Host, Model, Name, Resources
 
 
@@ -91,6 +92,11 @@ class Pool(PoolSettings):
 
     name: Name
     queue: str
+
+    @property
+    def workers(self) -> Workers:
+        """Its pods at their largest number, and the one more that a roll-out starts."""
+        return Workers(pods=most_replicas(self.scaling) + 1, children=self.concurrency)
 
     @classmethod
     def of(cls, name: str, settings: PoolSettings, queue: str) -> Pool:

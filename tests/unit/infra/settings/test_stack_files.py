@@ -109,6 +109,10 @@ def _drop(path: str) -> Break:
     return change
 
 
+#: A pool that no small server can hold.
+_LARGE = {"concurrency": 64, "resources": {"memory": "8Gi"}, "scaling": {"maxReplicas": 200}}
+
+
 @pytest.mark.parametrize(
     ("stack", "change", "words"),
     [
@@ -145,8 +149,8 @@ def _drop(path: str) -> Break:
         ("staging", _set("broker.resources.memory", "lots"), ("millrace:broker.resources.memory", "512Mi")),
         ("staging", _set("broker.resources.memory", "-1Gi"), ("millrace:broker.resources.memory", "more than nothing")),
         ("staging", _set("broker.resources.cpuLimit", "1m"), ("cpuLimit 1m is less than cpu", "leave it out")),
-        ("staging", _set("broker.version", "4.2"), ("version 4.2", "builds 4.3 and 4.0 only", "choose one of them")),
-        ("staging", _set("broker.version", "4.1"), ("version 4.1", "builds 4.3 and 4.0 only")),
+        ("staging", _set("broker.version", "4.2"), ("version 4.2", "builds 4.3 and 4.0 only", "choose one")),
+        ("staging", _set("broker.version", "4.1"), ("version 4.1", "choose one")),
         (
             "staging",
             _set("workloads.pools.interactive.gracePeriodSeconds", 60),
@@ -181,7 +185,31 @@ def _drop(path: str) -> Break:
         ),
         ("staging", _set("queues", "nowhere.toml"), ("millrace:queues: ", "nowhere.toml", "No such file")),
         ("staging", _drop("cluster.kedaNamespace"), ("kedaNamespace is not set", "hpa-cpu")),
-        ("staging", _set("pgbouncer.replicas", 9), ("pgbouncer.replicas", "connections")),
+        (
+            "staging",
+            _set("workloads.pools.interactive.scaling.maxReplicas", 80),
+            ("database.resources.memory 2Gi", "sessions", "give it", "maxReplicas", "interactive has most"),
+        ),
+        (
+            "prod",
+            _set("workloads.pools.bulk", {**_LARGE, "concurrency": 16}),
+            ("database.resources.memory 8Gi", "bulk has most"),
+        ),
+        (
+            "staging",
+            _set("resultBackend.resources.memory", "64Mi"),
+            ("resultBackend.resources.memory 64Mi", "clients", "give it"),
+        ),
+        (
+            "staging",
+            _set("pgbouncer.resources.memory", "32Mi"),
+            ("pgbouncer.resources.memory 32Mi", "clients", "give it"),
+        ),
+        (
+            "staging",
+            _set("workloads.pools.bulk", _LARGE),
+            ("broker.resources.memory 768Mi", "connections of a node", "give it", "bulk has most"),
+        ),
         ("staging", _set("images.versions.app", "latest"), ("versions.app latest", "name a version")),
         ("staging", _set("database.kind", "singel"), ("millrace:database", "'singel'", "'cloudnative-pg'")),
         ("prod", _set("images.digests", {}), ("images.digests lacks app", "by digest")),
