@@ -124,6 +124,7 @@ class CloudNativePGCluster(Component):
             "imageName": f"{settings.image}:{settings.image_tag}@{settings.image_digest}",
             "enableSuperuserAccess": False,
             "enablePDB": True,
+            "priorityClassName": naming.PRIORITY_DATA,
             # A switch of the primary is a person's decision: `kubectl cnpg promote`, in a quiet hour.
             "primaryUpdateStrategy": "supervised",
             "stopDelay": STOP_SECONDS,

@@ -82,7 +82,7 @@ class CloudNativePG(Model):
     """A replicated PostgreSQL, run by the CloudNativePG operator, which must be in the cluster."""
 
     kind: Literal["cloudnative-pg"] = "cloudnative-pg"
-    instances: int = Field(3, ge=2, le=5)
+    instances: int = Field(3, le=5)
     resources: Resources
     storage: Quantity
     wal_storage: Quantity
@@ -93,6 +93,15 @@ class CloudNativePG(Model):
     api_server_cidrs: tuple[Cidr, ...] = Field(
         min_length=1, description="instances ask the API server who is the primary; nothing else of ours may reach it"
     )
+
+    @model_validator(mode="after")
+    def _survives(self) -> Self:
+        if self.instances < 3:
+            raise ValueError(
+                f"instances {self.instances}: what is accepted is on two of them, so every write stops when one fails: "
+                "choose 3"
+            )
+        return self
 
 
 class VolumeStore(Model):

@@ -30,16 +30,39 @@ from infra.settings.pools import completed, misplaced
 from infra.settings.queues import DEFAULT, QueuesFile, QueuesPath
 from infra.settings.scaling import KedaQueue
 from infra.settings.shutdown import Timings
-from infra.settings.values import Model, Name, RunbooksUrl
+from infra.settings.values import Cidr, Model, Name, RunbooksUrl, is_narrow
 from infra.settings.workloads import Workloads
+
+
+class Dns(Model):
+    """Whom every pod may ask for names."""
+
+    namespace: Name = "kube-system"
+    pods: tuple[dict[str, str], ...] = Field(
+        ({"k8s-app": "kube-dns"},), description="labels of its pods, of each kind; empty where DNS is no pod"
+    )
+    cidrs: tuple[Cidr, ...] = Field((), description="its addresses, where it is no pod: a cache on each node")
+
+    @model_validator(mode="after")
+    def _somebody(self) -> Self:
+        if any(not labels for labels in self.pods):
+            raise ValueError("pods: labels that are empty mean every pod: name the labels of the DNS pods")
+        if not self.pods and not self.cidrs:
+            raise ValueError("neither pods nor cidrs: no pod could find another; name who answers (docs/deployment.md)")
+        if wide := [cidr for cidr in self.cidrs if not is_narrow(cidr)]:
+            raise ValueError(f"cidrs: {wide[0]} is not the address of a DNS server: write it with /32, or /128")
+        return self
 
 
 class Neighbours(Model):
     """What the cluster has that is not ours, and where."""
 
     storage_class: str | None = Field(None, description="the cluster's default when left out")
-    zones: int = Field(1, ge=1, description="availability zones; with three, one may be lost")
+    zones: int = Field(
+        1, ge=1, description="availability zones; pods spread over them. With three, one may be lost; with two, not"
+    )
     hosts: int = Field(3, ge=1, description="nodes for our pods; brokers never share one in prod")
+    dns: Dns = Dns()
     keda_namespace: Name | None = Field(None, description="where KEDA is; left out: not there")
     keda_labels: dict[str, str] = Field({"app": "keda-operator"}, description="of its operator's pods")
     monitoring_namespace: Name | None = Field(None, description="where Prometheus (operator) is; left out: not there")

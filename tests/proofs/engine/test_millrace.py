@@ -18,7 +18,16 @@ from tests.proofs.engine.harness.run import EngineError, Run
 ROOT = Path(__file__).parents[3]
 PACK = ROOT / "infra" / "policy"
 #: What is in the cluster before us.
-NAMESPACES = ("default", "kube-system", "cert-manager", "keda", "monitoring", "ingress", "ingress-nginx", "cnpg-system")
+NAMESPACES = (
+    "default",
+    "kube-system",
+    "cert-manager",
+    "keda",
+    "monitoring",
+    "ingress",
+    "haproxy-controller",
+    "cnpg-system",
+)
 
 pytestmark = pytest.mark.timeout(900)
 
