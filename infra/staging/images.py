@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from dataclasses import replace
 
 from infra.devcluster import images as nodes
 from infra.devcluster.layout import Layout
@@ -22,12 +23,12 @@ _LOAD_SECONDS = 60
 def wanted(rabbitmq: RabbitMQVersion) -> tuple[Image, ...]:
     """What runs in the cluster."""
     servers = (images.POSTGRESQL, images.REDIS, images.PGBOUNCER, images.OBJECTSTORE)
-    return (images.APP, images.rabbitmq_image(rabbitmq), *servers)
+    return tuple(replace(image, for_pods=True) for image in (images.APP, images.rabbitmq_image(rabbitmq), *servers))
 
 
 def version_of(image: Image, identity: str) -> str:
     """What is in it, and a hash of it: another whenever the image is another, so that its pods roll, and no others."""
-    release = RELEASE if image is images.APP else image.label
+    release = RELEASE if image.name == images.APP.name else image.label
     return f"{release}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
