@@ -13,8 +13,8 @@ from tests.harness.services import Service
 from tests.harness.stack import Stack
 from tests.harness.waiting import eventually
 
-#: Two PgBouncers, so that one and a roll-out's third stay within the roles' limits of the stack.
-FLEET = Fleet(gateways=1, relays=1, queues=3, workers=(Workers(pods=1, children=4),), poolers=2)
+#: Three PgBouncers share the roles' limits of the stack: two of a test, and the sessions of one that vanished.
+FLEET = Fleet(gateways=1, relays=1, queues=3, workers=(Workers(pods=1, children=4),), poolers=3)
 
 
 def settings(stack: Stack, name: str, server: str, *, known_as: str | None = None) -> Service:
