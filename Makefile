@@ -50,8 +50,8 @@ fmt: ## format the code and mend what ruff can mend
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
 
-images: bootstrap ## build the images that are missing (FRESH=1: all of them, from nothing)
-	$(PYTHON) -m infra.local images --all-versions $(if $(FRESH),--fresh)
+images: bootstrap ## build the images that are missing (FRESH=1: all of them, from nothing; PODS=1: for a registry)
+	$(PYTHON) -m infra.local images --all-versions $(if $(FRESH),--fresh) $(if $(PODS),--for-pods)
 
 up: bootstrap ## start the local stack and wait until it works (MILLRACE_RABBITMQ_VERSION=4.0 for the older broker)
 	$(PYTHON) -m infra.local up

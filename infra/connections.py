@@ -103,9 +103,10 @@ def components(stack: Stack) -> tuple[Pods, ...]:
 
 def _into(stack: Stack) -> Iterator[Connection]:
     ingress = stack.workloads.gateway.ingress
-    controller = Neighbour(
-        "ingress controller", ingress.controller_namespace, tuple(sorted(ingress.controller_labels.items()))
-    )
+    controller: Party = Network("load balancer", ingress.controller_cidrs)
+    if ingress.controller_namespace is not None:
+        labels = tuple(sorted(ingress.controller_labels.items()))
+        controller = Neighbour("ingress controller", ingress.controller_namespace, labels)
     yield Connection(controller, Pods(naming.GATEWAY), (contract.PORT_GATEWAY,), "requests of the world")
 
 

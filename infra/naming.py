@@ -10,6 +10,9 @@ NAMESPACE_APP = contract.NAMESPACE_APP
 NAMESPACE_DATA = contract.NAMESPACE_DATA
 NAMESPACES = (NAMESPACE_APP, NAMESPACE_DATA)
 
+#: Of pods that hold data; they find room before workers.
+PRIORITY_DATA = "millrace-data"
+
 PART_OF = "millrace"
 #: Who applies; also server-side apply's field manager.
 MANAGER = "millrace"

@@ -103,6 +103,7 @@ def pod(
     mounted = {volume.name: volume.source for one in (*first, *containers) for volume in one.volumes if volume.source}
     return core.PodSpecArgs(
         service_account_name=component,
+        priority_class_name=naming.PRIORITY_DATA if naming.namespace_of(component) == naming.NAMESPACE_DATA else None,
         automount_service_account_token=False,
         enable_service_links=False,
         termination_grace_period_seconds=grace_period_seconds,
@@ -184,9 +185,9 @@ def apart(component: str) -> core.AffinityArgs:
 
 
 def _spread(stack: Stack, component: str, hosts: str) -> list[core.TopologySpreadConstraintArgs]:
-    """Over hosts, and over zones where there are three: then a zone may be lost, and one too many must not share."""
+    """Over hosts, and over zones where there are several. With three of them one may be lost."""
     over = {"kubernetes.io/hostname": hosts}
-    if stack.cluster.zones >= 3:
+    if stack.cluster.zones > 1:
         over["topology.kubernetes.io/zone"] = "DoNotSchedule" if hosts == "DoNotSchedule" else "ScheduleAnyway"
     return [
         core.TopologySpreadConstraintArgs(

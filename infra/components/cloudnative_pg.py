@@ -17,7 +17,8 @@ from infra.components.certificates import Certificates
 from infra.components.component import Component
 from infra.components.passwords import SERVERS, Passwords
 from infra.servers import hashes
-from infra.servers.postgresql import CONNECTION_LIMITS, settings_sql
+from infra.servers.capacity import session_limits
+from infra.servers.postgresql import settings_sql
 from infra.servers.postgresql_conf import hba_rules, tuning
 from infra.settings.backends import CloudNativePG, S3Store
 from infra.settings.stack import Stack
@@ -112,9 +113,10 @@ class CloudNativePGCluster(Component):
 
     def _cluster(self) -> dict[str, Any]:
         settings = self.settings
+        limits = session_limits(self.stack.fleet)
         parameters = {
             name: value
-            for name, value in tuning(settings.resources.memory_bytes).items()
+            for name, value in tuning(settings.resources.memory_bytes, limits).items()
             if name not in _FIXED_BY_OPERATOR
         }
         return {
@@ -122,6 +124,7 @@ class CloudNativePGCluster(Component):
             "imageName": f"{settings.image}:{settings.image_tag}@{settings.image_digest}",
             "enableSuperuserAccess": False,
             "enablePDB": True,
+            "priorityClassName": naming.PRIORITY_DATA,
             # A switch of the primary is a person's decision: `kubectl cnpg promote`, in a quiet hour.
             "primaryUpdateStrategy": "supervised",
             "stopDelay": STOP_SECONDS,
@@ -140,7 +143,9 @@ class CloudNativePGCluster(Component):
                     },
                 }
             },
-            "managed": {"roles": [_managed(role) for role in contract.POSTGRESQL_ROLES if role is not Role.OWNER]},
+            "managed": {
+                "roles": [_managed(role, limits[role]) for role in contract.POSTGRESQL_ROLES if role is not Role.OWNER]
+            },
             "postgresql": {
                 "parameters": parameters,
                 "pg_hba": list(hba_rules()),
@@ -199,7 +204,7 @@ class CloudNativePGCluster(Component):
         return {"size": size, **({"storageClass": storage_class} if storage_class else {})}
 
 
-def _managed(role: Role) -> dict[str, Any]:
+def _managed(role: Role, sessions: int) -> dict[str, Any]:
     return {
         "name": str(role),
         "ensure": "present",
@@ -209,7 +214,7 @@ def _managed(role: Role) -> dict[str, Any]:
         "createrole": False,
         "replication": False,
         "bypassrls": False,
-        "connectionLimit": CONNECTION_LIMITS[role],
+        "connectionLimit": sessions,
         "passwordSecret": {"name": f"postgresql-role-{role}"},
         **({"inRoles": ["pg_read_all_data"]} if role is Role.BACKUP else {}),
     }

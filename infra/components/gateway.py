@@ -11,7 +11,7 @@ from pulumi_kubernetes.networking import v1 as networking
 
 from app import contract
 from app.contract import Role
-from infra import naming
+from infra import ingress_classes, naming
 from infra.application import Process
 from infra.components.certificates import Certificates
 from infra.components.process_deployment import ProcessDeployment
@@ -66,7 +66,11 @@ class Gateway(ProcessDeployment):
     def _service(self) -> None:
         core.Service(
             naming.GATEWAY,
-            metadata=metadata(self.stack, naming.GATEWAY),
+            metadata=metadata(
+                self.stack,
+                naming.GATEWAY,
+                annotations=self.stack.workloads.gateway.ingress.service_annotations or None,
+            ),
             spec=core.ServiceSpecArgs(
                 type="ClusterIP",
                 selector=naming.selector(naming.GATEWAY),
@@ -77,16 +81,18 @@ class Gateway(ProcessDeployment):
 
     def _ingress(self) -> None:
         ingress = self.stack.workloads.gateway.ingress
+        by_annotation = ingress_classes.named_by_annotation(ingress.class_name)
+        named = {ingress_classes.CLASS_ANNOTATION: ingress.class_name} if by_annotation else {}
         networking.Ingress(
             naming.GATEWAY,
             metadata=meta.ObjectMetaArgs(
                 name=naming.GATEWAY,
                 namespace=naming.NAMESPACE_APP,
                 labels=naming.labels(naming.GATEWAY, self.stack.environment),
-                annotations={"cert-manager.io/cluster-issuer": ingress.issuer, **ingress.annotations},
+                annotations={"cert-manager.io/cluster-issuer": ingress.issuer, **named, **ingress.annotations},
             ),
             spec=networking.IngressSpecArgs(
-                ingress_class_name=ingress.class_name,
+                ingress_class_name=None if by_annotation else ingress.class_name,
                 tls=[networking.IngressTLSArgs(hosts=[ingress.host], secret_name="gateway-public-tls")],  # noqa: S106 - a name
                 rules=[
                     networking.IngressRuleArgs(

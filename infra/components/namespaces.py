@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
+from pulumi_kubernetes.scheduling import v1 as scheduling
 
 from infra import naming, sizing
 from infra.components.component import Component
@@ -13,14 +14,28 @@ from infra.settings.stack import Stack
 POD_SECURITY_VERSION = "v1.34"
 
 
+#: All others have 0. Far below the cluster's own, which begin at two thousand million.
+DATA_PRIORITY = 1_000_000
+
+
 class Namespaces(Component):
-    """Where everything of ours runs."""
+    """Where everything of ours runs, and whose pods find room first."""
 
     def __init__(self, stack: Stack) -> None:
         """Both of them."""
         super().__init__("namespaces", stack)
         for namespace in naming.NAMESPACES:
             self._namespace(namespace)
+        scheduling.PriorityClass(
+            naming.PRIORITY_DATA,
+            metadata=meta.ObjectMetaArgs(
+                name=naming.PRIORITY_DATA, labels=naming.labels(naming.PRIORITY_DATA, stack.environment)
+            ),
+            value=DATA_PRIORITY,
+            global_default=False,
+            description="Millrace: brokers and databases find room before workers do.",
+            opts=self.child(),
+        )
         self.register_outputs({})
 
     def _namespace(self, name: str) -> None:

@@ -11,11 +11,7 @@ from pulumi_kubernetes.networking import v1 as networking
 from infra import naming
 from infra.components.component import Component
 from infra.connections import PORT_DNS, Connection, Network, Party, Pods, components, connections
-from infra.settings.stack import Stack
-
-#: The cluster's DNS, the same in every distribution.
-DNS_NAMESPACE = "kube-system"
-DNS_LABELS = {"k8s-app": "kube-dns"}
+from infra.settings.stack import Dns, Stack
 
 
 class NetworkPolicies(Component):
@@ -29,7 +25,7 @@ class NetworkPolicies(Component):
                 pod_selector=meta.LabelSelectorArgs(), policy_types=["Ingress", "Egress"],
             ))  # fmt: skip
             self._policy("allow-dns", namespace, networking.NetworkPolicySpecArgs(
-                pod_selector=meta.LabelSelectorArgs(), policy_types=["Egress"], egress=[_dns()],
+                pod_selector=meta.LabelSelectorArgs(), policy_types=["Egress"], egress=[_dns(stack.cluster.dns)],
             ))  # fmt: skip
         table = connections(stack)
         for pods in components(stack):
@@ -84,8 +80,8 @@ def _ports(ports: Sequence[int], protocol: str = "TCP") -> list[networking.Netwo
     return [networking.NetworkPolicyPortArgs(port=port, protocol=protocol) for port in ports]
 
 
-def _dns() -> networking.NetworkPolicyEgressRuleArgs:
+def _dns(dns: Dns) -> networking.NetworkPolicyEgressRuleArgs:
     return networking.NetworkPolicyEgressRuleArgs(
-        to=[_pods_in(DNS_NAMESPACE, DNS_LABELS)],
+        to=[*(_pods_in(dns.namespace, labels) for labels in dns.pods), *_peers(Network("DNS", dns.cidrs))],
         ports=[*_ports([PORT_DNS], "UDP"), *_ports([PORT_DNS])],
     )

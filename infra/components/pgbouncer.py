@@ -46,7 +46,7 @@ class PgBouncer(Component):
         super().__init__(naming.PGBOUNCER, stack, after=after)
         self.environment = {"MILLRACE_POSTGRESQL_HOST": naming.service_host(naming.PGBOUNCER)}
         ports = {"postgresql": contract.PORT_POSTGRESQL}
-        settings_files = {"pgbouncer.ini": pgbouncer_ini(server_host, stack.pgbouncer.replicas)}
+        settings_files = {"pgbouncer.ini": pgbouncer_ini(server_host, stack.fleet)}
         secret_files = {"userlist.txt": passwords.all_of("postgresql").apply(userlist)}
         before: list[pulumi.Resource] = [
             certificates.leaf(naming.PGBOUNCER, naming.service_names(naming.PGBOUNCER)),

@@ -19,6 +19,7 @@ from infra.components.deployment import disruption_budget, service_account
 from infra.components.passwords import Passwords
 from infra.components.stateful import data_at, headless_service, service, stateful_set
 from infra.probes import Probes, exec_probe, tcp_probe
+from infra.servers.capacity import session_limits
 from infra.servers.postgresql import roles_sql
 from infra.servers.postgresql_conf import pg_hba_conf, postgresql_conf
 from infra.settings.backends import SinglePostgreSQL, VolumeStore
@@ -50,11 +51,12 @@ class PostgreSQL(Component):
         self.settings = settings
         self.host = naming.service_host(naming.POSTGRESQL)
         ports = {"postgresql": contract.PORT_POSTGRESQL}
+        limits = session_limits(stack.fleet)
         settings_files = {
-            "postgresql.conf": postgresql_conf(settings.resources.memory_bytes),
+            "postgresql.conf": postgresql_conf(settings.resources.memory_bytes, limits),
             "pg_hba.conf": pg_hba_conf(),
         }
-        secret_files = {"roles.sql": passwords.all_of("postgresql").apply(roles_sql)}
+        secret_files = {"roles.sql": passwords.all_of("postgresql").apply(lambda known: roles_sql(known, limits))}
         before: list[pulumi.Resource] = [
             certificates.leaf(naming.POSTGRESQL, [*naming.service_names(naming.POSTGRESQL), LOCALHOST]),
             files.config_map(self, naming.POSTGRESQL, settings_files),

@@ -21,8 +21,10 @@ from infra.components.deployment import disruption_budget, service_account
 from infra.components.passwords import Passwords
 from infra.components.stateful import data_at, headless_service, service, stateful_set
 from infra.probes import Probes, exec_probe, tcp_probe
+from infra.servers.capacity import broker_limits
 from infra.servers.rabbitmq import cluster as rabbitmq, definitions
 from infra.servers.rabbitmq.files import config
+from infra.settings.limits import broker_connections
 from infra.settings.scaling import KedaQueue
 from infra.settings.stack import Stack
 from infra.volumes import Files, Volume, config as config_folder, scratch, secrets
@@ -55,7 +57,9 @@ class RabbitMQ(Component):
         )
         settings = {
             **config(self.cluster),
-            definitions.VHOST_FILE: definitions.vhost_file(stack.queues, self.cluster.consumer_timeout_seconds),
+            definitions.VHOST_FILE: definitions.vhost_file(
+                stack.queues, self.cluster.consumer_timeout_seconds, connections=broker_connections(stack)
+            ),
         }
         everyone = pulumi.Output.all(passwords.all_of("rabbitmq"), passwords.of_outsiders(stack.outsiders))
         users = {definitions.USERS_FILE: everyone.apply(lambda known: _users_file(stack, *known))}
@@ -175,7 +179,8 @@ class RabbitMQ(Component):
 
 
 def _users_file(stack: Stack, roles: Mapping[Role, str], outsiders: Sequence[str]) -> str:
-    return definitions.users_file(roles, stack.queues, dict(zip(stack.outsiders, outsiders, strict=True)))
+    known = dict(zip(stack.outsiders, outsiders, strict=True))
+    return definitions.users_file(roles, stack.queues, broker_limits(stack.fleet), known)
 
 
 def cluster_of(stack: Stack) -> rabbitmq.Cluster:

@@ -17,6 +17,7 @@ from infra.components.deployment import disruption_budget, service_account
 from infra.components.passwords import Passwords
 from infra.components.stateful import data_at, headless_service, service, stateful_set
 from infra.probes import Probes, exec_probe
+from infra.servers.capacity import redis_max_clients
 from infra.servers.redis import users_acl
 from infra.servers.redis_conf import DATA, redis_conf
 from infra.servers.sentinel import node_names, nodes_file, sentinel_acl, sentinel_conf
@@ -44,7 +45,8 @@ class Redis(Component):
         nodes = node_names(settings.replicas, naming.REDIS_NODES, naming.NAMESPACE_DATA)
         ports = {"redis": contract.PORT_REDIS} | ({"sentinel": contract.PORT_SENTINEL} if self.watched else {})
         self.environment = {"MILLRACE_REDIS_HOST": naming.service_host(naming.REDIS)}
-        settings_files = {"redis.conf": redis_conf(settings.resources.memory_bytes, settings.topology)}
+        most = redis_max_clients(stack.fleet)
+        settings_files = {"redis.conf": redis_conf(settings.resources.memory_bytes, most, settings.topology)}
         everyone = passwords.all_of("redis")
         secret_files: dict[str, pulumi.Input[str]] = {
             "users.acl": everyone.apply(users_acl),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -40,12 +41,14 @@ def images(
         bool,
         typer.Option(help="build again from nothing, for updates of the base system"),
     ] = False,
+    for_pods: Annotated[bool, typer.Option(help="for a registry: with the user that pods run as, not yours")] = False,
 ) -> None:
     """Build the images that are missing."""
     state = State.default()
     versions = VERSIONS if all_versions else (stack.rabbitmq_version(),)
     with stack.locked(state), Steps(state, console) as steps:
-        stack.build_images(state, steps, images_.all_images(versions), fresh=fresh)
+        wanted = tuple(replace(image, for_pods=for_pods) for image in images_.all_images(versions))
+        stack.build_images(state, steps, wanted, fresh=fresh)
 
 
 @app.command()

@@ -11,6 +11,7 @@ import yaml
 from app.contract import Queue, QueuesFileError
 from infra import naming, worker
 from infra.local.state import REPOSITORY, container_uid
+from infra.servers.capacity import Fleet, Workers
 from infra.servers.rabbitmq.outsiders import Outsider, foreign_pools, producers
 from infra.settings import limits, shutdown
 from infra.settings.explain import JOINED
@@ -20,6 +21,8 @@ from infra.settings.workloads import Application, Pool
 
 COMPOSE_FILE = REPOSITORY / "compose.yaml"
 _TEMPLATE = "x-worker"
+#: In compose.yaml.
+RELAYS = 2
 
 
 def whole(queues: Sequence[Queue]) -> dict[str, Any]:
@@ -41,6 +44,13 @@ def workers_file(queues: Sequence[Queue]) -> str:
 def outsiders_of(queues: Sequence[Queue]) -> tuple[Outsider, ...]:
     """The outsiders that log in to the local stack's RabbitMQ."""
     return (*producers(queues), *foreign_pools([own_pool(queue) for queue in queues]))
+
+
+def fleet(queues: Sequence[Queue]) -> Fleet:
+    """The processes of the local stack. Everything twice: a server believes in a killed client for half a minute."""
+    pools = [own_pool(queue) for queue in queues]
+    workers = (Workers(pods=2, children=pool.concurrency) for pool in pools if pool.application is None)
+    return Fleet(gateways=2, relays=2 * RELAYS, queues=len(queues), workers=tuple(workers))
 
 
 def _services(template: Mapping[str, Any], queues: Sequence[Queue]) -> dict[str, Any]:

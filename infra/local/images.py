@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.local import files, process
-from infra.local.state import REPOSITORY, State, container_uid
+from infra.local.state import CONTAINER_UID, REPOSITORY, State, container_uid
 from infra.servers.rabbitmq.cluster import VERSIONS, RabbitMQVersion
 from infra.toolchain import ToolError, build as toolchain, go_tool, tools
 
@@ -55,11 +55,18 @@ class Image:
     #: Go programs (infra/toolchain) that the image copies.
     programs: tuple[str, ...] = ()
     needs_ca: bool = False
+    #: For pods, which run as one user everywhere; a local container runs as the person, whose secrets it reads.
+    for_pods: bool = False
+
+    @property
+    def uid(self) -> int:
+        """Of the user in it."""
+        return CONTAINER_UID if self.for_pods else container_uid()
 
     @property
     def alias(self) -> str:
         """`millrace-rabbitmq:4.3`."""
-        return f"millrace-{self.name}:{self.label}"
+        return f"millrace-{self.name}:{self.label}{'' if self.uid == container_uid() else '-pods'}"
 
 
 def rabbitmq_image(version: RabbitMQVersion) -> Image:
@@ -129,7 +136,7 @@ def _content(path: Path) -> bytes:
 
 def tag(image: Image) -> str:
     """`millrace-app:<hash>` of the context, the arguments and the user."""
-    digest = hashlib.sha256(f"{sorted(image.arguments.items())} {container_uid()}".encode())
+    digest = hashlib.sha256(f"{sorted(image.arguments.items())} {image.uid}".encode())
     for name, path in sorted(context_files(image).items()):
         digest.update(f"\0{name}\0".encode())
         digest.update(_content(path))
@@ -156,8 +163,8 @@ def ca_bundle() -> bytes:
 
 def build_arguments(image: Image, reference: str) -> list[str]:
     """`--build-arg` of a build. Proxies by name only: Docker takes their values from the environment."""
-    arguments = {**image.arguments, "MILLRACE_UID": str(container_uid())}
-    if image is APP:
+    arguments = {**image.arguments, "MILLRACE_UID": str(image.uid)}
+    if image.name == APP.name:
         arguments["MILLRACE_VERSION"] = reference.partition(":")[2]
     named = [f"{name}={value}" for name, value in arguments.items()]
     named += [name for name in _PROXY_VARIABLES if os.environ.get(name)]
@@ -171,12 +178,14 @@ def _make_context(image: Image, state: State, reference: str) -> Path:
         target = path / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(_content(source))
-        # A checkout's modes depend on the person's umask; the image must not.
         target.chmod(0o644)
     for program in image.programs:
         shutil.copy(go_tool(program), path / program)
     if image.needs_ca:
         (path / _CA_BUNDLE).write_bytes(ca_bundle())
+    # A checkout's modes, and those of new folders, depend on the person's umask; the image must not.
+    for folder in (path, *(one for one in path.rglob("*") if one.is_dir())):
+        folder.chmod(0o755)
     return path
 
 

@@ -10,9 +10,9 @@ from app import contract
 from app.contract import Role
 from infra.local import certificates, files, folders
 from infra.local.certificates import Pair
-from infra.local.compose_files import outsiders_of
+from infra.local.compose_files import fleet, outsiders_of
 from infra.local.state import State
-from infra.servers import object_store, postgresql, prometheus, redis
+from infra.servers import capacity, object_store, postgresql, prometheus, redis
 from infra.servers.rabbitmq import definitions
 from infra.servers.rabbitmq.outsiders import Outsider
 
@@ -36,7 +36,7 @@ def write_secrets(state: State) -> None:
     files.write(state.secrets / "objectstore" / "users.json", object_store.users_json(passwords(state, "s3")))
     files.write(
         state.secrets / "postgresql" / "roles.sql",
-        postgresql.roles_sql(passwords(state, "postgresql")),
+        postgresql.roles_sql(passwords(state, "postgresql"), capacity.session_limits(fleet(contract.queues()))),
     )
     monitoring = state.secrets / Role.PROMETHEUS
     files.write(monitoring / "web.yml", prometheus.web_config(passwords(state, "prometheus")))
@@ -103,7 +103,9 @@ def _rabbitmq(state: State, outsiders: Sequence[Outsider]) -> None:
         files.write(state.secrets / outsider.user / "broker_url", url)
     imported = {
         definitions.VHOST_FILE: definitions.vhost_file(queues),
-        definitions.USERS_FILE: definitions.users_file(passwords(state, "rabbitmq"), queues, known),
+        definitions.USERS_FILE: definitions.users_file(
+            passwords(state, "rabbitmq"), queues, capacity.broker_limits(fleet(queues)), known
+        ),
     }
     cookie = _once(state.secrets / folders.RABBITMQ_NODES[0] / "erlang_cookie")
     for node in folders.RABBITMQ_NODES:

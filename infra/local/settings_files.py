@@ -7,12 +7,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from app import contract
+from app.contract import QueuesFileError, Role
 from infra.local import compose_files, files, folders
 from infra.local.state import State
 from infra.observability import targets
 from infra.observability.alerts import rule_files
+from infra.servers import capacity
+from infra.servers.capacity import Fleet
 from infra.servers.object_store import policy_json
-from infra.servers.postgresql_conf import pg_hba_conf, postgresql_conf
+from infra.servers.postgresql_conf import pg_hba_conf, postgresql_conf, sessions_room
 from infra.servers.prometheus import prometheus_config
 from infra.servers.rabbitmq.cluster import Cluster, DiskFreeLimit, RabbitMQVersion
 from infra.servers.rabbitmq.files import config
@@ -45,6 +48,8 @@ def write_settings(state: State, version: RabbitMQVersion, nodes: Sequence[str] 
     """
     queues = contract.queues()
     workers = compose_files.workers_file(queues)
+    fleet = compose_files.fleet(queues)
+    limits = session_limits(fleet)
     app = files.folder(state.config / "app", files.PUBLIC_FOLDER)
     files.write(app / "queues.toml", contract.queues_file().read_bytes(), files.PUBLIC_FILE)
     files.write(state.workers, workers, files.PUBLIC_FILE)
@@ -52,10 +57,11 @@ def write_settings(state: State, version: RabbitMQVersion, nodes: Sequence[str] 
     for name, text in config(rabbitmq_cluster(version, nodes)).items():
         files.write(rabbitmq / name, text, files.PUBLIC_FILE)
     postgresql = files.folder(state.config / "postgresql", files.PUBLIC_FOLDER)
-    files.write(postgresql / "postgresql.conf", postgresql_conf(POSTGRESQL_MEMORY_BYTES), files.PUBLIC_FILE)
+    files.write(postgresql / "postgresql.conf", postgresql_conf(POSTGRESQL_MEMORY_BYTES, limits), files.PUBLIC_FILE)
     files.write(postgresql / "pg_hba.conf", pg_hba_conf(), files.PUBLIC_FILE)
     redis = files.folder(state.config / "redis", files.PUBLIC_FOLDER)
-    files.write(redis / "redis.conf", redis_conf(REDIS_MEMORY_BYTES), files.PUBLIC_FILE)
+    most = capacity.redis_max_clients(fleet)
+    files.write(redis / "redis.conf", redis_conf(REDIS_MEMORY_BYTES, most), files.PUBLIC_FILE)
     objectstore = files.folder(state.config / "objectstore", files.PUBLIC_FOLDER)
     files.write(objectstore / "policy.json", policy_json(), files.PUBLIC_FILE)
     prometheus = files.folder(state.config / "prometheus", files.PUBLIC_FOLDER)
@@ -71,6 +77,22 @@ def write_settings(state: State, version: RabbitMQVersion, nodes: Sequence[str] 
     for path in rules.iterdir():
         if path.name not in wanted:
             path.unlink()
+
+
+def session_limits(fleet: Fleet) -> dict[Role, int]:
+    """PostgreSQL's sessions of each role.
+
+    Raises:
+        QueuesFileError: the container has no room for them.
+    """
+    limits = capacity.session_limits(fleet)
+    sessions, room = capacity.max_connections(limits), sessions_room(POSTGRESQL_MEMORY_BYTES)
+    if sessions > room:
+        raise QueuesFileError(
+            f"{sessions} sessions of all processes, and the local PostgreSQL has room for {room}: fewer queues, or a "
+            "smaller concurrency in their pools"
+        )
+    return limits
 
 
 def hashes(state: State) -> dict[str, str]:

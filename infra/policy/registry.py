@@ -13,6 +13,7 @@ from infra.policy.rules import (
     exposure,
     hardening,
     images,
+    ingress,
     network,
     probes,
     protocols,
@@ -26,7 +27,7 @@ from infra.policy.rules import (
 #: By theme, in the order of the page: what a container is, whom it reaches, how it lives, what it keeps secret.
 THEMES: dict[str, tuple[Rule, ...]] = {
     "Containers": (*resources.RULES, *hardening.RULES, *images.RULES),
-    "Network": (*network.RULES, *exposure.RULES, *protocols.RULES),
+    "Network": (*network.RULES, *exposure.RULES, *ingress.RULES, *protocols.RULES),
     "Life and death": (*probes.RULES, *shutdown.RULES, *disruption.RULES, *scaling.RULES, *stateful.RULES),
     "Secrets and access": (*secret_values.RULES, *certificates.RULES, *access.RULES),
 }

@@ -11,13 +11,9 @@ from collections.abc import Mapping
 from app import contract
 from app.contract import Role
 from infra.servers import hashes
-from infra.servers.postgresql import CONNECTION_LIMITS
+from infra.servers.capacity import POOLED_ROLES, Fleet, pool_size, pooler_clients
 
 SECRETS = "/run/secrets/millrace"
-#: Who comes this way. Migration, retention, ledger and dump have sessions of their own, with PostgreSQL itself.
-POOLED_ROLES = (Role.GATEWAY, Role.RELAY, Role.WORKER, Role.ARCHIVER, Role.BEAT, Role.OPERATOR)
-#: Clients at once, idle ones included: 20 gateways with 8 connections each, 20 pods of workers with 20, and some.
-MAX_CLIENTS = 1_000
 
 
 def userlist(passwords: Mapping[Role, str]) -> str:
@@ -25,25 +21,8 @@ def userlist(passwords: Mapping[Role, str]) -> str:
     return "".join(f'"{role}" "{hashes.postgresql(passwords[role])}"\n' for role in POOLED_ROLES)
 
 
-def pool_size(role: Role, replicas: int) -> int:
-    """Connections of a role that one PgBouncer holds.
-
-    Together they stay within the role's limit while a roll-out runs one more of them.
-
-    Raises:
-        ValueError: there are more PgBouncers than connections.
-    """
-    size = CONNECTION_LIMITS[role] // (replicas + 1)
-    if size < 1:
-        limit = CONNECTION_LIMITS[role]
-        raise ValueError(
-            f"{replicas} PgBouncers, and one more in a roll-out, cannot share {role}'s {limit} connections"
-        )
-    return size
-
-
-def pgbouncer_ini(server_host: str, replicas: int) -> str:
-    """pgbouncer.ini of each of `replicas` PgBouncers in front of `server_host`."""
+def pgbouncer_ini(server_host: str, fleet: Fleet) -> str:
+    """pgbouncer.ini of each of the fleet's PgBouncers, in front of `server_host`."""
     database = contract.POSTGRESQL_DATABASE
     lines = [
         "; Made by infra.servers.pgbouncer.",
@@ -52,7 +31,7 @@ def pgbouncer_ini(server_host: str, replicas: int) -> str:
         f"{database} = host={server_host} port={contract.PORT_POSTGRESQL} dbname={database}",
         "",
         "[users]",
-        *(f"{role} = pool_size={pool_size(role, replicas)}" for role in POOLED_ROLES),
+        *(f"{role} = pool_size={pool_size(fleet, role)}" for role in POOLED_ROLES),
         "",
         "[pgbouncer]",
         "listen_addr = *",
@@ -77,7 +56,7 @@ def pgbouncer_ini(server_host: str, replicas: int) -> str:
         "; psycopg prepares statements by name; each server connection learns the names it is asked for.",
         "max_prepared_statements = 200",
         "default_pool_size = 1",
-        f"max_client_conn = {MAX_CLIENTS}",
+        f"max_client_conn = {pooler_clients(fleet)}",
         "",
         "; A server that is away is said to be away about as soon as a process without a pool would see it:",
         "; the gateway answers 503, workers wait in place.",

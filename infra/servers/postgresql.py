@@ -8,29 +8,13 @@ from app import contract
 from app.contract import Role
 from infra.servers import hashes
 
-#: Connections a role may hold. Their sum stays within `MAX_CONNECTIONS`, with room for the superuser.
-CONNECTION_LIMITS: dict[Role, int] = {
-    Role.OWNER: 5,
-    Role.GATEWAY: 24,
-    Role.RELAY: 12,
-    Role.WORKER: 36,
-    Role.ARCHIVER: 4,
-    Role.BEAT: 4,
-    Role.OPERATOR: 6,
-    Role.AUDITOR: 8,
-    Role.BACKUP: 2,
-}
-MAX_CONNECTIONS = 104
-#: PostgreSQL's own default: the superuser comes in when everything else is full.
-SUPERUSER_CONNECTIONS = 3
-
 _NOTHING_SPECIAL = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
 #: Who reads for as long as it takes: the ledger, and the dump.
 _PATIENT = (Role.AUDITOR, Role.BACKUP)
 
 
-def roles_sql(passwords: Mapping[Role, str]) -> str:
-    """Creates each role that is missing and sets its SCRAM verifier; may run any number of times.
+def roles_sql(passwords: Mapping[Role, str], limits: Mapping[Role, int]) -> str:
+    """Creates each role that is missing, sets its SCRAM verifier and its limit of sessions; may run again and again.
 
     `owner` owns the database and its schema, `backup` reads everything; the others come with nothing but the right to
     connect. A statement's time is limited here and not by the client: PgBouncer's connections are nobody's own.
@@ -38,7 +22,7 @@ def roles_sql(passwords: Mapping[Role, str]) -> str:
     statements = ["\\set ON_ERROR_STOP 1", "SET client_min_messages = warning;", "BEGIN;", *_roles()]
     for role in contract.POSTGRESQL_ROLES:
         statements += [
-            f"ALTER ROLE {role} {_NOTHING_SPECIAL} CONNECTION LIMIT {CONNECTION_LIMITS[role]};",
+            f"ALTER ROLE {role} {_NOTHING_SPECIAL} CONNECTION LIMIT {limits[role]};",
             f"ALTER ROLE {role} PASSWORD '{hashes.postgresql(passwords[role])}';",
         ]
     return "\n".join([*statements, *_rights(), "COMMIT;", ""])

@@ -14,6 +14,19 @@ DATA = "/var/lib/redis"
 #: Of the container's memory, for data. The rest is for what Redis does not count: the copies that a rewrite of the
 #: append-only file makes, and the buffers of replicas.
 _DATA_SHARE = 0.75
+#: Of the container's memory, for clients; each has buffers and TLS.
+_CLIENTS_SHARE = 0.25
+_CLIENT_BYTES = 64 * 1024
+
+
+def clients_room(memory_bytes: int) -> int:
+    """Clients that a container of `memory_bytes` has room for."""
+    return int(memory_bytes * _CLIENTS_SHARE) // _CLIENT_BYTES
+
+
+def memory_for(clients: int) -> int:
+    """Bytes of memory that give room for so many."""
+    return int(clients * _CLIENT_BYTES / _CLIENTS_SHARE)
 
 
 def tls(port: int) -> list[str]:
@@ -30,7 +43,7 @@ def tls(port: int) -> list[str]:
     ]
 
 
-def redis_conf(memory_bytes: int, topology: Topology = "single") -> str:
+def redis_conf(memory_bytes: int, max_clients: int, topology: Topology = "single") -> str:
     """The settings of every node, in a container of `memory_bytes`."""
     lines = [
         f"# Redis, {topology}. Made by infra.servers.redis_conf.",
@@ -42,6 +55,7 @@ def redis_conf(memory_bytes: int, topology: Topology = "single") -> str:
         "# What is in here may not be thrown away to make room: a full Redis refuses writes.",
         f"maxmemory {int(memory_bytes * _DATA_SHARE)}",
         "maxmemory-policy noeviction",
+        f"maxclients {max_clients}",
         "",
         "appendonly yes",
         "appendfsync everysec",

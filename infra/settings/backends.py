@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from infra.servers.rabbitmq.cluster import VERSIONS, RabbitMQVersion
 from infra.settings.values import Cidr, Digest, Host, Model, Quantity, Resources, quantity_bytes
 
 
@@ -17,11 +18,11 @@ class RabbitMQ(Model):
     """A cluster of RabbitMQ in Kubernetes."""
 
     kind: Literal["rabbitmq"] = "rabbitmq"
-    version: Literal["4.0", "4.1", "4.2", "4.3"] = "4.3"
-    upgrade_from: Literal["4.0", "4.1", "4.2", "4.3"] | None = Field(
-        None, description="the version that runs now, when `version` is a new one; RabbitMQ skips no minor version"
+    version: RabbitMQVersion = Field(VERSIONS[0], description=f"there are images of {' and '.join(VERSIONS)}")
+    nodes: int = Field(
+        3,
+        description="odd, or half of them could not outvote the other half; fewer than before: docs/rabbitmq.md",
     )
-    nodes: int = Field(3, description="odd, or half of them could not outvote the other half")
     resources: Resources
     storage: Quantity
     quorum_wait_seconds: int = Field(
@@ -32,6 +33,10 @@ class RabbitMQ(Model):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
+        if self.version not in VERSIONS:
+            raise ValueError(
+                f"version {self.version}: infra/images/rabbitmq builds {' and '.join(VERSIONS)} only: choose one"
+            )
         if self.nodes % 2 == 0:
             raise ValueError(f"nodes {self.nodes} is even: a quorum needs an odd number, write {self.nodes + 1}")
         if not 3 <= self.nodes <= 7:
@@ -40,17 +45,7 @@ class RabbitMQ(Model):
             )
         if quantity_bytes(self.storage) < 2 * self.resources.memory_bytes:
             raise ValueError(f"storage {self.storage} is less than twice memory {self.resources.memory}: raise storage")
-        if self.upgrade_from is not None:
-            steps = _minor(self.version) - _minor(self.upgrade_from)
-            if steps not in (0, 1):
-                raise ValueError(
-                    f"from {self.upgrade_from} to {self.version} is not one step: take every minor version in turn"
-                )
         return self
-
-
-def _minor(version: str) -> int:
-    return int(version.split(".")[1])
 
 
 class Redis(Model):
@@ -87,7 +82,7 @@ class CloudNativePG(Model):
     """A replicated PostgreSQL, run by the CloudNativePG operator, which must be in the cluster."""
 
     kind: Literal["cloudnative-pg"] = "cloudnative-pg"
-    instances: int = Field(3, ge=2, le=5)
+    instances: int = Field(3, le=5)
     resources: Resources
     storage: Quantity
     wal_storage: Quantity
@@ -98,6 +93,15 @@ class CloudNativePG(Model):
     api_server_cidrs: tuple[Cidr, ...] = Field(
         min_length=1, description="instances ask the API server who is the primary; nothing else of ours may reach it"
     )
+
+    @model_validator(mode="after")
+    def _survives(self) -> Self:
+        if self.instances < 3:
+            raise ValueError(
+                f"instances {self.instances}: what is accepted is on two of them, so every write stops when one fails: "
+                "choose 3"
+            )
+        return self
 
 
 class VolumeStore(Model):

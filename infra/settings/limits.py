@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from app.contract import Role
-from infra.servers.pgbouncer import MAX_CLIENTS, POOLED_ROLES, pool_size
-from infra.servers.rabbitmq.outsiders import POOL_MAX_CONNECTIONS
-from infra.servers.rabbitmq.users import MAX_CONNECTIONS
+from infra.servers import capacity, postgresql_conf, redis_conf
+from infra.servers.capacity import Fleet
+from infra.servers.rabbitmq import vhost
 from infra.settings.scaling import most_replicas
 from infra.settings.values import amount
 
@@ -21,12 +20,14 @@ MIB = 1024 * 1024
 WORKER_PARENT_BYTES = 128 * MIB
 #: A child below this would be replaced before it has done anything (measured: 20 MiB beyond the parent when idle).
 CHILD_LEAST_BYTES = 64 * MIB
-#: Of a gateway or a relay (app/settings.py: postgresql_pool_size).
-POOL_CONNECTIONS = 8
-#: A worker's parent: one consumes, one sends events, one answers remote control. Each child publishes on its own.
-PARENT_CONNECTIONS = 3
-#: Nodes and pods being replaced are there twice for a while.
+#: Pods being replaced are there twice for a while.
 ROLL_OUT_EXTRA = 1
+#: RabbitMQ's: a connection over TLS with its channels, and the share of a node's memory that connections may have.
+BROKER_CONNECTION_BYTES = 200 * 1024
+BROKER_CONNECTIONS_SHARE = 0.25
+#: PgBouncer's: a client over TLS, and what it needs without any.
+POOLER_CLIENT_BYTES = 40 * 1024
+POOLER_BYTES = 16 * MIB
 
 
 def broken(stack: Stack) -> tuple[str, ...]:
@@ -35,6 +36,8 @@ def broken(stack: Stack) -> tuple[str, ...]:
     return (
         *(sentence for pool in pools for sentence in pool),
         *_database(stack),
+        *_pooler(stack),
+        *_redis(stack),
         *_broker(stack),
         *_broker_in_prod(stack),
     )
@@ -55,41 +58,76 @@ def broken_of_pool(pool: Pool, where: str) -> Iterator[str]:
         )
 
 
-def _database(stack: Stack) -> Iterator[str]:
-    try:
-        for role in POOLED_ROLES:
-            pool_size(role, stack.pgbouncer.replicas)
-    except ValueError as error:
-        yield f"pgbouncer.replicas {stack.pgbouncer.replicas}: {error}: fewer replicas"
+def fleet(stack: Stack) -> Fleet:
+    """Its processes at their largest number, and while each kind is being replaced."""
     workloads = stack.workloads
-    clients = (most_replicas(workloads.gateway.scaling) + workloads.relay.replicas) * POOL_CONNECTIONS
-    clients += sum((pool.concurrency + 1) * most_replicas(pool.scaling) for pool in workloads.own_pools)
-    # With one PgBouncer down, the others have all of them.
-    room = max(1, stack.pgbouncer.replicas - 1) * MAX_CLIENTS
+    return Fleet(
+        gateways=most_replicas(workloads.gateway.scaling) + ROLL_OUT_EXTRA,
+        relays=workloads.relay.replicas + ROLL_OUT_EXTRA,
+        queues=len(stack.queues),
+        workers=tuple(pool.workers for pool in workloads.own_pools),
+        poolers=stack.pgbouncer.replicas,
+    )
+
+
+def _database(stack: Stack) -> Iterator[str]:
+    sessions = capacity.max_connections(capacity.session_limits(fleet(stack)))
+    memory = stack.database.resources.memory
+    room = postgresql_conf.sessions_room(stack.database.resources.memory_bytes)
+    if sessions > room:
+        least = postgresql_conf.memory_for(sessions) // MIB
+        yield (
+            f"database.resources.memory {memory}: {sessions} sessions of all processes at their largest number, and "
+            f"room for {room}: give it {least}Mi, or a smaller maxReplicas or concurrency in workloads.pools "
+            f"({_largest(stack)} has most)"
+        )
+
+
+def _pooler(stack: Stack) -> Iterator[str]:
+    clients = capacity.pooler_clients(fleet(stack))
+    room = (stack.pgbouncer.resources.memory_bytes - POOLER_BYTES) // POOLER_CLIENT_BYTES
+    if clients > room:
+        least = (POOLER_BYTES + clients * POOLER_CLIENT_BYTES) // MIB + 1
+        yield (
+            f"pgbouncer.resources.memory {stack.pgbouncer.resources.memory}: {clients} clients of each of "
+            f"{stack.pgbouncer.replicas} while one is down, and room for {room}: give it {least}Mi, or more replicas"
+        )
+
+
+def _redis(stack: Stack) -> Iterator[str]:
+    clients = fleet(stack).redis_clients
+    memory = stack.result_backend.resources.memory
+    room = redis_conf.clients_room(stack.result_backend.resources.memory_bytes)
     if clients > room:
         yield (
-            f"pgbouncer.replicas {stack.pgbouncer.replicas}: {clients} connections of all processes at their largest "
-            f"number and room for {room}, with one PgBouncer down: more of them, or a smaller maxReplicas"
+            f"resultBackend.resources.memory {memory}: {clients} clients at their largest number, and room for {room} "
+            f"in a quarter of it: give it {redis_conf.memory_for(clients) // MIB}Mi, or a smaller maxReplicas or "
+            f"concurrency in workloads.pools ({_largest(stack)} has most)"
         )
 
 
 def _broker(stack: Stack) -> Iterator[str]:
-    for pool in stack.workloads.pools:
-        if pool.application is not None and (wanted := _broker_connections(pool)) > POOL_MAX_CONNECTIONS:
-            yield (
-                f"workloads.pools.{pool.name}: {wanted} connections of its pods at their largest number, and the "
-                f"broker's limit for its user is {POOL_MAX_CONNECTIONS}: a smaller maxReplicas or concurrency"
-            )
-    wanted = sum(map(_broker_connections, stack.workloads.own_pools))
-    if wanted > MAX_CONNECTIONS[Role.WORKER]:
+    all_of = sum(pool.workers.broker_connections for pool in stack.workloads.pools) + fleet(stack).relay_connections
+    # With one node down, the others have all of them.
+    of_a_node = -(-all_of // (stack.broker.nodes - 1))
+    room = int(stack.broker.resources.memory_bytes * BROKER_CONNECTIONS_SHARE) // BROKER_CONNECTION_BYTES
+    if of_a_node > room:
+        least = -(-int(of_a_node * BROKER_CONNECTION_BYTES / BROKER_CONNECTIONS_SHARE) // MIB)
         yield (
-            f"workloads.pools: {wanted} connections of all workers at their largest number, and the broker's limit "
-            f"for their role is {MAX_CONNECTIONS[Role.WORKER]}: a smaller maxReplicas or concurrency"
+            f"broker.resources.memory {stack.broker.resources.memory}: {of_a_node} connections of a node while another "
+            f"is down, and room for {room} in a quarter of it: give it {least}Mi, or a smaller maxReplicas or "
+            f"concurrency in workloads.pools ({_largest(stack)} has most)"
         )
 
 
-def _broker_connections(pool: Pool) -> int:
-    return (pool.concurrency + PARENT_CONNECTIONS) * (most_replicas(pool.scaling) + ROLL_OUT_EXTRA)
+def broker_connections(stack: Stack) -> int:
+    """The vhost's fuse: what all users together may hold."""
+    limits = capacity.broker_limits(fleet(stack))
+    return max(vhost.CONNECTIONS, 2 * (sum(limits.values()) + sum(one.max_connections for one in stack.outsiders)))
+
+
+def _largest(stack: Stack) -> str:
+    return max(stack.workloads.pools, key=lambda pool: pool.workers.pods * pool.concurrency).name
 
 
 def _broker_in_prod(stack: Stack) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from app.contract import Queue
+from infra.servers.capacity import Fleet
 from infra.servers.rabbitmq.outsiders import Outsider, foreign_pools, producers
 from infra.settings import limits, shutdown
 from infra.settings.backends import (
@@ -19,51 +20,49 @@ from infra.settings.backends import (
     PgBouncer,
     ResultBackendChoice,
     S3Store,
+    SinglePostgreSQL,
     UploadsChoice,
     VolumeStore,
 )
 from infra.settings.explain import JOINED
+from infra.settings.images import ImageName, Images
 from infra.settings.pools import completed, misplaced
 from infra.settings.queues import DEFAULT, QueuesFile, QueuesPath
 from infra.settings.scaling import KedaQueue
 from infra.settings.shutdown import Timings
-from infra.settings.values import Digest, Model, Name, RunbooksUrl
+from infra.settings.values import Cidr, Model, Name, RunbooksUrl, is_narrow
 from infra.settings.workloads import Workloads
 
-#: Our images (infra/images).
-IMAGES = ("app", "rabbitmq", "postgresql", "redis", "pgbouncer", "objectstore")
 
+class Dns(Model):
+    """Whom every pod may ask for names."""
 
-class Images(Model):
-    """Where our images are."""
-
-    registry: str = Field(
-        "", description="prefix of the names, without a slash at the end; empty: loaded onto the nodes"
+    namespace: Name = "kube-system"
+    pods: tuple[dict[str, str], ...] = Field(
+        ({"k8s-app": "kube-dns"},), description="labels of its pods, of each kind; empty where DNS is no pod"
     )
-    version: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", description="the tag of all of them")
-    digests: dict[Literal["app", "rabbitmq", "postgresql", "redis", "pgbouncer", "objectstore"], Digest] = Field(
-        {}, description="by which a node knows what it pulled"
-    )
+    cidrs: tuple[Cidr, ...] = Field((), description="its addresses, where it is no pod: a cache on each node")
 
     @model_validator(mode="after")
-    def _pinned(self) -> Self:
-        if self.version == "latest":
-            raise ValueError("version latest says nothing about what runs: name a version")
+    def _somebody(self) -> Self:
+        if any(not labels for labels in self.pods):
+            raise ValueError("pods: labels that are empty mean every pod: name the labels of the DNS pods")
+        if not self.pods and not self.cidrs:
+            raise ValueError("neither pods nor cidrs: no pod could find another; name who answers (docs/deployment.md)")
+        if wide := [cidr for cidr in self.cidrs if not is_narrow(cidr)]:
+            raise ValueError(f"cidrs: {wide[0]} is not the address of a DNS server: write it with /32, or /128")
         return self
-
-    def reference(self, image: str) -> str:
-        """The full reference of one of ours: name, tag, and digest where there is one."""
-        prefix = f"{self.registry}/" if self.registry else ""
-        digest = f"@{self.digests[image]}" if image in self.digests else ""
-        return f"{prefix}millrace-{image}:{self.version}{digest}"
 
 
 class Neighbours(Model):
     """What the cluster has that is not ours, and where."""
 
     storage_class: str | None = Field(None, description="the cluster's default when left out")
-    zones: int = Field(1, ge=1, description="availability zones; with three, one may be lost")
+    zones: int = Field(
+        1, ge=1, description="availability zones; pods spread over them. With three, one may be lost; with two, not"
+    )
     hosts: int = Field(3, ge=1, description="nodes for our pods; brokers never share one in prod")
+    dns: Dns = Dns()
     keda_namespace: Name | None = Field(None, description="where KEDA is; left out: not there")
     keda_labels: dict[str, str] = Field({"app": "keda-operator"}, description="of its operator's pods")
     monitoring_namespace: Name | None = Field(None, description="where Prometheus (operator) is; left out: not there")
@@ -116,6 +115,20 @@ class Stack(Model):
         return self.environment == "prod"
 
     @property
+    def own_images(self) -> tuple[ImageName, ...]:
+        """The images of ours that it runs."""
+        single = isinstance(self.database, SinglePostgreSQL)
+        server = isinstance(self.uploads, ObjectServer)
+        return (
+            "app",
+            "rabbitmq",
+            "redis",
+            "pgbouncer",
+            *(("postgresql",) if single else ()),
+            *(("objectstore",) if server else ()),
+        )
+
+    @property
     def queues(self) -> tuple[Queue, ...]:
         """Every queue, in its order of service."""
         return self.queues_file.queues
@@ -124,6 +137,11 @@ class Stack(Model):
     def outsiders(self) -> tuple[Outsider, ...]:
         """The producers and foreign pools, which log in to RabbitMQ with users of their own."""
         return (*producers(self.queues), *foreign_pools(self.workloads.pools))
+
+    @property
+    def fleet(self) -> Fleet:
+        """Its processes at their largest number: what the servers must hold."""
+        return limits.fleet(self)
 
     @model_validator(mode="before")
     @classmethod
@@ -144,6 +162,7 @@ class Stack(Model):
     def _parts_agree(self) -> Self:
         problems = [*self._workers(), *self._producers(), *self._choices(), *self._of_prod()]
         problems += [f"workloads.pools.{line}" for line in misplaced(self.queues, self.workloads.pools)]
+        problems += self.images.broken(self.own_images, self.broker.version, by_digest=self.is_prod)
         problems += [*shutdown.broken(self), *limits.broken(self)]
         if problems:
             raise ValueError(JOINED.join(problems))
@@ -197,9 +216,6 @@ class Stack(Model):
         if not self.is_prod:
             return []
         problems = []
-        unused = () if isinstance(self.uploads, ObjectServer) else ("objectstore",)
-        if missing := [image for image in IMAGES if image not in {*self.images.digests, *unused}]:
-            problems.append(f"images.digests lacks {', '.join(missing)}: prod runs what was tested, by digest")
         if not isinstance(self.database, CloudNativePG):
             problems.append("database single loses what was accepted with its disk: choose cloudnative-pg in prod")
         if self.result_backend.topology != "sentinel":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Annotated
 
@@ -38,8 +39,23 @@ Host = Annotated[str, Field(pattern=r"^(localhost|[a-z0-9]([-a-z0-9.]*[a-z0-9])?
 #: Where a folder of pages is served; the name of a page is added after a slash.
 RunbooksUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/[^\s/]+)*$")]
 
+
+def _cidr(text: str) -> str:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"{error}: not a network; write for example 10.0.64.0/24, or an address with /32") from error
+    return text
+
+
 #: An IPv4 or IPv6 network.
-Cidr = Annotated[str, Field(pattern=r"^[0-9a-fA-F.:]+/\d{1,3}$")]
+Cidr = Annotated[str, AfterValidator(_cidr), Field(examples=["10.0.64.0/24"])]
+
+
+def is_narrow(cidr: str) -> bool:
+    """Whether it is a few addresses, and not a network of many hosts."""
+    return ipaddress.ip_network(cidr).num_addresses <= 16
+
 
 _DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from infra.settings.scaling import GatewayScaling, HpaCpu, Scaling
+from infra.servers.capacity import Workers
+from infra.settings.scaling import GatewayScaling, HpaCpu, Scaling, most_replicas
 from infra.settings.values import Cidr, Host, Model, Name, Resources
 
 
@@ -17,9 +18,23 @@ class Ingress(Model):
     host: Host
     #: Who signs the certificate that the world sees.
     issuer: str = Field("millrace-ca", description="a ClusterIssuer of cert-manager")
-    controller_namespace: Name
-    controller_labels: dict[str, str] = Field(min_length=1, description="of the controller's pods")
-    annotations: dict[str, str] = Field({}, description="for the controller")
+    controller_namespace: Name | None = Field(None, description="where the controller's pods are")
+    controller_labels: dict[str, str] = Field({}, description="of the controller's pods")
+    controller_cidrs: tuple[Cidr, ...] = Field(
+        (), description="where requests come from if the controller is a load balancer outside the cluster"
+    )
+    annotations: dict[str, str] = Field({}, description="of the Ingress, for the controller")
+    service_annotations: dict[str, str] = Field({}, description="of the gateway's Service, for the controller")
+
+    @model_validator(mode="after")
+    def _from_somewhere(self) -> Self:
+        pods = self.controller_namespace is not None and bool(self.controller_labels)
+        if pods == bool(self.controller_cidrs):
+            raise ValueError(
+                "name the controller's pods (controllerNamespace and controllerLabels), or the networks of a load "
+                "balancer outside the cluster (controllerCidrs): nobody else may reach the gateway"
+            )
+        return self
 
 
 class Gateway(Model):
@@ -91,6 +106,11 @@ class Pool(PoolSettings):
 
     name: Name
     queue: str
+
+    @property
+    def workers(self) -> Workers:
+        """Its pods at their largest number, and the one more that a roll-out starts."""
+        return Workers(pods=most_replicas(self.scaling) + 1, children=self.concurrency)
 
     @classmethod
     def of(cls, name: str, settings: PoolSettings, queue: str) -> Pool:

@@ -1,10 +1,10 @@
-"""The application's images under one version that says what is in them, on every node of the devcluster."""
+"""The images, each under a version that says what is in it, on every node of the devcluster."""
 
 from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping
+from dataclasses import replace
 
 from infra.devcluster import images as nodes
 from infra.devcluster.layout import Layout
@@ -15,7 +15,7 @@ from infra.local.state import State
 from infra.servers.rabbitmq.cluster import RabbitMQVersion
 from infra.staging.errors import StagingError
 
-#: Of the application; what follows it is the content's.
+#: Of the application, where an image has no version of its own.
 RELEASE = "0.1.0"
 _LOAD_SECONDS = 60
 
@@ -23,31 +23,32 @@ _LOAD_SECONDS = 60
 def wanted(rabbitmq: RabbitMQVersion) -> tuple[Image, ...]:
     """What runs in the cluster."""
     servers = (images.POSTGRESQL, images.REDIS, images.PGBOUNCER, images.OBJECTSTORE)
-    return (images.APP, images.rabbitmq_image(rabbitmq), *servers)
+    return tuple(replace(image, for_pods=True) for image in (images.APP, images.rabbitmq_image(rabbitmq), *servers))
 
 
-def version_of(identities: Mapping[str, str]) -> str:
-    """One version for all: another whenever one of the images is another, so that nothing runs under an old name."""
-    lines = "".join(f"{name} {identity}\n" for name, identity in sorted(identities.items()))
-    return f"{RELEASE}-{hashlib.sha256(lines.encode()).hexdigest()[:12]}"
+def version_of(image: Image, identity: str) -> str:
+    """What is in it, and a hash of it: another whenever the image is another, so that its pods roll, and no others."""
+    release = RELEASE if image.name == images.APP.name else image.label
+    return f"{release}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
-def provide(layout: Layout, rabbitmq: RabbitMQVersion, state: State, steps: Steps) -> str:
-    """Build, tag and load what is missing; the version.
+def provide(layout: Layout, rabbitmq: RabbitMQVersion, state: State, steps: Steps) -> dict[str, str]:
+    """Build, tag and load what is missing; the version of each image.
 
     Raises:
         StagingError: there is no Docker to build with.
     """
     if shutil.which("docker") is None or process.run("docker", "version").returncode:
         raise StagingError("Docker is needed to build the images and does not answer: `make bootstrap` installs it")
-    tags = stack.build_images(state, steps, wanted(rabbitmq))
-    version = version_of({name: _identity(tag) for name, tag in tags.items()})
-    names = [f"millrace-{name}:{version}" for name in tags]
-    for tag, name in zip(tags.values(), names, strict=True):
-        process.run("docker", "tag", tag, name, check=True)
+    made = wanted(rabbitmq)
+    tags = stack.build_images(state, steps, made)
+    versions = {image.name: version_of(image, _identity(tags[image.name])) for image in made}
+    names = [f"millrace-{name}:{version}" for name, version in versions.items()]
+    for image, name in zip(made, names, strict=True):
+        process.run("docker", "tag", tags[image.name], name, check=True)
     with steps.step("images on the nodes", _LOAD_SECONDS):
         nodes.load_from_docker(layout, names)
-    return version
+    return versions
 
 
 def _identity(reference: str) -> str:

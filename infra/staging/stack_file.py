@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,11 @@ STACK = "staging"
 MAX_REPLICAS = 3
 
 
-def derived(document: dict[str, Any], version: str, pools: Sequence[Pool]) -> dict[str, Any]:
-    """The stack's document with this version of the images, for this machine. `pools` are all that the stack has."""
+def derived(document: dict[str, Any], versions: Mapping[str, str], pools: Sequence[Pool]) -> dict[str, Any]:
+    """The stack's document with these versions of the images, for this machine. `pools` are all that the stack has."""
     own = copy.deepcopy(document)
     config = own["config"]
-    config["millrace:images"] = {**config["millrace:images"], "registry": "", "version": version}
+    config["millrace:images"] = {**config["millrace:images"], "registry": "", "versions": dict(versions)}
     config["millrace:images"].pop("digests", None)
     workloads = config["millrace:workloads"]
     gateway, entries = workloads["gateway"], workloads.setdefault("pools", {})
@@ -40,10 +40,10 @@ def derived(document: dict[str, Any], version: str, pools: Sequence[Pool]) -> di
     return own
 
 
-def write(folder: Path, version: str) -> Path:
+def write(folder: Path, versions: Mapping[str, str]) -> Path:
     """Write it into a folder of the checkout's state."""
     document = yaml.safe_load(stack_file(STACK, REPOSITORY).read_text())
     pools = Program.of(STACK).settings.workloads.pools
     path = folder / f"Pulumi.{STACK}.yaml"
-    files.write(path, yaml.safe_dump(derived(document, version, pools), sort_keys=False), files.PUBLIC_FILE)
+    files.write(path, yaml.safe_dump(derived(document, versions, pools), sort_keys=False), files.PUBLIC_FILE)
     return path

@@ -73,8 +73,8 @@ def _stack_file(place: Place, program: Program, folder: Folder, state: State, st
     if not place.is_devcluster:
         return own_file(stack_file.STACK, REPOSITORY)
     broker = program.settings.broker
-    version = images.provide(Devcluster().layout, broker.version, state, steps)
-    return stack_file.write(folder.root, version)
+    versions = images.provide(Devcluster().layout, broker.version, state, steps)
+    return stack_file.write(folder.root, versions)
 
 
 def _kubectl(place: Place, steps: Steps) -> str:

@@ -21,9 +21,10 @@ from testcontainers.core.network import Network
 
 from app import contract
 from app.contract import Role
-from infra.local import certificates, secrets
+from infra.local import certificates, compose_files, secrets
 from infra.local.certificates import Pair
 from infra.local.state import State, container_uid
+from infra.servers import capacity
 from infra.servers.rabbitmq import definitions
 from infra.servers.rabbitmq.cluster import (
     CONFIG,
@@ -193,12 +194,13 @@ class Nodes:
     def definitions(self, **passwords: str) -> dict[str, str]:
         """The folder of definitions, with other passwords for some roles."""
         known = secrets.passwords(self.state, "rabbitmq") | {Role(name): word for name, word in passwords.items()}
+        limits = capacity.broker_limits(compose_files.fleet(contract.queues()))
         folder = definitions.FOLDER
         return {
             f"{folder}/{definitions.VHOST_FILE}": definitions.vhost_file(
                 contract.queues(), self.cluster.consumer_timeout_seconds
             ),
-            f"{folder}/{definitions.USERS_FILE}": definitions.users_file(known, contract.queues()),
+            f"{folder}/{definitions.USERS_FILE}": definitions.users_file(known, contract.queues(), limits),
         }
 
     def mount(self, host: str, volume: str, files: Mapping[str, str]) -> None:

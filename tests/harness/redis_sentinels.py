@@ -109,7 +109,7 @@ class Redis:
 
     def _config(self, path: Path) -> Path:
         files.folder(path, files.PUBLIC_FOLDER)
-        files.write(path / "redis.conf", redis_conf(MEMORY_BYTES, "sentinel"), files.PUBLIC_FILE)
+        files.write(path / "redis.conf", redis_conf(MEMORY_BYTES, 1000, "sentinel"), files.PUBLIC_FILE)
         files.write(path / "sentinel.conf", sentinel.sentinel_conf(_NODES), files.PUBLIC_FILE)
         files.write(path / "nodes", sentinel.nodes_file(_NODES), files.PUBLIC_FILE)
         return path

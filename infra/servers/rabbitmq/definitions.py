@@ -16,7 +16,7 @@ from app.contract import Queue, Role
 from infra.servers.rabbitmq.cluster import CONSUMER_TIMEOUT_SECONDS
 from infra.servers.rabbitmq.outsiders import Outsider
 from infra.servers.rabbitmq.users import user_definitions
-from infra.servers.rabbitmq.vhost import vhost_definitions
+from infra.servers.rabbitmq.vhost import CONNECTIONS, vhost_definitions
 
 #: Below the folder of the node's secrets.
 FOLDER = "definitions"
@@ -25,16 +25,24 @@ VHOST_FILE = "10-vhost.json"
 USERS_FILE = "20-users.json"
 
 
-def vhost_file(queues: Sequence[Queue], consumer_timeout_seconds: int = CONSUMER_TIMEOUT_SECONDS) -> str:
+def vhost_file(
+    queues: Sequence[Queue],
+    consumer_timeout_seconds: int = CONSUMER_TIMEOUT_SECONDS,
+    *,
+    connections: int = CONNECTIONS,
+) -> str:
     """Vhost, limits and policies: no secret."""
-    return _json(vhost_definitions(queues, consumer_timeout_seconds))
+    return _json(vhost_definitions(queues, consumer_timeout_seconds, connections=connections))
 
 
 def users_file(
-    passwords: Mapping[Role, str], queues: Sequence[Queue], outsiders: Mapping[Outsider, str] = MappingProxyType({})
+    passwords: Mapping[Role, str],
+    queues: Sequence[Queue],
+    limits: Mapping[Role, int],
+    outsiders: Mapping[Outsider, str] = MappingProxyType({}),
 ) -> str:
     """Users with hashes of their passwords, and their permissions: a secret."""
-    return _json(user_definitions(passwords, queues, outsiders))
+    return _json(user_definitions(passwords, queues, limits, outsiders))
 
 
 def _json(definitions: Mapping[str, Any]) -> str:

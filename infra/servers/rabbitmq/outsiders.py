@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from app import contract
 from app.contract import Queue
 from infra import naming
+from infra.servers import capacity
 from infra.settings.workloads import Pool
 
-#: Connections of one such user over all nodes, so that a leak in one program stops no other.
+#: Connections of a producer over all nodes, so that a leak in one program stops no other.
 PRODUCER_MAX_CONNECTIONS = 100
-POOL_MAX_CONNECTIONS = 300
 #: A routing key of Celery's delay ladder begins with the delay as 28 binary digits; the final routing key follows.
 _DELAY = r"([01]\.){28}"
 
@@ -27,11 +27,8 @@ class Outsider:
     publishes: tuple[str, ...]
     #: The queue that it works on; a producer has none.
     reads: str | None = None
-
-    @property
-    def max_connections(self) -> int:
-        """Over all nodes."""
-        return PRODUCER_MAX_CONNECTIONS if self.reads is None else POOL_MAX_CONNECTIONS
+    #: Over all nodes.
+    max_connections: int = PRODUCER_MAX_CONNECTIONS
 
 
 def producers(queues: Sequence[Queue]) -> tuple[Outsider, ...]:
@@ -53,6 +50,7 @@ def foreign_pools(pools: Sequence[Pool]) -> tuple[Outsider, ...]:
             user=naming.worker(pool.name),
             publishes=tuple(dict.fromkeys((pool.queue, *pool.application.publishes))),
             reads=pool.queue,
+            max_connections=capacity.foreign_limit(pool.workers),
         )
         for pool in pools
         if pool.application is not None

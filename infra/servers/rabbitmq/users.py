@@ -101,11 +101,10 @@ TAGS: dict[Role, list[str]] = {
     Role.OPERATOR: ["administrator"],
 }
 
-#: Connections a role may hold over all nodes. Fuses: a leak stops its role alone. Who only asks over HTTP has none.
-MAX_CONNECTIONS: dict[Role, int] = {
+#: Connections a role may hold over all nodes, beside those that scale (capacity.broker_limits). Fuses: a leak stops its
+#: role alone. Who only asks over HTTP has none.
+MAX_CONNECTIONS: Mapping[Role, int] = {
     Role.TOPOLOGY: 10,
-    Role.RELAY: 100,
-    Role.WORKER: 1000,
     Role.ARCHIVER: 20,
     Role.FLOWER: 50,
     Role.BEAT: 10,
@@ -120,25 +119,30 @@ class NoPasswordError(ValueError):
 
 
 def user_definitions(
-    passwords: Mapping[Role, str], queues: Sequence[Queue], outsiders: Mapping[Outsider, str] = MappingProxyType({})
+    passwords: Mapping[Role, str],
+    queues: Sequence[Queue],
+    limits: Mapping[Role, int],
+    outsiders: Mapping[Outsider, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Users and permissions. With users defined there is no default user: RabbitMQ makes `guest` only without.
 
     Args:
         passwords: of each role.
         queues: of the vhost.
+        limits: connections of the roles that scale.
         outsiders: programs that are not ours, with their passwords.
 
     Raises:
         NoPasswordError: somebody has none.
     """
     roles = permissions(queues)
+    most = {**MAX_CONNECTIONS, **limits}
     known = {str(role): passwords.get(role) for role in roles} | {one.user: word for one, word in outsiders.items()}
     if missing := [user for user, password in known.items() if not password]:
         raise NoPasswordError(f"no password for {', '.join(missing)}")
     return {
         "users": [
-            *(_user(role, passwords[role], MAX_CONNECTIONS[role], TAGS.get(role)) for role in roles),
+            *(_user(role, passwords[role], most[role], TAGS.get(role)) for role in roles),
             *(_user(one.user, password, one.max_connections) for one, password in outsiders.items()),
         ],
         "permissions": [

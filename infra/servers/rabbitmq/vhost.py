@@ -17,7 +17,7 @@ from app.contract import Queue
 from infra.servers.rabbitmq.cluster import CONSUMER_TIMEOUT_SECONDS
 
 #: Fuses, far above what is needed: a client that leaks connections or queues stops before it stops the broker.
-LIMITS = {"max-connections": 2000, "max-queues": 1000}
+CONNECTIONS, QUEUES = 2000, 1000
 
 
 def _policy(queue: str, definition: dict[str, Any]) -> dict[str, Any]:
@@ -63,7 +63,10 @@ def _exchange(name: str) -> dict[str, Any]:
 
 
 def vhost_definitions(
-    queues: Sequence[Queue], consumer_timeout_seconds: int = CONSUMER_TIMEOUT_SECONDS
+    queues: Sequence[Queue],
+    consumer_timeout_seconds: int = CONSUMER_TIMEOUT_SECONDS,
+    *,
+    connections: int = CONNECTIONS,
 ) -> dict[str, Any]:
     """The part of the definitions that is no secret.
 
@@ -83,7 +86,12 @@ def vhost_definitions(
             }
         ],
         "parameters": [
-            {"vhost": contract.VHOST, "component": "vhost-limits", "name": "limits", "value": LIMITS},
+            {
+                "vhost": contract.VHOST,
+                "component": "vhost-limits",
+                "name": "limits",
+                "value": {"max-connections": connections, "max-queues": QUEUES},
+            },
         ],
         "exchanges": [_exchange(contract.TASKS_EXCHANGE), _exchange(contract.DELAY_LADDER_EXCHANGE)],
         "policies": [

@@ -18,7 +18,16 @@ from tests.proofs.engine.harness.run import EngineError, Run
 ROOT = Path(__file__).parents[3]
 PACK = ROOT / "infra" / "policy"
 #: What is in the cluster before us.
-NAMESPACES = ("default", "kube-system", "cert-manager", "keda", "monitoring", "ingress", "ingress-nginx", "cnpg-system")
+NAMESPACES = (
+    "default",
+    "kube-system",
+    "cert-manager",
+    "keda",
+    "monitoring",
+    "ingress",
+    "haproxy-controller",
+    "cnpg-system",
+)
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -39,6 +48,11 @@ def _set(engine: Engine, key: str, **values: object) -> None:
     document = yaml.safe_load(path.read_text())
     document["config"][f"millrace:{key}"].update(values)
     path.write_text(yaml.safe_dump(document))
+
+
+def _versions(engine: Engine) -> dict[str, str]:
+    document = yaml.safe_load(Path(str(engine.settings)).read_text())
+    return dict(document["config"]["millrace:images"]["versions"])
 
 
 @pytest.fixture(scope="module", params=["staging", "prod"])
@@ -73,7 +87,7 @@ def test_no_password_is_in_clear(up: Engine, again: Run) -> None:
 def test_another_image_replaces_no_data_and_keeps_the_passwords(up: Engine) -> None:
     """A new version: pods roll, Jobs are new ones, and what holds data or a password is updated at most."""
     before = leaks.passwords(up.state_in_clear())
-    _set(up, "images", version="0.1.1")
+    _set(up, "images", versions=_versions(up) | {"app": "0.1.1"})
     run = up.up()
     assert run.changed
     assert not run.of("replace")

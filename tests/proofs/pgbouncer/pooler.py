@@ -6,20 +6,22 @@ from app import contract
 from infra.local import certificates, files, secrets
 from infra.local.certificates import Pair
 from infra.servers import pgbouncer
+from infra.servers.capacity import Fleet, Workers
 from tests.harness import images
 from tests.harness.containers import Machine
 from tests.harness.services import Service
 from tests.harness.stack import Stack
 from tests.harness.waiting import eventually
 
-REPLICAS = 2
+#: Three PgBouncers share the roles' limits of the stack: two of a test, and the sessions of one that vanished.
+FLEET = Fleet(gateways=1, relays=1, queues=3, workers=(Workers(pods=1, children=4),), poolers=3)
 
 
 def settings(stack: Stack, name: str, server: str, *, known_as: str | None = None) -> Service:
     """Its files and its service; `known_as` is a name that several of them share."""
     known_as = known_as or name
     config = files.folder(stack.state.config / name, files.PUBLIC_FOLDER)
-    files.write(config / "pgbouncer.ini", pgbouncer.pgbouncer_ini(server, REPLICAS), files.PUBLIC_FILE)
+    files.write(config / "pgbouncer.ini", pgbouncer.pgbouncer_ini(server, FLEET), files.PUBLIC_FILE)
     private = files.folder(stack.state.secrets / name)
     authority = stack.state.secrets / "ca"
     ca = Pair((authority / "ca.crt").read_bytes(), (authority / "ca.key").read_bytes())

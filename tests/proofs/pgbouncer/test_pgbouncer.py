@@ -15,7 +15,7 @@ import pytest
 
 from app import contract
 from app.contract import Role
-from infra.servers.pgbouncer import POOLED_ROLES, pool_size
+from infra.servers.capacity import POOLED_ROLES, pool_size
 from loadtests.history import Outcome
 from tests.harness.containers import Machine
 from tests.harness.drills import Drill, wait_archived
@@ -24,7 +24,7 @@ from tests.harness.messages import event
 from tests.harness.stack import QUICK, Stack
 from tests.harness.tls import plain_answer
 from tests.harness.waiting import eventually
-from tests.proofs.pgbouncer.pooler import REPLICAS, settings, start, wait_well
+from tests.proofs.pgbouncer.pooler import FLEET, settings, start, wait_well
 
 _NAME = "pgbouncer"
 _THROUGH_IT = {"MILLRACE_POSTGRESQL_HOST": _NAME}
@@ -88,7 +88,7 @@ def test_everything_goes_through_it(pooled: Stack, pooler: Machine, load: Callab
     assert {"gateway", "relay", "worker"} <= sessions.keys()
     for role, addresses in sessions.items():
         assert set(addresses) == {network["IPAddress"]}
-        assert len(addresses) <= pool_size(Role(role), REPLICAS)
+        assert len(addresses) <= pool_size(FLEET, Role(role))
     assert_exact(running.accounting())
     assert count(running.history, Outcome.ACCEPTED) == len(running.history.attempts)
 

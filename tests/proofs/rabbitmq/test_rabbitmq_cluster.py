@@ -99,7 +99,7 @@ def test_definitions_are_imported(nodes: Nodes) -> None:
         (entry,) = client.get("/api/vhosts").json()
         assert (entry["name"], entry["default_queue_type"]) == (contract.VHOST, "quorum")
         (limits,) = client.get("/api/vhost-limits").json()
-        assert limits["value"] == vhost.LIMITS
+        assert limits["value"] == {"max-connections": vhost.CONNECTIONS, "max-queues": vhost.QUEUES}
         policies = {policy["name"] for policy in client.get("/api/policies").json()}
         assert policies == {*queue_names(), *(contract.dead_letter_queue(queue) for queue in queue_names())}
     eventually(
@@ -108,7 +108,7 @@ def test_definitions_are_imported(nodes: Nodes) -> None:
 
 
 def _user_names() -> set[str]:
-    return {user["name"] for user in users.user_definitions(dict.fromkeys(Role, "x"), contract.queues())["users"]}
+    return {str(role) for role in users.permissions(contract.queues())}
 
 
 def test_a_queue_without_a_type_is_a_quorum_queue_and_an_exclusive_one_is_not(nodes: Nodes) -> None:

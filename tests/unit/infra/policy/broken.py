@@ -10,6 +10,7 @@ from tests.unit.infra.policy.cases import (
     env,
     file,
     ingress,
+    ingress_of,
     pre_stop,
     relay,
     role,
@@ -99,6 +100,24 @@ BROKEN = [
     Case("ingress-to-gateway", ingress("rules/0/host", None), "host"),
     Case("ingress-to-gateway", ingress("rules/0/http/paths/0/backend/service/name", "flower"), "paths"),
     Case("ingress-to-gateway", ingress("defaultBackend", {"service": {"name": "flower"}}), "defaultBackend"),
+    Case("ingress-reaches-gateway", ingress("ingressClassName", "kong"), "spec.ingressClassName"),
+    Case("ingress-reaches-gateway", ingress("ingressClassName", None), "kubernetes.io/ingress.class"),
+    Case("ingress-reaches-gateway", ingress("ingressClassName", "traefik"), "service.serversscheme"),
+    Case("ingress-reaches-gateway", ingress_of("haproxy", **{"haproxy.org/server-ssl": "false"}), "server-ssl"),
+    Case("ingress-reaches-gateway", ingress_of("alb-internal"), "alb.ingress.kubernetes.io/backend-protocol"),
+    Case("ingress-reaches-gateway", ingress_of("nginx", **{"nginx.org/ssl-services": "gateway"}), "max-body-size"),
+    Case(
+        "ingress-reaches-gateway",
+        ingress_of("nginx", **{"nginx.org/ssl-services": "gateway", "nginx.org/client-max-body-size": "32m"}),
+        "max-body-size",
+    ),
+    Case(
+        "ingress-reaches-gateway",
+        ingress_of(
+            "haproxy", **{"haproxy.org/server-ssl": "true", "nginx.ingress.kubernetes.io/proxy-body-size": "64m"}
+        ),
+        "nginx.ingress.kubernetes.io/proxy-body-size",
+    ),
     Case("no-plain-text", env(BROKER="amqp://rabbitmq:5672//"), "env[BROKER]"),
     Case("no-plain-text", env(BACKEND="redis://redis:6379/0"), "env[BACKEND]"),
     Case("no-plain-text", env(URL="http://gateway.millrace.svc:8000/v1"), "env[URL]"),

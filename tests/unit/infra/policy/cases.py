@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +78,15 @@ def worker(path: str, value: Any) -> list[Manifest]:
 def scaler(path: str, value: Any) -> list[Manifest]:
     """The stack with this changed in the worker's ScaledObject."""
     return changed("worker-scaler", f"spec/{path}", value)
+
+
+def ingress_of(class_name: str | None, *, service: Any = None, **annotations: str) -> list[Manifest]:
+    """The stack with an Ingress of this class, and with these annotations of it and of the gateway's Service."""
+    found = copy.deepcopy(stack())
+    found["gateway-ingress"]["spec"]["ingressClassName"] = class_name
+    found["gateway-ingress"]["metadata"]["annotations"] = annotations
+    found["gateway-service"]["metadata"]["annotations"] = service
+    return list(found.values())
 
 
 def ingress(path: str, value: Any) -> list[Manifest]:

@@ -9,6 +9,7 @@ from tests.unit.infra.policy.cases import (
     container_0,
     env,
     file,
+    ingress_of,
     pre_stop,
     relay,
     rule_of,
@@ -68,6 +69,24 @@ KEPT = [
     Case("services-inside", changed("broker-service", "spec/clusterIP", "None")),
     Case("services-inside", changed("gateway-service", "spec/type", "ClusterIP")),
     Case("ingress-to-gateway", without()),
+    Case("ingress-reaches-gateway", ingress_of("alb", **{"alb.ingress.kubernetes.io/backend-protocol": "HTTPS"})),
+    Case("ingress-reaches-gateway", ingress_of("skipper", **{"zalando.org/skipper-backend-protocol": "https"})),
+    Case(
+        "ingress-reaches-gateway",
+        ingress_of("nginx", **{"nginx.org/ssl-services": "gateway", "nginx.org/client-max-body-size": "64m"}),
+    ),
+    Case(
+        "ingress-reaches-gateway",
+        ingress_of("traefik-internal", service={"traefik.ingress.kubernetes.io/service.serversscheme": "https"}),
+    ),
+    Case(
+        "ingress-reaches-gateway",
+        ingress_of(
+            None,
+            service={"cloud.google.com/app-protocols": '{"https":"HTTPS"}'},
+            **{"kubernetes.io/ingress.class": "gce"},
+        ),
+    ),
     Case("no-plain-text", env(BROKER="amqps://rabbitmq:5671", API="https://gateway", BACKEND="rediss://redis:6379")),
     Case("no-plain-text", env(A="http://localhost:9000/", B="http://127.0.0.1:1/", XMLNS="http://www.w3.org/2000/svg")),
     Case("no-plain-text", env(DSN="postgresql+psycopg://pgbouncer:5432/millrace?sslmode=verify-full&x=1")),

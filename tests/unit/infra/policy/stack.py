@@ -205,8 +205,9 @@ def _ingress() -> Manifest:
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "Ingress",
-        "metadata": meta("gateway", annotations={"nginx.ingress.kubernetes.io/backend-protocol": "HTTPS"}),
+        "metadata": meta("gateway", annotations={"haproxy.org/server-ssl": "true"}),
         "spec": {
+            "ingressClassName": "haproxy",
             "tls": [{"hosts": ["millrace.example.com"], "secretName": "gateway-public-tls"}],
             "rules": [{"host": "millrace.example.com", "http": {"paths": [{"path": "/", "backend": backend}]}}],
         },

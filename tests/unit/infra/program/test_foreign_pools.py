@@ -133,7 +133,17 @@ def test_the_stack_keeps_every_policy(staging: Rendered) -> None:
             "bulk: application: only the file of queues may say",
         ),
         (DECLARED + "probes = 1\n", {}, r"application.probes: nobody reads this key"),
-        (DECLARED, {"legacy": {"scaling": {"kind": "fixed", "replicas": 99}}}, "500 connections of its pods"),
+        (
+            DECLARED,
+            {
+                "legacy": {
+                    "concurrency": 64,
+                    "resources": {"memory": "8Gi"},
+                    "scaling": {"kind": "fixed", "replicas": 99},
+                }
+            },
+            "connections of a node .*legacy has most",
+        ),
     ],
 )
 def test_what_could_not_work_is_refused(tmp_path: Path, text: str, pools: dict[str, Any], words: str) -> None:

@@ -172,14 +172,58 @@ def test_the_scaler_is_one_of_three(both: dict[str, Rendered]) -> None:
     assert down["selectPolicy"] == "Min"
 
 
+def _with_version(image: str, version: str) -> dict[str, str]:
+    """Staging's settings with another version of one image."""
+    config = config_of("staging")
+    images = json.loads(config["millrace:images"])
+    images["versions"][image] = version
+    return config | {"millrace:images": json.dumps(images)}
+
+
 def test_jobs_have_another_name_for_another_version(both: dict[str, Rendered]) -> None:
     """A Job's template can never change; the same version is the same Job, and runs once."""
-    config = config_of("staging")
-    config["millrace:images"] = json.dumps({"registry": "", "version": "0.1.1"})
     names = {one.name for one in both["staging"].manifests if one.kind == "Job"}
-    later = {one.name for one in render("staging", config).manifests if one.kind == "Job"}
+    later = {one.name for one in render("staging", _with_version("app", "0.1.1")).manifests if one.kind == "Job"}
     assert len(names) == len(later) == 2
     assert not names & later
+
+
+APPLICATION = {
+    *(("Deployment", name) for name in ("gateway", "relay", "archiver", "beat", "flower")),
+    *(("Deployment", f"worker-{queue}") for queue in ("interactive", "bulk", "external")),
+    ("Job", "migrate"),
+    ("Job", "topology"),
+    ("CronJob", "retention"),
+    ("CronJob", "operator"),
+}
+
+
+@pytest.mark.parametrize(
+    ("image", "version", "expected"),
+    [
+        ("app", "0.1.1", APPLICATION),
+        ("rabbitmq", "4.3-0.1.1", {("StatefulSet", "rabbitmq")}),
+        ("postgresql", "0.1.1", {("StatefulSet", "postgresql"), ("CronJob", "postgresql-backup")}),
+        ("redis", "0.1.1", {("StatefulSet", "redis")}),
+        ("pgbouncer", "0.1.1", {("Deployment", "pgbouncer")}),
+        ("objectstore", "0.1.1", {("StatefulSet", "objectstore")}),
+    ],
+)
+def test_another_image_rolls_its_own_pods_and_no_others(
+    both: dict[str, Rendered], image: str, version: str, expected: set[tuple[str, str]]
+) -> None:
+    """A mended gateway must not restart three brokers and the only database."""
+
+    def known(rendered: Rendered) -> dict[tuple[str, str, str], Mapping[str, Any]]:
+        jobs = {one.name: one.name.rpartition("-")[0] for one in rendered.manifests if one.kind == "Job"}
+        return {(one.kind, one.namespace, jobs.get(one.name, one.name)): one.body for one in rendered.manifests}
+
+    before, after = known(both["staging"]), known(render("staging", _with_version(image, version)))
+
+    assert before.keys() == after.keys()
+    assert {
+        (kind, name) for kind, space, name in before if before[kind, space, name] != after[kind, space, name]
+    } == expected
 
 
 def test_a_changed_setting_changes_what_it_must_and_nothing_else(both: dict[str, Rendered]) -> None:

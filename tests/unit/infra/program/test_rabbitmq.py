@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra.settings.load import SettingsError
+from infra.servers.rabbitmq.cluster import VERSIONS
 from tests.unit.infra.stacks import ROOT, Rendered, config_of, render
 
 TABLE = ROOT / "docs" / "rabbitmq.md"
@@ -46,6 +48,9 @@ def _environment(rendered: Rendered) -> dict[str, Any]:
 def _of_version(version: str) -> Rendered:
     config = config_of("staging")
     config["millrace:broker"] = json.dumps({**json.loads(config["millrace:broker"]), "version": version})
+    images = json.loads(config["millrace:images"])
+    images["versions"]["rabbitmq"] = f"{version}-0.1.0"
+    config["millrace:images"] = json.dumps(images)
     return render("staging", config)
 
 
@@ -129,7 +134,7 @@ def test_the_cookie_is_a_secret(rendered: Rendered) -> None:
     assert "erlang-cookie" in {one.name for one in rendered.registered if one.type.startswith("random:")}
 
 
-@pytest.mark.parametrize("version", ["4.0", "4.1", "4.2", "4.3"])
+@pytest.mark.parametrize("version", VERSIONS)
 def test_discovery_needs_no_api_server(version: str) -> None:
     """By the first pod's name from 4.1 on, by a list before; never a token, a role or a way to the API server."""
     rendered = _of_version(version)
@@ -146,7 +151,7 @@ def test_discovery_needs_no_api_server(version: str) -> None:
     assert not rendered.bodies("Role", "ClusterRole")
 
 
-@pytest.mark.parametrize(("version", "expected"), [("4.0", "pause_minority"), ("4.2", "pause_minority"), ("4.3", None)])
+@pytest.mark.parametrize(("version", "expected"), [("4.0", "pause_minority"), ("4.3", None)])
 def test_partition_handling(version: str, expected: str | None) -> None:
     """4.3 has none to set."""
     assert _conf(_of_version(version)).get("cluster_partition_handling") == expected
@@ -281,13 +286,34 @@ def test_changed_files_start_pods_anew(both: dict[str, Rendered]) -> None:
     assert len(hashes) == 3
 
 
-def test_a_minor_version_is_not_skipped() -> None:
-    """Refused before anything is done."""
-    config = config_of("staging")
-    broker = {**json.loads(config["millrace:broker"]), "version": "4.3", "upgradeFrom": "4.1"}
-    config["millrace:broker"] = json.dumps(broker)
-    with pytest.raises(SettingsError, match=r"from 4\.1 to 4\.3 is not one step"):
-        render("staging", config)
+@pytest.mark.parametrize(
+    ("found", "wanted", "starts"),
+    [
+        (None, "4.3", True),
+        ("4.3", "4.3", True),
+        ("4.2", "4.3", True),
+        # Back to the image that wrote the volume, after a step that never came up.
+        ("4.3", "4.2", True),
+        ("4.1", "4.3", False),
+        ("4.0", "4.3", False),
+        ("4.3", "4.0", False),
+        ("3.13", "4.3", False),
+    ],
+)
+def test_a_minor_version_is_not_skipped(tmp_path: Path, found: str | None, wanted: str, starts: bool) -> None:
+    """By the volume that the node starts on, which knows what wrote it; nobody has to say it."""
+    marker = tmp_path / "millrace-rabbitmq-version"
+    if found is not None:
+        marker.write_text(f"{found}\n")
+    command = ("sh", str(ROOT / "infra/images/rabbitmq/version-step"), str(tmp_path), wanted)
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (done.returncode == 0) is starts
+    assert marker.read_text().strip() == (wanted if starts else found)
+    if not starts:
+        assert f"RabbitMQ {found} wrote this volume" in done.stderr
+        assert f"put the image of {found} back" in done.stderr
 
 
 def test_the_table_names_tests_that_exist() -> None:

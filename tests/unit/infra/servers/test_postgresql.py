@@ -8,47 +8,58 @@ import pytest
 
 from app import contract
 from app.contract import Role
-from infra.servers import hashes, pgbouncer, postgresql
-from infra.servers.pgbouncer import POOLED_ROLES, pgbouncer_ini, pool_size, userlist
-from infra.servers.postgresql import CONNECTION_LIMITS, roles_sql
+from infra.servers import capacity, hashes
+from infra.servers.capacity import POOLED_ROLES, Fleet, Workers
+from infra.servers.pgbouncer import pgbouncer_ini, userlist
+from infra.servers.postgresql import roles_sql
 from infra.servers.postgresql_conf import hba_rules, pg_hba_conf, postgresql_conf, tuning
 
 GIB = 1024**3
+FLEET = Fleet(gateways=2, relays=2, queues=3, workers=(Workers(pods=3, children=4),), poolers=2)
+LIMITS = capacity.session_limits(FLEET)
 PASSWORDS = {role: f"secret-of-{role}" for role in contract.POSTGRESQL_ROLES}
 
 
-def _ini(replicas: int = 2) -> configparser.ConfigParser:
+def _ini() -> configparser.ConfigParser:
     parser = configparser.ConfigParser(interpolation=None)
-    parser.read_string(pgbouncer_ini("postgresql.millrace-data.svc", replicas))
+    parser.read_string(pgbouncer_ini("postgresql.millrace-data.svc", FLEET))
     return parser
 
 
 def test_accepted_means_committed() -> None:
     """Law 1 is a setting, whatever the memory."""
     for memory in (GIB // 4, GIB, 64 * GIB):
-        settings = tuning(memory)
+        settings = tuning(memory, LIMITS)
         assert {settings[name] for name in ("fsync", "synchronous_commit", "full_page_writes")} == {"on"}
 
 
 def test_memory_is_shared_out() -> None:
     """A quarter is PostgreSQL's own."""
-    assert tuning(GIB)["shared_buffers"] == "256MB"
-    assert tuning(4 * GIB)["shared_buffers"] == "1024MB"
+    assert tuning(GIB, LIMITS)["shared_buffers"] == "256MB"
+    assert tuning(4 * GIB, LIMITS)["shared_buffers"] == "1024MB"
     with pytest.raises(ValueError, match="PostgreSQL needs"):
-        tuning(GIB // 8)
+        tuning(GIB // 8, LIMITS)
 
 
-def test_connections_of_all_roles_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connections_of_all_roles_fit() -> None:
     """The last role to come must not find the server full, nor the superuser."""
-    assert sum(CONNECTION_LIMITS.values()) + postgresql.SUPERUSER_CONNECTIONS <= postgresql.MAX_CONNECTIONS
-    monkeypatch.setitem(CONNECTION_LIMITS, Role.WORKER, 37)
-    with pytest.raises(ValueError, match="may hold 105 connections, the server 104"):
-        tuning(GIB)
+    found = tuning(GIB, LIMITS)
+    assert sum(LIMITS.values()) + int(found["superuser_reserved_connections"]) == int(found["max_connections"])
+    for role in contract.POSTGRESQL_ROLES:
+        assert f"ALTER ROLE {role} LOGIN" in roles_sql(PASSWORDS, LIMITS)
+        assert f"CONNECTION LIMIT {LIMITS[role]};" in roles_sql(PASSWORDS, LIMITS)
+
+
+def test_no_parameter_is_in_the_log() -> None:
+    """A statement that takes long is logged, and its parameters are somebody's payload."""
+    found = tuning(GIB, LIMITS)
+    assert found["log_min_duration_statement"] == "1s"
+    assert (found["log_parameter_max_length"], found["log_parameter_max_length_on_error"]) == ("0", "0")
 
 
 def test_tls_or_nothing() -> None:
     """Every line for the network asks for TLS and SCRAM; the superuser has none."""
-    assert "ssl = 'on'" in postgresql_conf(GIB)
+    assert "ssl = 'on'" in postgresql_conf(GIB, LIMITS)
     for line in hba_rules():
         kind, _, _, _, method = line.split()
         assert (kind, method) in {("hostssl", "scram-sha-256"), ("hostnossl", "reject")}
@@ -58,12 +69,12 @@ def test_tls_or_nothing() -> None:
 def test_an_operator_is_told_nothing_that_is_its_own() -> None:
     """CloudNativePG refuses a cluster that sets where files lie, who listens, or TLS."""
     forbidden = ("ssl", "data_directory", "hba_file", "listen_addresses", "port", "unix_socket", "log_destination")
-    assert not [name for name in tuning(GIB) if name.startswith(forbidden)]
+    assert not [name for name in tuning(GIB, LIMITS) if name.startswith(forbidden)]
 
 
 def test_every_role_has_a_limit_in_time_but_those_who_read_long() -> None:
     """A pooled connection has no settings of its own."""
-    text = roles_sql(PASSWORDS)
+    text = roles_sql(PASSWORDS, LIMITS)
     unlimited = [
         role for role in contract.POSTGRESQL_ROLES if f"ALTER ROLE {role} SET statement_timeout = '0s'" in text
     ]
@@ -74,28 +85,16 @@ def test_every_role_has_a_limit_in_time_but_those_who_read_long() -> None:
 
 def test_the_pool_has_the_same_verifiers() -> None:
     """Byte for byte, or the key of a client's login does not open the server; and no password in plain."""
-    text, roles = userlist(PASSWORDS), roles_sql(PASSWORDS)
+    text, roles = userlist(PASSWORDS), roles_sql(PASSWORDS, LIMITS)
     for role in POOLED_ROLES:
         assert f'"{role}" "{hashes.postgresql(PASSWORDS[role])}"\n' in text
         assert hashes.postgresql(PASSWORDS[role]) in roles
     assert not [word for word in PASSWORDS.values() if word in text]
 
 
-@pytest.mark.parametrize("replicas", [1, 2, 3])
-def test_pools_stay_within_the_roles_limits(replicas: int) -> None:
-    """Also while a roll-out runs one more; of every role that comes this way."""
-    users = _ini(replicas)["users"]
-    assert set(users) == {str(role) for role in POOLED_ROLES}
-    for role in POOLED_ROLES:
-        size = int(users[role].removeprefix("pool_size="))
-        assert size >= 1
-        assert size * (replicas + 1) <= CONNECTION_LIMITS[role]
-
-
-def test_more_pools_than_connections_are_refused() -> None:
-    """With the role, and what it has."""
-    with pytest.raises(ValueError, match=r"4 PgBouncers, .* archiver's 4 connections"):
-        pool_size(Role.ARCHIVER, 4)
+def test_every_role_that_comes_this_way_has_a_pool() -> None:
+    """Of its own size."""
+    assert _ini()["users"] == {str(role): f"pool_size={capacity.pool_size(FLEET, role)}" for role in POOLED_ROLES}
 
 
 def test_pool_trusts_nobody() -> None:
@@ -109,4 +108,4 @@ def test_pool_trusts_nobody() -> None:
     assert "admin_users" not in settings
     assert settings["stats_users"] == "operator"
     assert "user=" not in _ini()["databases"][contract.POSTGRESQL_DATABASE]
-    assert Role.OWNER not in pgbouncer.POOLED_ROLES
+    assert Role.OWNER not in POOLED_ROLES

@@ -11,6 +11,7 @@ from infra.servers.rabbitmq import definitions, users, vhost
 
 QUEUES = tuple(Queue(name=name, purpose="a test") for name in ("interactive", "bulk", "invoices"))
 PASSWORDS = dict.fromkeys(Role, "secret-of-all")
+LIMITS = {Role.RELAY: 100, Role.WORKER: 1000}
 
 
 def _may(role: Role, what: str, name: str) -> bool:
@@ -60,7 +61,7 @@ def test_permissions(role: Role, what: str, name: str, allowed: bool) -> None:
 
 def test_definitions_hold_no_password() -> None:
     """Hashes only, and no guest."""
-    text = definitions.users_file(PASSWORDS, QUEUES)
+    text = definitions.users_file(PASSWORDS, QUEUES, LIMITS)
 
     assert "secret-of-all" not in text
     assert "guest" not in text
@@ -69,12 +70,12 @@ def test_definitions_hold_no_password() -> None:
 def test_everybody_has_a_password() -> None:
     """RabbitMQ would make a user whom anybody can be."""
     with pytest.raises(users.NoPasswordError, match="beat, keda"):
-        users.user_definitions({**PASSWORDS, Role.KEDA: "", Role.BEAT: ""}, QUEUES)
+        users.user_definitions({**PASSWORDS, Role.KEDA: "", Role.BEAT: ""}, QUEUES, LIMITS)
 
 
 def test_who_only_asks_over_http_has_no_part_in_the_vhost() -> None:
     """Prometheus and KEDA may look at counts, and not so much as open a connection for messages."""
-    made = {user["name"]: user for user in users.user_definitions(PASSWORDS, QUEUES)["users"]}
+    made = {user["name"]: user for user in users.user_definitions(PASSWORDS, QUEUES, LIMITS)["users"]}
 
     assert {name for name in made if made[name]["tags"]} == {"topology", "prometheus", "keda", "operator"}
     for role in (Role.PROMETHEUS, Role.KEDA):
@@ -84,5 +85,6 @@ def test_who_only_asks_over_http_has_no_part_in_the_vhost() -> None:
 
 def test_who_logs_in_has_a_limit_of_connections() -> None:
     """A leak stops its role and no other, so each has one, below the vhost's."""
-    assert users.MAX_CONNECTIONS.keys() == users.permissions(QUEUES).keys()
-    assert sum(users.MAX_CONNECTIONS.values()) < vhost.LIMITS["max-connections"]
+    most = {**users.MAX_CONNECTIONS, **LIMITS}
+    assert most.keys() == users.permissions(QUEUES).keys()
+    assert sum(most.values()) < vhost.CONNECTIONS

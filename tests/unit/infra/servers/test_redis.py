@@ -25,7 +25,7 @@ def _lines(text: str) -> dict[str, str]:
 @pytest.mark.parametrize("topology", ["single", "sentinel"])
 def test_what_is_never_for_sale(topology: str) -> None:
     """TLS only, everything on disk, nothing evicted: in either topology."""
-    lines = _lines(redis_conf(256 * MIB, topology))  # type: ignore[arg-type]
+    lines = _lines(redis_conf(256 * MIB, 1000, topology))  # type: ignore[arg-type]
 
     assert lines["port"] == "0"
     assert lines["tls-protocols"] == '"TLSv1.2 TLSv1.3"'
@@ -37,8 +37,8 @@ def test_what_is_never_for_sale(topology: str) -> None:
 
 def test_replication_belongs_to_sentinel() -> None:
     """A single Redis that waited for a replica would never take a write."""
-    assert "min-replicas-to-write" not in redis_conf(256 * MIB)
-    lines = _lines(redis_conf(256 * MIB, "sentinel"))
+    assert "min-replicas-to-write" not in redis_conf(256 * MIB, 1000)
+    lines = _lines(redis_conf(256 * MIB, 1000, "sentinel"))
     assert lines["min-replicas-to-write"] == "1"
     assert lines["tls-replication"] == "yes"
 

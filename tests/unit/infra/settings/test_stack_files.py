@@ -109,12 +109,22 @@ def _drop(path: str) -> Break:
     return change
 
 
+#: A pool that no small server can hold.
+_LARGE = {"concurrency": 64, "resources": {"memory": "8Gi"}, "scaling": {"maxReplicas": 200}}
+
+
 @pytest.mark.parametrize(
     ("stack", "change", "words"),
     [
         ("staging", _drop("pgbouncer"), ("millrace:pgbouncer", "is missing")),
         ("staging", _drop("broker.storage"), ("millrace:broker.storage", "is missing")),
-        ("staging", _drop("images.version"), ("millrace:images.version", "is missing", "tag")),
+        ("staging", _drop("images.versions"), ("millrace:images.versions", "is missing", "tag")),
+        ("staging", _drop("images.versions.redis"), ("images.versions lacks redis", "name the tag")),
+        (
+            "staging",
+            _set("images.versions.rabbitmq", "4.0-0.1.0"),
+            ("images.versions.rabbitmq 4.0-0.1.0", "broker.version 4.3", "begins with 4.3-"),
+        ),
         ("staging", _set("brokr", {}), ("millrace:brokr", "nobody reads", "did you mean broker?")),
         ("staging", _set("broker.nodez", 3), ("millrace:broker.nodez", "did you mean nodes?")),
         (
@@ -139,7 +149,8 @@ def _drop(path: str) -> Break:
         ("staging", _set("broker.resources.memory", "lots"), ("millrace:broker.resources.memory", "512Mi")),
         ("staging", _set("broker.resources.memory", "-1Gi"), ("millrace:broker.resources.memory", "more than nothing")),
         ("staging", _set("broker.resources.cpuLimit", "1m"), ("cpuLimit 1m is less than cpu", "leave it out")),
-        ("staging", _set("broker.upgradeFrom", "4.0"), ("from 4.0 to 4.3 is not one step",)),
+        ("staging", _set("broker.version", "4.2"), ("version 4.2", "builds 4.3 and 4.0 only", "choose one")),
+        ("staging", _set("broker.version", "4.1"), ("version 4.1", "choose one")),
         (
             "staging",
             _set("workloads.pools.interactive.gracePeriodSeconds", 60),
@@ -174,9 +185,45 @@ def _drop(path: str) -> Break:
         ),
         ("staging", _set("queues", "nowhere.toml"), ("millrace:queues: ", "nowhere.toml", "No such file")),
         ("staging", _drop("cluster.kedaNamespace"), ("kedaNamespace is not set", "hpa-cpu")),
-        ("staging", _set("pgbouncer.replicas", 9), ("pgbouncer.replicas", "connections")),
-        ("staging", _set("images.version", "latest"), ("version latest", "name a version")),
+        (
+            "staging",
+            _set("workloads.pools.interactive.scaling.maxReplicas", 80),
+            ("database.resources.memory 2Gi", "sessions", "give it", "maxReplicas", "interactive has most"),
+        ),
+        (
+            "prod",
+            _set("workloads.pools.bulk", {**_LARGE, "concurrency": 16}),
+            ("database.resources.memory 8Gi", "bulk has most"),
+        ),
+        (
+            "staging",
+            _set("resultBackend.resources.memory", "64Mi"),
+            ("resultBackend.resources.memory 64Mi", "clients", "give it"),
+        ),
+        (
+            "staging",
+            _set("pgbouncer.resources.memory", "32Mi"),
+            ("pgbouncer.resources.memory 32Mi", "clients", "give it"),
+        ),
+        (
+            "staging",
+            _set("workloads.pools.bulk", _LARGE),
+            ("broker.resources.memory 768Mi", "connections of a node", "give it", "bulk has most"),
+        ),
+        ("staging", _set("images.versions.app", "latest"), ("versions.app latest", "name a version")),
         ("staging", _set("database.kind", "singel"), ("millrace:database", "'singel'", "'cloudnative-pg'")),
+        ("staging", _set("cluster.dns", {"pods": []}), ("cluster.dns: neither pods nor cidrs",)),
+        ("staging", _set("cluster.dns", {"pods": [{}]}), ("cluster.dns: pods: labels that are empty",)),
+        ("staging", _set("cluster.dns", {"cidrs": ["0.0.0.0/0"]}), ("0.0.0.0/0 is not the address", "/32")),
+        ("staging", _set("cluster.dns", {"cidrs": ["169.254.20.300/32"]}), ("169.254.20.300/32", "write for example")),
+        ("prod", _set("objectStore.cidrs", ["10.0.64.7/24"]), ("has host bits set", "10.0.64.0/24")),
+        ("prod", _set("database.instances", 2), ("instances 2", "every write stops when one fails", "choose 3")),
+        ("staging", _drop("workloads.gateway.ingress.controllerLabels"), ("ingress: name the controller's pods",)),
+        (
+            "staging",
+            _set("workloads.gateway.ingress.controllerCidrs", ["10.0.0.0/16"]),
+            ("controllerNamespace and controllerLabels", "controllerCidrs"),
+        ),
         ("prod", _set("images.digests", {}), ("images.digests lacks app", "by digest")),
         ("prod", _set("images.digests", {"app": "sha256:abc"}), ("millrace:images.digests.app", "docker push")),
         ("prod", _set("resultBackend.topology", "single"), ("choose sentinel in prod",)),

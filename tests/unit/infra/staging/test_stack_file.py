@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 
+from infra.local.images import APP, rabbitmq_image
 from infra.render.program import REPOSITORY, Program
 from infra.settings.scaling import most_replicas
 from infra.staging import images, stack_file
@@ -13,11 +14,14 @@ from infra.staging import images, stack_file
 
 def test_only_images_host_and_most_pods_differ(tmp_path: Path) -> None:
     """And the settings are valid."""
-    file = stack_file.write(tmp_path, "0.1.0-abc")
+    versions = dict.fromkeys(("app", "redis", "pgbouncer", "postgresql", "objectstore"), "0.1.0-abc")
+    versions["rabbitmq"] = "4.3-abc"
+
+    file = stack_file.write(tmp_path, versions)
 
     own = yaml.safe_load((REPOSITORY / "Pulumi.staging.yaml").read_text())
     found = yaml.safe_load(file.read_text())
-    assert found["config"]["millrace:images"] == {"registry": "", "version": "0.1.0-abc"}
+    assert found["config"]["millrace:images"] == {"registry": "", "versions": versions}
     assert found["config"]["millrace:workloads"]["gateway"]["ingress"]["host"] == "localhost"
     for document, most in ((own, 20), (found, stack_file.MAX_REPLICAS)):
         workloads = document["config"]["millrace:workloads"]
@@ -29,7 +33,7 @@ def test_only_images_host_and_most_pods_differ(tmp_path: Path) -> None:
         assert added == {"maxReplicas": stack_file.MAX_REPLICAS}, "what scales, and nothing else of it"
     assert found == own
     settings = Program.of("staging", file).settings
-    assert settings.images.version == "0.1.0-abc"
+    assert settings.images.versions == versions
     assert [most_replicas(pool.scaling) for pool in settings.workloads.pools] == [3, 3, 2]
 
 
@@ -37,20 +41,27 @@ def test_a_registry_and_its_digests_are_left_out() -> None:
     """The nodes have the images already; a digest of a registry would not be theirs."""
     document = {
         "config": {
-            "millrace:images": {"registry": "example.com/x", "version": "1", "digests": {"app": "sha256:1"}},
+            "millrace:images": {
+                "registry": "example.com/x",
+                "versions": {"app": "1"},
+                "digests": {"app": "sha256:1"},
+            },
             "millrace:workloads": {"gateway": {"ingress": {"host": "x"}, "scaling": {}}},
         }
     }
 
-    assert stack_file.derived(document, "2", ())["config"]["millrace:images"] == {"registry": "", "version": "2"}
-    assert document["config"]["millrace:images"]["version"] == "1"
+    derived = stack_file.derived(document, {"app": "2"}, ())
+
+    assert derived["config"]["millrace:images"] == {"registry": "", "versions": {"app": "2"}}
+    assert document["config"]["millrace:images"]["versions"] == {"app": "1"}
 
 
 def test_a_version_is_its_content() -> None:
-    """The same for the same images in any order, another for another image."""
-    one = images.version_of({"app": "sha256:1", "redis": "sha256:2"})
+    """The same for the same image, another for another one; it begins with what is in the image."""
+    one = images.version_of(APP, "sha256:1")
 
-    assert one == images.version_of({"redis": "sha256:2", "app": "sha256:1"})
-    assert one != images.version_of({"app": "sha256:3", "redis": "sha256:2"})
+    assert one == images.version_of(APP, "sha256:1")
+    assert one != images.version_of(APP, "sha256:2")
     assert one.startswith("0.1.0-")
     assert len(one) == len("0.1.0-") + 12
+    assert images.version_of(rabbitmq_image("4.0"), "sha256:1").startswith("4.0-")
