@@ -32,8 +32,7 @@ class Unfinished:
     keys: tuple[str, ...]
 
 
-# Scalar subqueries, and not joins: PostgreSQL looks each item up in the inbox and in the archive, and does not read all
-# of them.
+# Scalar subqueries, and not joins: PostgreSQL looks each item up in the inbox, and does not read all of it.
 _JOBS = text("""
     SELECT j.job_id, j.task_name, j.queue, array_agg(k.key) AS keys
     FROM jobs j CROSS JOIN LATERAL (
@@ -43,8 +42,8 @@ _JOBS = text("""
       AND (SELECT true FROM inbox i WHERE i.dedupe_key = k.dedupe_key) IS NULL
       AND (SELECT true FROM job_revocations r WHERE r.job_id = j.job_id) IS NULL
       AND (SELECT true FROM dropped_items d WHERE d.job_id = j.job_id AND d.dedupe_key = k.dedupe_key) IS NULL
-      AND (SELECT true FROM dead_letters l WHERE l.job_id = j.job_id AND l.state <> 'replayed'
-           AND (k.key = ANY (l.keys) OR l.keys = '{}') LIMIT 1) IS NULL
+      AND NOT EXISTS (SELECT FROM dead_letters l WHERE l.job_id = j.job_id AND l.state <> 'replayed'
+                      AND (k.key = ANY (l.keys) OR l.keys = '{}'))
     GROUP BY j.job_id, j.task_name, j.queue ORDER BY j.job_id
 """)
 # The keys are those of the messages: a chunk's, or the batch's id for the aggregate.
@@ -60,8 +59,8 @@ _CHUNKS = text("""
         WHERE sealed_at IS NOT NULL AND chunks_done = chunks_added
     )
     SELECT batch_id AS job_id, task_name, '' AS queue, array_agg(key) AS keys FROM missing m
-    WHERE (SELECT true FROM dead_letters l WHERE l.job_id = m.batch_id AND l.state <> 'replayed'
-           AND m.key = ANY (l.keys) LIMIT 1) IS NULL
+    WHERE NOT EXISTS (SELECT FROM dead_letters l WHERE l.job_id = m.batch_id AND l.state <> 'replayed'
+                      AND m.key = ANY (l.keys))
     GROUP BY batch_id, task_name ORDER BY batch_id
 """)
 #: Items that have a message in PostgreSQL, and jobs whose messages were put back lately. A row without a key stands for
