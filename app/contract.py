@@ -218,6 +218,8 @@ POSTGRESQL_ROLES = (
 )
 #: Seconds that a statement of a process may take, set on the roles: a pooled connection has no settings of its own.
 STATEMENT_TIMEOUT_SECONDS = 20
+#: Items of a task in order that may wait in one line. Migration 0018 has it, too: PostgreSQL refuses the next one.
+LINE_ITEMS_MAX = 10_000
 #: The bucket in S3, where content is stored under its hash.
 BUCKET = "millrace"
 #: What the sentinels call the Redis they watch.

@@ -68,6 +68,10 @@ class FarSideBusyError(MillraceError):
         self.surely_not_done = surely_not_done
 
 
+class LineFullError(MillraceError):
+    """Too many items wait in this line; send again when some have ended."""
+
+
 class DeclarationError(MillraceError):
     """A task is declared in a way that cannot work (docs/tasks.md)."""
 

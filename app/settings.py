@@ -94,6 +94,7 @@ class Settings(BaseSettings):
     upload_max_bytes: int = Field(64 * 1024 * 1024, ge=1024, description="one upload")
     upload_seconds: float = Field(120.0, gt=0, description="for the whole body of an upload")
     uploads_at_once: int = Field(4, ge=1, description="each may fill the spool with one upload")
+    uploads_at_once_of_one_key: int = Field(2, ge=1, description="the other slots are for other API keys")
     spool_dir: Path = Path("/var/spool/millrace")
     item_max_bytes: int = Field(
         4 * 1024 * 1024, ge=256, description="with an object store, items above payload_max_bytes travel by reference"

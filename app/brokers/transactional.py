@@ -9,11 +9,14 @@ message that a direct call would have sent, which a test compares byte by byte. 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
+from dataclasses import dataclass, field
+from operator import itemgetter
 from types import SimpleNamespace
 from typing import Any, Self
+from uuid import UUID
 
 from celery import Task
 from celery.exceptions import Retry, TaskPredicate
@@ -37,6 +40,17 @@ _NOT_ON_THE_WIRE = (
 _captured: ContextVar[list[OutboxMessage] | None] = ContextVar("captured_messages", default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A transaction that is open, and what waits for its end."""
+
+    connection: Connection
+    waiting: list[tuple[tuple[str, ...], Callable[[Connection], None]]] = field(default_factory=list)
+
+
+_open: ContextVar[_Open | None] = ContextVar("open_transaction", default=None)
+
+
 @contextmanager
 def captured() -> Iterator[list[OutboxMessage]]:
     """Collect what is sent in this block instead of publishing it; the caller writes it to the outbox."""
@@ -55,19 +69,48 @@ def capturing() -> bool:
 
 @contextmanager
 def _not_captured() -> Iterator[None]:
-    token = _captured.set(None)
+    tokens = _captured.set(None), _open.set(None)
     try:
         yield
     finally:
-        _captured.reset(token)
+        _captured.reset(tokens[0])
+        _open.reset(tokens[1])
 
 
 @contextmanager
-def in_transaction(connection: Connection) -> Iterator[None]:
-    """Write what is sent in this block to the outbox, in the caller's transaction."""
-    with captured() as messages:
-        yield
-    outbox.enqueue(connection, messages)
+def in_transaction(connection: Connection, *, line: UUID | None = None) -> Iterator[None]:
+    """Write what is sent in this block to the outbox, in the caller's transaction.
+
+    `line` is the line whose item the caller ends afterwards: it is locked together with the lines of what is sent.
+    """
+    opened = _Open(connection)
+    token = _open.set(opened)
+    try:
+        with captured() as messages:
+            yield
+            for _, lock in sorted(opened.waiting, key=itemgetter(0)):
+                lock(connection)
+    finally:
+        _open.reset(token)
+    outbox.enqueue(connection, messages, line=line)
+
+
+def open_connection() -> Connection | None:
+    """The connection of the transaction that is open here. Use it for questions: a second one may not be free."""
+    opened = _open.get()
+    return None if opened is None else opened.connection
+
+
+def at_the_end(name: tuple[str, ...], lock: Callable[[Connection], None]) -> bool:
+    """Let the open transaction call `lock` when its block ends; returns False if no transaction is open.
+
+    What locks rows that others lock, too, does it there. All transactions call in the order of the names, so that no
+    two can wait for each other, and hold the locks only for a moment.
+    """
+    opened = _open.get()
+    if opened is not None:
+        opened.waiting.append((name, lock))
+    return opened is not None
 
 
 class TransactionalTask(Task):  # type: ignore[type-arg]  # only the stubs' Task takes parameters

@@ -18,12 +18,14 @@ from uuid import UUID
 import orjson
 import psycopg
 
+from app import contract
 from app.failpoints import Failpoint, failpoint
 from app.gateway.connections import Connection
 from app.gateway.database import Database
-from app.gateway.problems import KEY_REUSED, UNAVAILABLE, ProblemError, retry_after
+from app.gateway.problems import KEY_REUSED, OVERLOADED, UNAVAILABLE, ProblemError, retry_after
 from app.gateway.together import Together
 from app.storage import outbox
+from app.storage.ordered_items import is_full
 from app.storage.outbox import OutboxMessage
 
 KEYS_SEPARATOR = "\x1f"
@@ -36,6 +38,8 @@ _ALONE_BYTES = 64 * 1024
 #: A request may wait this long for its statement, as long as for a connection.
 _PATIENCE_SECONDS = 3.0
 _RETRY_SECONDS = 2.0
+#: A line ends about 20 items a second.
+_LINE_RETRY_SECONDS = 10.0
 
 # A key that has expired is replaced. A key that has not gives no row, and then nothing below is inserted for it.
 # Sorted, so that two statements that hold the same keys cannot wait for each other.
@@ -166,7 +170,8 @@ class Acceptance:
         """Write an order once.
 
         Raises:
-            ProblemError: 422 if the key was used for another body; 503 if PostgreSQL is away or slow.
+            ProblemError: 422 if the key was used for another body; 503 if PostgreSQL is away or slow, or if too many
+                items wait in a line.
         """
         if sum(len(message.body) for message in order.messages) > _ALONE_BYTES:
             [answer] = await self._write([order], with_keys=order.key is not None)
@@ -189,7 +194,7 @@ class Acceptance:
             return await self._database.run(write, writes=True, repeatable=with_keys)
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             if len(orders) == 1:
-                return [error]
+                return [_line_full() if is_full(error) else error]
             # Nothing of it was written. It is one request's fault, and no other's.
             return [await self._write_one(order, with_keys=with_keys) for order in orders]
 
@@ -199,6 +204,11 @@ class Acceptance:
         except Exception as error:  # noqa: BLE001 - its own caller gets it; the others may have been written
             return error
         return answer
+
+
+def _line_full() -> ProblemError:
+    detail = f"{contract.LINE_ITEMS_MAX:,} items with the same order wait already. Send these when some have ended."
+    return ProblemError(OVERLOADED, detail, headers=retry_after(_LINE_RETRY_SECONDS))
 
 
 async def write_orders(connection: Connection, orders: Sequence[Order]) -> list[Accepted | Exception]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ from app.gateway.rate_limits import RateLimiter
 from app.gateway.result_stores import PostgreSQLResults, RedisResults, ResultStore
 from app.gateway.shares import Shares
 from app.gateway.shedding import Shedder
+from app.gateway.upload_slots import UploadSlots
 from app.settings import Settings
 
 
@@ -35,8 +35,7 @@ class Parts:
     shares: Shares
     body_memory: BodyMemory
     object_store: ObjectStore
-    #: Bounds how many uploads are under way at once.
-    uploads: asyncio.Semaphore
+    upload_slots: UploadSlots
     redis_results: RedisResults
     #: By the value of `result=` in a declaration.
     results: Mapping[str, ResultStore]
@@ -55,7 +54,7 @@ def assemble(settings: Settings) -> Parts:
         shares=Shares(per_second=settings.share_items_per_second, reserve=settings.share_reserve_items),
         body_memory=BodyMemory(settings.bodies_max_bytes),
         object_store=ObjectStore(settings, database),
-        uploads=asyncio.Semaphore(settings.uploads_at_once),
+        upload_slots=UploadSlots(at_once=settings.uploads_at_once, of_one_key=settings.uploads_at_once_of_one_key),
         redis_results=redis_results,
         results={"redis": redis_results, "postgresql": PostgreSQLResults(database, settings)},
     )

@@ -56,16 +56,12 @@ _UploadKey = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
 )  # fmt: skip
 async def upload(request: Request, key: Writer) -> Response:
     """Store content under its SHA-256. The same content is stored once, so repeat the request after any failure."""
-    del key
     parts = _with_store(request)
-    if parts.uploads.locked():
-        raise ProblemError(OVERLOADED, "Other uploads are under way.", headers=retry_after(_RETRY_SECONDS))
-    async with parts.uploads:
-        # The file has no name: if this process is killed, the kernel removes it.
-        with _spool_file(parts) as spool:
-            name, size = await _spool(request, parts, spool)
-            spool.seek(0)
-            is_new = await parts.object_store.put(name, spool)
+    # The file has no name: if this process is killed, the kernel removes it.
+    with parts.upload_slots.one(key.api_key_id), _spool_file(parts) as spool:
+        name, size = await _spool(request, parts, spool)
+        spool.seek(0)
+        is_new = await parts.object_store.put(name, spool)
     request.state.log = {"upload": name, "bytes": size, "stored": is_new}
     return _answer(name, size, status=201 if is_new else 200)
 

@@ -21,6 +21,7 @@ from app.brokers.message_body import Call, keys_of
 from app.errors import ComeBackLaterError, ItemRefusedError, JobRevokedError, PausedError, PoisonError
 from app.failpoints import Failpoint, failpoint
 from app.kinds import pausing
+from app.kinds.asking import asking
 from app.kinds.evidence import failure_of
 from app.kinds.retries import RELEASE_AGAIN_SECONDS, waits_for_release
 from app.kinds.schedules import Schedule
@@ -29,7 +30,7 @@ from app.results.reporting import ReportParked
 from app.settings import load
 from app.storage import dropped_items, failures, inbox, ordered_items
 from app.storage.dropped_items import Outcome
-from app.storage.engine import autocommit, engine
+from app.storage.engine import engine
 from app.storage.failures import TaskFailure
 from app.storage.identifiers import task_uuid, uuid_or_none
 from app.storage.inbox import dedupe_key
@@ -133,14 +134,14 @@ class MillraceTask(SentAgainTask):
         self.request.update(dropped_as=outcome)  # the metrics count it as this outcome
         return Ignore(f"{outcome}")
 
-    def _items_of_jobs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[UUID, UUID]:
-        """The dedupe keys of this message's items, each with its job; items without a job are left out."""
-        items: dict[UUID, UUID] = {}
+    def _items_of_jobs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> set[tuple[UUID, UUID]]:
+        """This message's items as (job id, dedupe key), without those of no job. Two jobs may have the same key."""
+        items: set[tuple[UUID, UUID]] = set()
         for headers, call in messages_in(vars(self.request), Call(args=list(args), kwargs=kwargs, embed={})):
             job_id = uuid_or_none(headers.get(contract.MESSAGE_JOB_ID))
             scope = str(headers.get(contract.MESSAGE_SCOPE) or "")
             keys = [dedupe_key(self.known_as, scope, key) for key in keys_of(headers, call)] or [self.dedupe_key]
-            items |= dict.fromkeys(keys, job_id) if job_id is not None else {}
+            items |= {(job_id, key) for key in keys} if job_id is not None else set()
         return items
 
     @property
@@ -264,7 +265,7 @@ def running_task() -> MillraceTask:
 
 
 def _is_revoked(job_id: UUID) -> bool:
-    with autocommit().connect() as connection:
+    with asking() as connection:
         return bool(inbox.revoked_jobs(connection, [job_id]))
 
 

@@ -171,7 +171,7 @@ class BatchTask(DeclaredTask):
             if read.again:
                 with in_transaction(connection):
                     self._send(read.again)
-            revoked = {key: job_id for key, job_id in items.items() if job_id and key in entered.revoked}
+            revoked = {(job_id, key) for key, job_id in items.items() if job_id and key in entered.revoked}
             if revoked:
                 dropped_items.record_unexecuted(connection, revoked, Outcome.REVOKED)
         count_effects(stored=len(fresh), duplicate=len(items) - len(fresh) - len(revoked))

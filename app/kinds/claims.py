@@ -12,10 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy.engine import Connection
+
 from app import contract
 from app.brokers.message_body import ITEM
+from app.brokers.transactional import at_the_end
 from app.settings import load
 from app.storage import object_uses, objects
+from app.storage.engine import autocommit
 
 #: The members by which a reference is known. No model with a JSON text has a member of such a name, and other items
 #: travel as text, so no item looks like a reference.
@@ -57,15 +61,24 @@ def joining(batch: Sequence[Any]) -> dict[str, int]:
 
 
 def checked_in(carried: Any) -> Any:
-    """An item that a task sends, as its message carries it: itself, or a reference after its content was stored.
+    """An item that a task sends, as its message carries it: itself, or a reference.
+
+    Outside of a transaction its content is stored before this returns; in one, at its end, and memory keeps it until
+    then.
 
     Raises:
         ObjectStoreAwayError: S3 is away.
     """
     if not objects.configured() or len((claim := claim_of(carried)).content) <= load().payload_max_bytes:
         return carried
-    object_uses.mark(claim.key)
-    objects.put(claim.key, claim.content)
+
+    def store(connection: Connection) -> None:
+        object_uses.mark(connection, claim.key)
+        objects.put(claim.key, claim.content)
+
+    if not at_the_end(("content", claim.key), store):
+        with autocommit().connect() as connection:
+            store(connection)
     return claim.reference
 
 

@@ -30,6 +30,7 @@ from app.kinds.transaction import Transaction
 from app.storage import inbox, ordered_items
 from app.storage.availability import is_away
 from app.storage.engine import autocommit, engine
+from app.storage.identifiers import uuid_or_none
 
 
 class Kind(StrEnum):
@@ -233,12 +234,16 @@ class OnceTask(DeclaredTask):
                     count_effects(stored=0, duplicate=1)
                     kept = inbox.result_of(connection, key)
                     return None if kept is None else loads(kept)
-                with in_transaction(connection):
+                with in_transaction(connection, line=self._line):
                     result = self.run(**arguments, **self.transaction(connection, [self.job_id]))
                 if self._result_goes_on:
                     inbox.keep_result(connection, key, dumps(result))
         count_effects(stored=1, duplicate=0)
         return result
+
+    @property
+    def _line(self) -> UUID | None:
+        return uuid_or_none(getattr(self.request, contract.MESSAGE_ORDER, None))
 
     @property
     def _result_goes_on(self) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 
 from app import contract
+from app.kinds.asking import asking
 from app.settings import load
 from app.storage import pauses
 from app.storage.availability import is_away
-from app.storage.engine import autocommit
 from app.storage.pauses import Kind
 
 #: Between two looks at PostgreSQL.
@@ -24,7 +24,7 @@ class _View:
         """The pauses that the last look found, as (kind, name). While PostgreSQL is away they stay in force."""
         if time.monotonic() >= self._look_at:
             try:
-                with autocommit().connect() as connection:
+                with asking() as connection:
                     self._in_force = pauses.in_force(connection)
             except Exception as error:
                 if not is_away(error):

@@ -12,10 +12,10 @@ from __future__ import annotations
 import time
 
 from app.errors import JobRevokedError, PausedError
+from app.kinds.asking import asking
 from app.kinds.base import running_task
 from app.kinds.pausing import LOOK_SECONDS
 from app.storage import inbox
-from app.storage.engine import autocommit
 
 #: In the request of a run: when it may ask again whether its job was revoked.
 _ASK_AT = "revocation_asked_at"
@@ -35,7 +35,7 @@ def stop_if_asked() -> None:
         raise PausedError(f"({task.known_as})")
     if task.job_id is None or time.monotonic() < getattr(task.request, _ASK_AT, 0.0):
         return
-    with autocommit().connect() as connection:
+    with asking() as connection:
         if inbox.revoked_jobs(connection, [task.job_id]):
             raise JobRevokedError(f"({task.job_id})")
     task.request.update({_ASK_AT: time.monotonic() + LOOK_SECONDS})

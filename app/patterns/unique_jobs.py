@@ -15,7 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from app.brokers.transactional import in_transaction
+from sqlalchemy.engine import Connection
+
+from app.brokers.transactional import at_the_end, in_transaction
 from app.errors import DeclarationError
 from app.kinds import Transaction, once
 from app.kinds.declared import DeclaredTask
@@ -40,14 +42,19 @@ class UniqueJob:
     def request(self, tx: Transaction, key: str) -> None:
         """Ask for a run of this key after the commit. It sends a message only if no job of the key waits or runs.
 
-        Other transactions that ask for the same key wait for the commit of `tx`. So call this last.
+        Other transactions that ask for the same key wait for the commit of `tx`. So it asks when the function has
+        returned, and for several keys in one order.
         """
-        task_id = new_id()
-        if storage.request(
-            tx.connection, self.task.name, key, task_id=task_id,
-            window_seconds=self.window_seconds, lost_after_seconds=self.lost_after_seconds,
-        ):  # fmt: skip
-            self._send(tx, key, str(task_id))
+
+        def request(connection: Connection) -> None:
+            task_id = new_id()
+            if storage.request(
+                connection, self.task.name, key, task_id=task_id,
+                window_seconds=self.window_seconds, lost_after_seconds=self.lost_after_seconds,
+            ):  # fmt: skip
+                self._send(connection, key, str(task_id))
+
+        self._at_the_end(tx, key, request)
 
     def run(self, function: Function, key: str, tx: Transaction) -> None:
         """Run the function. Then end the job, or send the next one if there were requests meanwhile."""
@@ -55,14 +62,25 @@ class UniqueJob:
         if found is not None and found[0] != tx.task_id:
             return  # another job took the place of this one, which was too late
         function(key, tx)
-        if found is None or storage.end(tx.connection, self.task.name, key, requests=found[1]):
+        if found is None:
             return
-        task_id = new_id()
-        storage.again(tx.connection, self.task.name, key, task_id=task_id, window_seconds=self.window_seconds)
-        self._send(tx, key, str(task_id))
+        requests = found[1]
 
-    def _send(self, tx: Transaction, key: str, task_id: str) -> None:
-        with in_transaction(tx.connection):
+        def end(connection: Connection) -> None:
+            if storage.end(connection, self.task.name, key, requests=requests):
+                return
+            task_id = new_id()
+            storage.again(connection, self.task.name, key, task_id=task_id, window_seconds=self.window_seconds)
+            self._send(connection, key, str(task_id))
+
+        self._at_the_end(tx, key, end)
+
+    def _at_the_end(self, tx: Transaction, key: str, lock: Callable[[Connection], None]) -> None:
+        if not at_the_end(("unique job", self.task.name, key), lock):
+            lock(tx.connection)  # a transaction of the caller's own
+
+    def _send(self, connection: Connection, key: str, task_id: str) -> None:
+        with in_transaction(connection):
             self.task.apply_async([key], task_id=task_id, countdown=self.window_seconds)
 
 

@@ -6,7 +6,7 @@ worker that drops its message writes. A job's state is derived from both (`job_s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from enum import StrEnum
 from uuid import UUID
 
@@ -48,13 +48,13 @@ def record(connection: Connection, items: Collection[tuple[UUID, UUID]], outcome
     connection.execute(_DROP, {"job_ids": job_ids, "keys": keys, "outcome": outcome.value})
 
 
-def record_unexecuted(connection: Connection, items: Mapping[UUID, UUID], outcome: Outcome) -> None:
-    """Record the outcome of those items that no run has executed; `items` maps their dedupe keys to their jobs.
+def record_unexecuted(connection: Connection, items: Collection[tuple[UUID, UUID]], outcome: Outcome) -> None:
+    """Record the outcome of those items, given as (job id, dedupe key), that no run has executed.
 
     The first run of a redelivered message may still have its transaction open. This waits until it ends, as a second
     run would; otherwise the item would be dropped first and executed afterwards.
     """
     attempt = connection.begin_nested()
-    free = inbox.remember(connection, dict(items))
+    free = inbox.remember(connection, {key: job_id for job_id, key in items})
     attempt.rollback()
-    record(connection, [(items[key], key) for key in free], outcome)
+    record(connection, [(job_id, key) for job_id, key in items if key in free], outcome)

@@ -7,13 +7,14 @@ a dead letter or a message in the outbox names is kept, however old it is.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from uuid import UUID
 
-from sqlalchemy import text
-from sqlalchemy.engine import Engine
+from sqlalchemy import TextClause, text
+from sqlalchemy.engine import Connection, Engine
 
 from app.storage import objects
-from app.storage.engine import autocommit
 
 #: With psycopg's parameters, because the gateway uses it, too.
 MARK = """
@@ -23,22 +24,47 @@ MARK = """
 # Content has no row if the database was restored from an older backup. It counts as used when it was stored.
 _ADOPT = text("INSERT INTO objects (key, used_at) VALUES (:key, :stored_at) ON CONFLICT DO NOTHING")
 _DUE = text("SELECT key FROM objects WHERE used_at < :before ORDER BY key")
-# Every text in a body that looks like a key counts: the key of a reference, and a key in a member of an item.
-_NAMED = text("""
-    SELECT DISTINCT found[1] FROM (
-        SELECT body FROM dead_letters d WHERE state = 'dead' OR (state = 'replayed' AND EXISTS (
-            SELECT FROM dead_letter_actions a WHERE a.dead_letter_id = d.dead_letter_id AND a.acted_at >= :before))
-        UNION ALL SELECT body FROM outbox_pending JOIN outbox USING (message_id)
-        UNION ALL SELECT body FROM outbox_held JOIN outbox USING (message_id)
-    ) b, regexp_matches(encode(b.body, 'escape'), '\\m[0-9a-f]{64}\\M', 'g') AS found
-""")
+#: Rows that one statement looks into, so that no statement takes longer the longer a table is. Their bodies have
+#: 256 KiB at most, unless a program that is not ours sent them.
+_PAGE_ROWS = 200
+# Every text in a body that looks like a key counts: the key of a reference, and a key in a member of an item. The array
+# makes PostgreSQL look each message up in the outbox by its key.
+_NAMED = """
+    WITH page AS MATERIALIZED (
+        SELECT {key} AS id{more} FROM {table} WHERE {key} > :after ORDER BY {key} LIMIT :rows
+    ), body AS (
+        {bodies}
+    )
+    SELECT (SELECT max(id::text) FROM page) AS last, ARRAY(
+        SELECT DISTINCT found[1]
+        FROM body b, regexp_matches(encode(b.body, 'escape'), '\\m[0-9a-f]{{64}}\\M', 'g') AS found
+    ) AS keys_
+"""
+_OF_MESSAGES = "SELECT body FROM outbox WHERE message_id = ANY (ARRAY(SELECT id FROM page))"
+_OF_LETTERS = """
+    SELECT body FROM page p WHERE state = 'dead' OR (state = 'replayed' AND (
+        SELECT true FROM dead_letter_actions a WHERE a.dead_letter_id = p.id AND a.acted_at >= :before LIMIT 1))
+"""
+_SEARCHES = (
+    text(_NAMED.format(table="dead_letters", key="dead_letter_id", more=", state, body", bodies=_OF_LETTERS)),
+    text(_NAMED.format(table="outbox_pending", key="message_id", more="", bodies=_OF_MESSAGES)),
+    text(_NAMED.format(table="outbox_held", key="message_id", more="", bodies=_OF_MESSAGES)),
+)
 _FORGET = text("DELETE FROM objects WHERE key = :key AND used_at < :before")
 
 
-def mark(key: str) -> None:
-    """Record that content is used now; call this before you store it."""
-    with autocommit().connect() as connection:
-        connection.exec_driver_sql(MARK, {"key": key})
+def mark(connection: Connection, key: str) -> None:
+    """Record that content is used now; call this before you store it. It locks the row."""
+    connection.exec_driver_sql(MARK, {"key": key})
+
+
+def _pages(connection: Connection, search: TextClause, before: datetime) -> Iterator[Sequence[str]]:
+    """Yield the keys that the rows of a table name, a page at a time."""
+    after: UUID | None = UUID(int=0)
+    while after is not None:
+        found = connection.execute(search, {"after": after, "before": before, "rows": _PAGE_ROWS}).one()
+        yield found.keys_
+        after = None if found.last is None else UUID(found.last)
 
 
 def remove_unused(database: Engine, before: datetime) -> int:
@@ -50,10 +76,12 @@ def remove_unused(database: Engine, before: datetime) -> int:
     if stored := [{"key": key, "stored_at": at} for key, at in objects.keys_before(before)]:
         with database.begin() as connection:
             connection.execute(_ADOPT, stored)
-    with database.connect() as connection:
+    # One snapshot for all pages, because a message moves between the tables.
+    with database.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         due = set(connection.execute(_DUE, {"before": before}).scalars())
-        if due:
-            due -= set(connection.execute(_NAMED, {"before": before}).scalars())
+        for search in _SEARCHES if due else ():
+            for keys in _pages(connection, search, before):
+                due.difference_update(keys)
     removed = 0
     for key in sorted(due):
         with database.begin() as connection:

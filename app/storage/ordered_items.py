@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
@@ -28,10 +29,11 @@ _LINE = "(line)"
 
 # What an accepting statement adds to its WITH, between `message` and the outbox's rows. In an empty line
 # `accepted` and `ended` begin at 0. The lines are sorted, so that two statements cannot wait for each other.
-TAKE_PLACES = """
+LINES = "SELECT order_id, 1 AS items FROM message WHERE order_id IS NOT NULL"
+TAKE_PLACES = f"""
     line AS (
         INSERT INTO ordered_keys AS k (order_id, accepted)
-        SELECT order_id, count(*) FROM message WHERE order_id IS NOT NULL GROUP BY order_id ORDER BY order_id
+        SELECT order_id, sum(items) FROM ({LINES}) AS added GROUP BY order_id ORDER BY order_id
         ON CONFLICT (order_id) DO UPDATE SET accepted = k.accepted + excluded.accepted
         RETURNING order_id, accepted, ended
     ),
@@ -44,7 +46,10 @@ TAKE_PLACES = """
         INSERT INTO ordered_items (order_id, place, message_id, task_id)
         SELECT order_id, place, message_id, task_id FROM placed
     ),
-"""
+"""  # noqa: S608 - our own text
+#: The bound of a line (`contract.LINE_ITEMS_MAX`), a CHECK of its row.
+_BOUND = "ordered_keys_bound"
+
 _PLACES_BEFORE = text("""
     SELECT place - ended - 1 FROM ordered_items JOIN ordered_keys USING (order_id)
     WHERE order_id = :order_id AND task_id = :task_id ORDER BY place LIMIT 1
@@ -63,6 +68,11 @@ _RELEASE_NEXT = text("""
     UPDATE outbox_pending SET due_at = greatest(due_at, now()), available_at = greatest(due_at, now())
     WHERE message_id = (SELECT message_id FROM ordered_items WHERE order_id = :order_id AND place = :ended + 1)
 """)
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether PostgreSQL refused an item because too many wait in its line."""
+    return isinstance(error, psycopg.errors.CheckViolation) and error.diag.constraint_name == _BOUND
 
 
 def order_id(task_name: str, value: str) -> UUID:

@@ -17,10 +17,12 @@ import orjson
 from sqlalchemy import TextClause, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, UUID as PG_UUID
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
 
 from app import contract
+from app.errors import LineFullError
 from app.storage.identifiers import new_id
-from app.storage.ordered_items import TAKE_PLACES
+from app.storage.ordered_items import LINES, TAKE_PLACES, is_full
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +99,9 @@ def _enqueue(rest: str) -> TextClause:
 
 
 ENQUEUE = _enqueue(ENQUEUE_MESSAGES)
-_ENQUEUE = {False: ENQUEUE, True: _enqueue(ENQUEUE_IN_ORDER)}
+# The caller's own line gets no item. It is among the others because whoever locks several lines does it in one order.
+_OWN_LINE = " UNION ALL SELECT id, 0 FROM (SELECT cast(:line AS uuid)) AS own(id) WHERE id IS NOT NULL"
+_ENQUEUE_IN_ORDER = _enqueue(ENQUEUE_IN_ORDER.replace(LINES, LINES + _OWN_LINE))
 
 
 def enqueue_parameters(messages: Sequence[OutboxMessage]) -> dict[str, list[Any]]:
@@ -121,10 +125,25 @@ def in_order(messages: Iterable[OutboxMessage]) -> bool:
     return any(message.order_id is not None for message in messages)
 
 
-def enqueue(connection: Connection, messages: Sequence[OutboxMessage]) -> None:
-    """Write messages in the caller's transaction: they are published if and only if it commits."""
-    if messages:
-        connection.execute(_ENQUEUE[in_order(messages)], enqueue_parameters(messages))
+def enqueue(connection: Connection, messages: Sequence[OutboxMessage], *, line: UUID | None = None) -> None:
+    """Write messages in the caller's transaction: they are published if and only if it commits.
+
+    `line` is locked together with the lines of the messages, in one order.
+
+    Raises:
+        LineFullError: too many items wait in a line.
+    """
+    if not messages:
+        return
+    if not in_order(messages):
+        connection.execute(ENQUEUE, enqueue_parameters(messages))
+        return
+    try:
+        connection.execute(_ENQUEUE_IN_ORDER, enqueue_parameters(messages) | {"line": line})
+    except IntegrityError as error:
+        if is_full(error.orig):
+            raise LineFullError(f"({contract.LINE_ITEMS_MAX} items)") from None
+        raise
 
 
 # The index (queue, beyond_share, available_at) ends where the rows begin that are not due, or under another relay's
@@ -237,10 +256,20 @@ class Backlog:
     oldest_age_seconds: float
 
 
-#: Of what is due: a task that waits for its time or its turn is not late, and no reason to refuse others.
-BACKLOG = text("""
+#: Messages that `BACKLOG` counts of a queue, within shares and beyond them: more than any bound of a gateway.
+_COUNTED_MAX = 250_000
+#: Of what is due: a task that waits for its time or its turn is not late, and no reason to refuse others. It reads the
+#: index's beginning, so that it does not take longer the more messages wait for their time or their turn.
+BACKLOG = text(f"""
     SELECT queue, count(*) AS messages,
            coalesce(greatest(extract(epoch FROM now() - min(due_at) FILTER (WHERE NOT beyond_share)), 0), 0)::float8
                AS oldest_age_seconds
-    FROM outbox_pending WHERE due_at <= now() AND available_at < 'infinity' GROUP BY queue
-""")
+    FROM unnest(cast('{{{",".join(contract.queue_names())}}}' AS text[])) AS q(queue)
+    CROSS JOIN (VALUES (false), (true)) AS b(beyond_share)
+    CROSS JOIN LATERAL (
+        SELECT due_at FROM outbox_pending p
+        WHERE p.queue = q.queue AND p.beyond_share = b.beyond_share AND p.available_at < 'infinity'
+        ORDER BY available_at LIMIT {_COUNTED_MAX}
+    ) one
+    WHERE due_at <= now() GROUP BY queue
+""")  # noqa: S608 - own names

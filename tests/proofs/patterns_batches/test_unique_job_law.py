@@ -205,13 +205,14 @@ def test_a_request_that_has_not_committed(planted: bool, database: Engine, decla
     asked, commit = Event(), Event()
 
     def late() -> None:
-        with database.begin() as connection, in_transaction(connection):
-            tx = Transaction(connection, task_id=new_id())
-            if planted:  # as ON CONFLICT DO NOTHING does: the row is looked at, and not held
-                connection.execute(text("SELECT FROM unique_jobs WHERE key = :key"), {"key": world.key})
-            else:
-                job.request(tx, world.key)
-            tx.execute("UPDATE tasks.law_sources SET value = value + 1 WHERE key = :key", {"key": world.key})
+        with database.begin() as connection:
+            with in_transaction(connection):  # at its end the request is made
+                tx = Transaction(connection, task_id=new_id())
+                if planted:  # as ON CONFLICT DO NOTHING does: the row is looked at, and not held
+                    connection.execute(text("SELECT FROM unique_jobs WHERE key = :key"), {"key": world.key})
+                else:
+                    job.request(tx, world.key)
+                tx.execute("UPDATE tasks.law_sources SET value = value + 1 WHERE key = :key", {"key": world.key})
             asked.set()
             assert commit.wait(20)
 

@@ -38,7 +38,7 @@ def _stored_once(stack: Stack, content: bytes) -> None:
         with stack.http() as client:
             return bool(uploaded(client, content)["stored"])
 
-    with ThreadPoolExecutor(max_workers=3) as pool:
+    with ThreadPoolExecutor(max_workers=2) as pool:
         stored = sorted(pool.map(one, range(6)))
     assert stored == [False] * 5 + [True]
 

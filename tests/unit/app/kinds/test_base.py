@@ -21,6 +21,7 @@ from app.kinds import base, sending_again
 from app.kinds.base import MillraceTask
 from app.results.reporting import ReportParked
 from app.settings import load
+from app.storage.inbox import dedupe_key
 
 HOUR_SECONDS = 3600.0
 
@@ -209,6 +210,17 @@ def test_what_ran_is_not_dropped(task: MillraceTask) -> None:
     task.request.update({contract.MESSAGE_RAN: True, contract.MESSAGE_DROP_AS: "revoked"})
 
     assert task._execute_or_drop((), {}) is None
+
+
+def test_two_jobs_of_a_bundle_may_have_the_same_key(task: MillraceTask) -> None:
+    """If the bundle expires both end; one of them waited for ever for an item that only the other had recorded."""
+    jobs = [UUID(int=number) for number in (1, 2)]
+    parts = [{"headers": {contract.MESSAGE_JOB_ID: str(job)}, "items": [{"key": "k", "item": "1"}]} for job in jobs]
+    task.request.update({"id": str(UUID(int=7)), contract.MESSAGE_BUNDLE: 2})
+
+    found = task._items_of_jobs((parts,), {})
+
+    assert found == {(job, dedupe_key(task.name, "", "k")) for job in jobs}
 
 
 def test_the_two_clocks_of_an_attempt_are_each_their_own(task: MillraceTask, sent: list[dict[str, Any]]) -> None:

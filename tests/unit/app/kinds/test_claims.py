@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +22,8 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     monkeypatch.setattr(objects, "configured", lambda: True)
     monkeypatch.setattr(objects, "put", kept.__setitem__)
     monkeypatch.setattr(objects, "read", kept.__getitem__)
-    monkeypatch.setattr(object_uses, "mark", lambda key: kept.setdefault(key, b"marked before it is stored"))
+    monkeypatch.setattr(object_uses, "mark", lambda _, key: kept.setdefault(key, b"marked before it is stored"))
+    monkeypatch.setattr(claims, "autocommit", lambda: SimpleNamespace(connect=nullcontext))
     return kept
 
 

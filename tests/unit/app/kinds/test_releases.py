@@ -66,7 +66,7 @@ def revoke(monkeypatch: pytest.MonkeyPatch, *, revoked: bool) -> None:
 def test_what_expired_is_known_by_its_own_task(dropped: list[Any], deliver: Deliver) -> None:
     """Its job looks for that key, and would wait for ever for one of `wait_for_release`."""
     assert deliver(**{contract.MESSAGE_DROP_AS: "expired"}) == []
-    assert dropped == [({dedupe_key("ship_order", "shop", "7"): JOB}, Outcome.EXPIRED)]
+    assert dropped == [({(JOB, dedupe_key("ship_order", "shop", "7"))}, Outcome.EXPIRED)]
 
 
 def test_what_was_revoked_waits_no_longer(
@@ -76,7 +76,7 @@ def test_what_was_revoked_waits_no_longer(
     revoke(monkeypatch, revoked=True)
 
     assert deliver() == []
-    assert dropped == [({dedupe_key("ship_order", "shop", "7"): JOB}, Outcome.REVOKED)]
+    assert dropped == [({(JOB, dedupe_key("ship_order", "shop", "7"))}, Outcome.REVOKED)]
 
 
 def test_what_ran_is_not_revoked(dropped: list[Any], deliver: Deliver, monkeypatch: pytest.MonkeyPatch) -> None:
