@@ -45,6 +45,10 @@ class ItemRefusedError(PoisonError):
     """The task's model does not take this item; replay it when the model does."""
 
 
+class LineTooLongError(PoisonError):
+    """A line of an upload is longer than its reader takes; cut it, and upload the new content."""
+
+
 class ComeBackLaterError(MillraceError):
     """The task's message comes back later, at the same attempt; nothing failed."""
 

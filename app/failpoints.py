@@ -23,6 +23,7 @@ class Failpoint(StrEnum):
     WORKER_AFTER_RETRY_PUBLISH = "worker-after-retry-publish"
     WORKER_AFTER_CHORD_CLAIM = "worker-after-chord-claim"
     WORKER_AFTER_CHORD_BODY = "worker-after-chord-body"
+    WORKER_MIDDLE_OF_UPLOAD = "worker-middle-of-upload"
     WORKER_AFTER_CALL = "worker-after-call"
     GATEWAY_BEFORE_COMMIT = "gateway-before-commit"
     GATEWAY_AFTER_COMMIT = "gateway-after-commit"

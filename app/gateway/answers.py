@@ -127,7 +127,7 @@ class BatchChunks(Answer):
     added: NonNegativeInt
     done: NonNegativeInt
     dead_lettered: NonNegativeInt
-    """Messages of the batch in the dead letters: chunks that are not done, or the aggregate."""
+    """Messages of the batch in the dead letters: chunks and uploads that are not done, or the aggregate."""
     revoked: NonNegativeInt
     """Chunks that were dropped because the batch was revoked before they began."""
 
@@ -139,6 +139,14 @@ class BatchRows(Answer):
     done: NonNegativeInt
 
 
+class BatchUploads(Answer):
+    """The uploads whose rows a batch takes. A refused one has added nothing."""
+
+    waiting: NonNegativeInt
+    added: NonNegativeInt
+    refused: NonNegativeInt
+
+
 class Batch(Answer):
     """What became of a batch of rows."""
 
@@ -147,6 +155,7 @@ class Batch(Answer):
     task: str
     state: Literal["open", "sealed", "revoking", "revoked", "finished"]
     chunks: BatchChunks
+    uploads: BatchUploads
     rows: BatchRows
     opened_at: datetime
     sealed_at: datetime | None
@@ -162,6 +171,24 @@ class Chunk(Answer):
     batch_id: UUID
     chunk: NonNegativeInt
     rows: Annotated[int, Field(ge=1, le=contract.REQUEST_MAX_ITEMS)]
+
+
+class WrongLine(Answer):
+    """The first line of an upload that is no row."""
+
+    line: Annotated[int, Field(ge=1)]
+    detail: str
+
+
+class BatchUpload(Answer):
+    """An upload whose rows a batch takes. All of its rows are added at once, or none if a line is wrong."""
+
+    batch_id: UUID
+    upload: str
+    state: Literal["waiting", "added", "refused"]
+    chunks: NonNegativeInt
+    rows: NonNegativeInt
+    error: WrongLine | None
 
 
 class Status(Answer):

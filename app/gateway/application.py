@@ -12,7 +12,18 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.gateway import counted_batches, jobs, openapi, operations, parameters, problems, results, submission, uploads
+from app.gateway import (
+    batch_uploads,
+    counted_batches,
+    jobs,
+    openapi,
+    operations,
+    parameters,
+    problems,
+    results,
+    submission,
+    uploads,
+)
 from app.gateway.middleware import RequestContext
 from app.gateway.parts import Parts
 from app.gateway.problems import METHOD_NOT_ALLOWED, NOT_FOUND, Kind, ProblemError
@@ -57,7 +68,8 @@ def create(parts: Parts) -> FastAPI:
     app.state.parts = parts
     registry.import_tasks(parts.settings)
     tasks = registry.declarations()
-    routers = (jobs.router, results.router, counted_batches.router, uploads.router, operations.router)
+    batches = (counted_batches.router, batch_uploads.router)
+    routers = (jobs.router, results.router, *batches, uploads.router, operations.router)
     for router in (submission.router_of(tasks), *routers):
         app.include_router(router)
     for error in (ProblemError, RequestValidationError, HTTPException):

@@ -37,7 +37,11 @@ _READ = """
     SELECT b.*, r.revoked_at,
         (SELECT count(*) FROM dead_letters d WHERE d.job_id = b.batch_id AND d.state = 'dead') AS chunks_dead,
         (SELECT count(*) FROM dropped_items d WHERE d.job_id = b.batch_id
-         AND d.dedupe_key <> dedupe_key(b.task_name || '_aggregate', '', b.batch_id::text)) AS chunks_revoked
+         AND d.dedupe_key <> dedupe_key(b.task_name || '_aggregate', '', b.batch_id::text)
+         AND NOT EXISTS (SELECT FROM batch_uploads u WHERE u.batch_id = b.batch_id AND d.dedupe_key
+             = dedupe_key(b.task_name || '_upload', '', b.batch_id::text || '/' || u.upload_key))) AS chunks_revoked,
+        (SELECT count(*) FROM batch_uploads u WHERE u.batch_id = b.batch_id AND u.refused_line IS NOT NULL)
+         AS uploads_refused
     FROM batches b LEFT JOIN job_revocations r ON r.job_id = b.batch_id
     WHERE b.batch_id = %(batch_id)s AND b.api_key_id = %(api_key_id)s
 """
@@ -60,7 +64,7 @@ _REVOKE = """
 _SEAL = """
     UPDATE batches SET sealed_at = now()
     WHERE batch_id = %(batch_id)s AND api_key_id = %(api_key_id)s AND sealed_at IS NULL
-      AND chunks_added = %(chunks)s AND rows_added = %(rows)s
+      AND chunks_added = %(chunks)s AND rows_added = %(rows)s AND uploads_taken = uploads_ended
       AND NOT EXISTS (SELECT FROM job_revocations WHERE job_id = batch_id)
     RETURNING chunks_done = chunks_added AS complete
 """
@@ -114,7 +118,7 @@ async def add(
             return False
         if not (await connection.execute(_COUNT_CHUNK, parameters)).rowcount:
             raise ProblemError(BATCH_CONFLICT, "The batch is sealed or revoked: it takes no more chunks.")
-        await _send(connection, lambda: batch.send_chunk(batch_id, number), beyond_share=beyond_share)
+        await send(connection, lambda: batch.send_chunk(batch_id, number), beyond_share=beyond_share)
         return True
 
 
@@ -122,19 +126,21 @@ async def seal(connection: Connection, parameters: Mapping[str, Any]) -> Row:
     """Seal the batch if it has exactly these `chunks` and `rows`. If all chunks are done, send the aggregate's message.
 
     Raises:
-        ProblemError: 404, or 409 if the batch has other numbers or is revoked.
+        ProblemError: 404, or 409 if the batch has other numbers, is revoked, or an upload is not added yet.
     """
     async with connection.transaction():
         sealed = await (await connection.execute(_SEAL, parameters)).fetchone()
         found = await find(connection, parameters)
         if found["revoked_at"] is not None and found["sealed_at"] is None:
             raise ProblemError(BATCH_CONFLICT, "The batch is revoked: it cannot be sealed.")
+        if waiting := found["uploads_taken"] - found["uploads_ended"]:
+            raise ProblemError(BATCH_CONFLICT, f"{waiting} uploads are not added yet: wait for them, then seal.")
         chunks, rows = found["chunks_added"], found["rows_added"]
         if (chunks, rows) != (parameters["chunks"], parameters["rows"]):
             detail = f"The batch has {chunks} chunks with {rows} rows: add what is missing, or seal what is there."
             raise ProblemError(BATCH_CONFLICT, detail)
         if sealed is not None and sealed["complete"]:
-            await _send(connection, lambda: declared(found).send_aggregate(found["batch_id"]))
+            await send(connection, lambda: declared(found).send_aggregate(found["batch_id"]))
         return found
 
 
@@ -160,9 +166,9 @@ def declared(found: Row) -> CountedBatch:
     return batch
 
 
-async def _send(connection: Connection, send: Callable[[], None], *, beyond_share: bool = False) -> None:
-    """Write what `send` sends into the outbox."""
+async def send(connection: Connection, sending: Callable[[], None], *, beyond_share: bool = False) -> None:
+    """Write what `sending` sends into the outbox."""
     with captured() as messages:
-        send()
+        sending()
     messages = [replace(message, beyond_share=beyond_share) for message in messages]
     await connection.execute(_ENQUEUE, outbox.enqueue_parameters(messages))

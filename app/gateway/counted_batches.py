@@ -203,6 +203,11 @@ def _answer(found: Row, *, status: int = 200) -> Response:
             "dead_lettered": found["chunks_dead"],
             "revoked": found["chunks_revoked"],
         },
+        "uploads": {
+            "waiting": found["uploads_taken"] - found["uploads_ended"],
+            "added": found["uploads_ended"] - found["uploads_refused"],
+            "refused": found["uploads_refused"],
+        },
         "rows": {"added": found["rows_added"], "done": found["rows_done"]},
         "opened_at": found["opened_at"],
         "sealed_at": found["sealed_at"],

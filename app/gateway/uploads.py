@@ -46,7 +46,7 @@ _CONTENT = {
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
-_UploadKey = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
+UploadKey = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
 
 
 @router.post(
@@ -56,7 +56,7 @@ _UploadKey = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
 )  # fmt: skip
 async def upload(request: Request, key: Writer) -> Response:
     """Store content under its SHA-256. The same content is stored once, so repeat the request after any failure."""
-    parts = _with_store(request)
+    parts = with_store(request)
     # The file has no name: if this process is killed, the kernel removes it.
     with parts.upload_slots.one(key.api_key_id), _spool_file(parts) as spool:
         name, size = await _spool(request, parts, spool)
@@ -67,16 +67,21 @@ async def upload(request: Request, key: Writer) -> Response:
 
 
 @router.get(PATH + "/{upload_key}", response_model=answers.Upload, responses=refusals(404))
-async def find_upload(request: Request, key: Writer, upload_key: _UploadKey) -> Response:
+async def find_upload(request: Request, key: Writer, upload_key: UploadKey) -> Response:
     """Whether content with this key is there. Ask before you send a long body."""
     del key
-    size = await _with_store(request).object_store.size_bytes(upload_key)
+    size = await with_store(request).object_store.size_bytes(upload_key)
     if size is None:
         raise ProblemError(NOT_FOUND, "No content of this SHA-256 was uploaded, or it was removed.")
     return _answer(upload_key, size, status=200)
 
 
-def _with_store(request: Request) -> Parts:
+def with_store(request: Request) -> Parts:
+    """The parts of this gateway, which has an object store.
+
+    Raises:
+        ProblemError: 501.
+    """
     parts = parts_of(request)
     if not parts.object_store.configured:
         raise ProblemError(NO_OBJECT_STORE, headers=_CLOSE)

@@ -1,7 +1,7 @@
 """Batches of millions of rows, counted in PostgreSQL: the chunk that completes the count triggers the aggregate.
 
-Rows arrive in chunks over HTTP (`app/gateway/counted_batches.py`) and stay in PostgreSQL; a message holds a batch's id
-and a chunk's number. So the broker holds no rows, and Redis is not needed.
+Rows arrive in chunks over HTTP (`app/gateway/counted_batches.py`) or by an upload, and stay in PostgreSQL; a message
+holds a batch's id and a chunk's number. So the broker holds no rows, and Redis is not needed.
 """
 
 from __future__ import annotations
@@ -18,25 +18,29 @@ from app.errors import DeclarationError, PoisonError
 from app.kinds import Transaction, once
 from app.kinds.declared import DeclaredTask
 from app.kinds.items import ItemForm
+from app.patterns import batch_uploads
 from app.storage import counted_batches as storage
 
 _DECLARED: dict[str, CountedBatch] = {}
+#: Of the key of an upload. The number of a chunk is shorter.
+_HASH_CHARACTERS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountedBatch:
-    """A declared kind of batch, and the two tasks that work on it."""
+    """A declared kind of batch, and the tasks that work on it."""
 
     name: str
     form: ItemForm
     queue: str
     chunk_task: DeclaredTask
     aggregate_task: DeclaredTask
+    upload_task: DeclaredTask
     where: str
 
-    def headers(self, batch_id: UUID, number: int | None = None) -> dict[str, str]:
-        """The headers of a chunk's message, or of the aggregate's. Dead letters name the batch's id as their job."""
-        key = str(batch_id) if number is None else f"{batch_id}/{number}"
+    def headers(self, batch_id: UUID, part: int | str = "") -> dict[str, str]:
+        """The headers of a part's message, or of the aggregate's. Dead letters name the batch's id as their job."""
+        key = f"{batch_id}/{part}" if part != "" else str(batch_id)
         return {contract.MESSAGE_JOB_ID: str(batch_id), contract.MESSAGE_KEY: key}
 
     def send_chunk(self, batch_id: UUID, number: int) -> None:
@@ -46,6 +50,20 @@ class CountedBatch:
     def send_aggregate(self, batch_id: UUID) -> None:
         """Send the message that aggregates the batch; a second one does nothing."""
         self.aggregate_task.apply_async([str(batch_id)], headers=self.headers(batch_id))
+
+    def send_upload(self, batch_id: UUID, upload_key: str) -> None:
+        """Send the message that adds the rows of an upload; a second one does nothing."""
+        self.upload_task.apply_async([str(batch_id), upload_key], headers=self.headers(batch_id, upload_key))
+
+    def send_again(self, batch_id: UUID, key: str) -> None:
+        """Send the message that has this key in its headers."""
+        part = key.partition("/")[2]
+        if not part:
+            self.send_aggregate(batch_id)
+        elif part.isdecimal() and len(part) < _HASH_CHARACTERS:
+            self.send_chunk(batch_id, int(part))
+        else:
+            self.send_upload(batch_id, part)
 
 
 def counted_batch(
@@ -86,12 +104,16 @@ def counted_batch(
         parts = (part.model_validate_json(text) for text in storage.parts(tx.connection, UUID(batch_id)))
         storage.keep_aggregate(tx.connection, UUID(batch_id), aggregate(parts, tx).model_dump_json())
 
+    def execute_upload(batch_id: str, upload_key: str, tx: Transaction) -> None:
+        batch_uploads.add_upload(tx.connection, UUID(batch_id), upload_key, made.form, made.send_chunk)
+
     made = CountedBatch(
         name=name,
         form=ItemForm(row),
         queue=queue,
         chunk_task=_task(execute_chunk, f"{name}_chunk", each_chunk, queue=queue, **options),
         aggregate_task=_task(execute_aggregate, f"{name}_aggregate", aggregate, queue=queue, **options),
+        upload_task=_task(execute_upload, f"{name}_upload", each_chunk, queue=queue, **options),
         where=where,
     )
     if made.form.texts:

@@ -109,8 +109,7 @@ def _put_back(connection: Connection, job: Unfinished, by: str) -> int:
     if batch is not None and not job.queue:
         with captured() as messages:
             for key in job.keys:
-                _, _, number = key.partition("/")
-                batch.send_chunk(job.job_id, int(number)) if number else batch.send_aggregate(job.job_id)
+                batch.send_again(job.job_id, key)
     else:
         kept, missing = vanished.messages_of(connection, job.job_id), set(job.keys)
         messages = [again for message in kept for again in copies(connection, message, missing)]

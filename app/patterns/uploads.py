@@ -18,7 +18,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.errors import PoisonError
+from app.errors import LineTooLongError
 from app.storage import objects
 
 #: What `POST /v1/uploads` answers: a SHA-256.
@@ -40,13 +40,19 @@ def lines(key: str, *, line_max_bytes: int = _LINE_MAX_BYTES) -> Iterator[bytes]
     r"""Yield the content in lines, without their ends (`\n`).
 
     Raises:
-        PoisonError: as `chunks`; or a line is longer than the bound.
+        PoisonError: as `chunks`; or a line is longer than the bound (`LineTooLongError`).
     """
     rest = b""
     for chunk in objects.chunks(key):
         *whole, rest = (rest + chunk).split(b"\n")
-        if len(rest) > line_max_bytes:
-            raise PoisonError(f"a line of {key} is longer than {line_max_bytes} bytes")
-        yield from whole
+        for line in whole:
+            yield _bounded(line, line_max_bytes)
+        _bounded(rest, line_max_bytes)
     if rest:
         yield rest
+
+
+def _bounded(line: bytes, max_bytes: int) -> bytes:
+    if len(line) > max_bytes:
+        raise LineTooLongError(f"is longer than {max_bytes} bytes")
+    return line

@@ -51,6 +51,7 @@ TABLES = (
     PartitionedTable(name="task_failures", key="failure_id"),
     PartitionedTable(name="batches", key="batch_id"),
     PartitionedTable(name="batch_chunks", key="batch_id"),
+    PartitionedTable(name="batch_uploads", key="batch_id"),
     PartitionedTable(name="events", key="stored_at", by_id=False),
 )
 

@@ -74,6 +74,7 @@ def run(
         "task_failures": settings.retention_jobs_days,
         "batches": settings.retention_jobs_days,
         "batch_chunks": settings.retention_jobs_days,
+        "batch_uploads": settings.retention_jobs_days,
         "events": settings.retention_events_days,
     }
 

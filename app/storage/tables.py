@@ -237,7 +237,8 @@ dead_letter_actions = Table(
     _at("acted_at"),
 )
 
-#: `batches`: batches of rows with their counts. `batch_chunks`: their rows, until a chunk is done.
+#: `batches`: batches of rows with their counts. `batch_chunks`: their rows, until a chunk is done. `batch_uploads`:
+#: the uploads that rows come from.
 batches = Table(
     "batches",
     metadata,
@@ -248,6 +249,8 @@ batches = Table(
     Column("rows_added", BigInteger, nullable=False),
     Column("chunks_done", Integer, nullable=False),
     Column("rows_done", BigInteger, nullable=False),
+    Column("uploads_taken", Integer, nullable=False),
+    Column("uploads_ended", Integer, nullable=False),
     _at("opened_at"),
     _at("sealed_at", nullable=True),
     _at("finished_at", nullable=True),
@@ -263,6 +266,19 @@ batch_chunks = Table(
     Column("body", LargeBinary),  # JSON as it was sent
     Column("part", Text),  # JSON, for the aggregate
     _at("done_at", nullable=True),
+)
+
+batch_uploads = Table(
+    "batch_uploads",
+    metadata,
+    Column("batch_id", Uuid, primary_key=True),
+    Column("upload_key", Text, primary_key=True),  # SHA-256
+    Column("number", Integer, nullable=False),  # in its batch, from 0
+    Column("chunks", Integer, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("refused_line", BigInteger),
+    Column("refused_because", Text),
+    _at("ended_at", nullable=True),
 )
 
 #: The job of each key that waits or runs (`app/storage/unique_jobs.py`).

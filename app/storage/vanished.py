@@ -46,7 +46,7 @@ _JOBS = text("""
                       AND (k.key = ANY (l.keys) OR l.keys = '{}'))
     GROUP BY j.job_id, j.task_name, j.queue ORDER BY j.job_id
 """)
-# The keys are those of the messages: a chunk's, or the batch's id for the aggregate.
+# The keys are those of the messages: a chunk's, an upload's, or the batch's id for the aggregate.
 _CHUNKS = text("""
     WITH unfinished AS (
         SELECT * FROM batches b WHERE b.batch_id >= :first AND b.batch_id < :end AND b.finished_at IS NULL
@@ -54,6 +54,9 @@ _CHUNKS = text("""
     ), missing AS (
         SELECT batch_id, task_name, batch_id::text || '/' || c.number::text AS key
         FROM unfinished JOIN batch_chunks c USING (batch_id) WHERE c.done_at IS NULL
+        UNION ALL
+        SELECT batch_id, task_name, batch_id::text || '/' || u.upload_key
+        FROM unfinished JOIN batch_uploads u USING (batch_id) WHERE u.ended_at IS NULL
         UNION ALL
         SELECT batch_id, task_name, batch_id::text FROM unfinished
         WHERE sealed_at IS NOT NULL AND chunks_done = chunks_added

@@ -86,11 +86,20 @@ def far_side(project: str | None = None) -> Iterator[FarSide]:
         engine.close()
 
 
-def _start(engine: docker.DockerClient, project: str) -> Any:
-    found = engine.containers.list(filters={"label": [f"{_PROJECT}={project}", f"{_SERVICE}=gateway"]})
+def container_of(engine: docker.DockerClient, project: str, service: str) -> Any:
+    """A running container of a service of a Compose project.
+
+    Raises:
+        NotReadyError: there is none.
+    """
+    found = engine.containers.list(filters={"label": [f"{_PROJECT}={project}", f"{_SERVICE}={service}"]})
     if not found:
-        raise NotReadyError(f"no gateway of the Compose project {project} runs here.")
-    gateway: Any = found[0]
+        raise NotReadyError(f"no {service} of the Compose project {project} runs here.")
+    return found[0]
+
+
+def _start(engine: docker.DockerClient, project: str) -> Any:
+    gateway = container_of(engine, project, "gateway")
     [network, *_] = gateway.attrs["NetworkSettings"]["Networks"]
     name = f"{project}-{NAME}"
     with suppress(NotFound):

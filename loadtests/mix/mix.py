@@ -13,10 +13,13 @@ from loadtests.mix.counted_batch import CountedBatch
 from loadtests.mix.far_side_container import far_side
 from loadtests.mix.limited_calls import LimitedCalls
 from loadtests.mix.mixed import Judged, Mixed
+from loadtests.mix.object_store import stored_contents
+from loadtests.mix.order import Order
 from loadtests.mix.pattern import Pattern
 from loadtests.mix.poison import Poison
 from loadtests.mix.sender import Sender
 from loadtests.mix.unique_jobs import UniqueJobs
+from loadtests.mix.uploads import AT_ONCE, Uploads
 from loadtests.session import Session
 from loadtests.target import Target
 
@@ -27,8 +30,9 @@ def patterns(*, wanted: bool) -> Iterator[list[Pattern]]:
     if not wanted:
         yield []
         return
-    with far_side() as system:
-        yield [LimitedCalls(arrivals=system.arrivals), CountedBatch(), UniqueJobs(), Poison()]
+    with far_side() as system, stored_contents() as read:
+        calls = LimitedCalls(arrivals=system.arrivals)
+        yield [calls, CountedBatch(), UniqueJobs(), Order(), Uploads(read=read), Poison()]
 
 
 class Mix:
@@ -39,7 +43,7 @@ class Mix:
         self._patterns = tuple(chosen)
         self._ended = threading.Event()
         self._client = open_client(
-            target.gateway_url, target.ca_file, target.api_key, connections=max(1, len(self._patterns))
+            target.gateway_url, target.ca_file, target.api_key, connections=len(self._patterns) + AT_ONCE
         )
         self._sender = Sender(self._client, run, seconds=seconds, ended=self._ended)
         self._sending: list[Future[None]] = []

@@ -72,7 +72,15 @@ class Sender:
 
     def post(self, path: str, body: object, *, key: str) -> dict[str, Any]:
         """Post a document under a key that is this run's own."""
-        return repeat(self._client, "POST", path, orjson.dumps(body), key=f"{self.run}-{key}")
+        return self.post_text(path, orjson.dumps(body), key=key)
+
+    def post_text(self, path: str, text: bytes, *, key: str) -> dict[str, Any]:
+        """Post the text of a document, as `post` does."""
+        return repeat(self._client, "POST", path, text, key=f"{self.run}-{key}")
+
+    def upload(self, path: str, content: bytes) -> dict[str, Any]:
+        """Post content whose address is its hash, so that it needs no key."""
+        return repeat(self._client, "POST", path, content)
 
     def put(self, path: str, body: object) -> dict[str, Any]:
         """Put a document."""

@@ -192,6 +192,7 @@ PROOFS = (
             "app/tasks/",
             "app/gateway/batch_records.py",
             "app/gateway/counted_batches.py",
+            "app/gateway/batch_uploads.py",
             "app/storage/",
             "app/kinds/",
             "docs/patterns/",

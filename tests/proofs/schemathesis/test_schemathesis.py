@@ -31,6 +31,8 @@ OPERATIONS = [
     ("POST", "/v1/batches"),
     ("GET", "/v1/batches/{batch_id}"),
     ("PUT", "/v1/batches/{batch_id}/chunks/{number}"),
+    ("PUT", "/v1/batches/{batch_id}/uploads/{upload_key}"),
+    ("GET", "/v1/batches/{batch_id}/uploads/{upload_key}"),
     ("POST", "/v1/batches/{batch_id}/seal"),
     ("POST", "/v1/batches/{batch_id}/revoke"),
     ("GET", "/healthz"),

@@ -65,7 +65,7 @@ def test_what_needs_a_key_says_so(document: dict[str, Any]) -> None:
     )
     submitting = {"/v1/events", *(f"/v1/tasks/{task}" for task in tasks)}
     jobs = {f"/v1/jobs{rest}" for rest in ("", "/{job_id}", "/{job_id}/revoke", "/{job_id}/results")}
-    one = [f"/{{batch_id}}{rest}" for rest in ("", "/chunks/{number}", "/seal", "/revoke")]
+    one = [f"/{{batch_id}}{rest}" for rest in ("", "/chunks/{number}", "/uploads/{upload_key}", "/seal", "/revoke")]
     batches = {f"/v1/batches{rest}" for rest in ("", *one)}
     uploads = {f"/v1/uploads{rest}" for rest in ("", "/{upload_key}")}
     assert secured == submitting | jobs | batches | uploads | {"/metrics"}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.tasks import addresses, statements
-from loadtests.mix import counted_batch, limited_calls, poison, unique_jobs
+from loadtests.mix import counted_batch, limited_calls, order, poison, unique_jobs, uploads
 from loadtests.mix.mixed import Judged, Mixed
 from loadtests.verdict import Check, Verdict, Weight, decide
 from tests.unit.loadtests.judged_run import GOOD
@@ -17,6 +17,9 @@ _SENT = [f"a-{number}" for number in range(limited_calls.ADDRESSES)]
 #: A hundred calls at once, and the others a minute later.
 _ARRIVALS = [0.01 * number for number in range(100)] + [60.5 + 0.01 * number for number in range(10)]
 _METERS = {"m-1": 30, "m-2": 12}
+_LINES = {"a-1": ["m-1", "m-2", "m-3"], "a-2": ["m-4"]}
+_CONTENTS = {"k-1": b"one", "k-2": b"two"}
+_COUNTS = [("d-1", uploads.WORDS), ("d-2", uploads.WORDS)]
 _POISONED, _NEIGHBOURS = ["p-1", "p-2"], ["n-1"]
 _GOOD: dict[Any, dict[str, Any]] = {
     limited_calls: {"sent": _SENT, "stored": _SENT, "arrivals": _ARRIVALS},
@@ -24,6 +27,11 @@ _GOOD: dict[Any, dict[str, Any]] = {
         "rows": 7, "sent": _METERS, "aggregate": {"readings": 7, "watt_hours": 42}, "meters": {**_METERS, "other": 1},
     },
     unique_jobs: {"cents": 420, "seconds": 20.0, "found": (unique_jobs.PAYMENTS, 420, 11)},
+    order: {"sent": _LINES, "found": _LINES},
+    uploads: {
+        "contents": _CONTENTS, "stored": {"k-1": 1, "k-2": 0}, "read": _CONTENTS, "documents": ["d-1", "d-2"],
+        "counted": _COUNTS, "message_bytes": [700, 900],
+    },
     poison: {
         "poisoned": _POISONED, "neighbours": _NEIGHBOURS, "letters": dict.fromkeys(_POISONED, "failed"), "number": 2,
         "located": _NEIGHBOURS,
@@ -47,6 +55,19 @@ _BUGS: tuple[tuple[str, str, Any, dict[str, Any]], ...] = (
     ("no request missed", "a payment was booked twice", unique_jobs, {"found": (61, 430, 11)}),
     ("one job a window", "each payment had its own refresh", unique_jobs, {"found": (60, 420, 60), "seconds": 500.0}),
     ("one job a window", "two jobs ran in a window", unique_jobs, {"found": (60, 420, 12)}),
+    ("order kept", "two changed places", order, {"found": {**_LINES, "a-1": ["m-2", "m-1", "m-3"]}}),
+    ("order kept", "the last came first", order, {"found": {**_LINES, "a-1": ["m-3", "m-1", "m-2"]}}),
+    ("each movement once", "one took effect twice", order, {"found": {**_LINES, "a-1": ["m-1", "m-2", "m-3", "m-2"]}}),
+    ("each movement once", "one took no effect", order, {"found": {**_LINES, "a-1": ["m-1", "m-3"]}}),
+    ("each movement once", "an account has none", order, {"found": {"a-1": _LINES["a-1"]}}),
+    ("uploads stored once", "each upload stored it", uploads, {"stored": {"k-1": 3, "k-2": 1}}),
+    ("uploads read back", "a content is missing", uploads, {"read": {"k-1": b"one", "k-2": None}}),
+    ("uploads read back", "a byte is another one", uploads, {"read": {"k-1": b"one", "k-2": b"twp"}}),
+    ("long items by reference", "an item was its own message", uploads, {"message_bytes": [700, 200_200]}),
+    ("long items by reference", "no message is known", uploads, {"message_bytes": []}),
+    ("long items executed once", "one was counted twice", uploads, {"counted": [*_COUNTS, _COUNTS[0]]}),
+    ("long items executed once", "one was not counted", uploads, {"counted": _COUNTS[:1]}),
+    ("long items executed once", "half of its words", uploads, {"counted": [_COUNTS[0], ("d-2", uploads.WORDS // 2)]}),
     ("poison only in the dead letters", "poison was dropped", poison, {"letters": {"p-1": "failed"}, "number": 1}),
     ("poison only in the dead letters", "a good one is there too", poison, {
         "letters": dict.fromkeys([*_POISONED, "n-1"], "failed"), "number": 3

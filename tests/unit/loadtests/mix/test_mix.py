@@ -19,10 +19,12 @@ from loadtests.mix.counted_batch import CHUNKS, CountedBatch
 from loadtests.mix.limited_calls import ADDRESSES, CALLS, LimitedCalls
 from loadtests.mix.mix import Mix
 from loadtests.mix.mixed import Judged, Mixed
+from loadtests.mix.order import ACCOUNTS, Order
 from loadtests.mix.pattern import Pattern
 from loadtests.mix.poison import Poison
 from loadtests.mix.sender import Sender, repeat
 from loadtests.mix.unique_jobs import PAYMENTS, UniqueJobs
+from loadtests.mix.uploads import AT_ONCE, DOCUMENTS, Uploads
 from loadtests.options import Options
 from loadtests.session import Session
 from loadtests.target import Target
@@ -43,7 +45,7 @@ class Gateway:
             if isinstance(answer, Exception):
                 raise answer
             return answer
-        return httpx.Response(202, json={"job_id": "j", "batch_id": "b", "status_url": "/v1/batches/b"})
+        return httpx.Response(202, json={"job_id": "j", "batch_id": "b", "status_url": "/v1/batches/b", "stored": True})
 
     def client(self) -> httpx.Client:
         """A client of this gateway."""
@@ -99,6 +101,27 @@ def test_payments_are_different_ones() -> None:
     assert len(set(ids)) == len(ids) == PAYMENTS
     again = [item["payment_id"] for body in _send(UniqueJobs()).bodies("/v1/tasks/book_payment") for item in body]
     assert again == ids
+
+
+def test_movements_of_several_accounts_come_in_lists_and_some_lists_twice() -> None:
+    """A list that comes again has the same movements under another key."""
+    gateway = _send(Order())
+    bodies = gateway.bodies("/v1/tasks/post_movement")
+    lists = {tuple(item["movement_id"] for item in body) for body in bodies}
+    assert len(bodies) > len(lists)
+    assert len({one.headers["Idempotency-Key"] for one in gateway.seen}) == len(bodies)
+    assert all(len({item["account"] for item in body}) == ACCOUNTS for body in bodies)
+
+
+def test_each_document_is_uploaded_several_times_and_counted_by_a_long_item() -> None:
+    """The items are JSON, and longer than a message may be."""
+    gateway = _send(Uploads(read=lambda _: None))
+    contents = [one.content for one in gateway.seen if one.url.path == "/v1/uploads"]
+    assert len(contents) == DOCUMENTS * AT_ONCE
+    assert len(set(contents)) == DOCUMENTS
+    items = gateway.bodies("/v1/tasks/count_words")
+    assert len({item["document_id"] for item in items}) == DOCUMENTS
+    assert all(len(one.content) > 128 * 1024 for one in gateway.seen if one.url.path == "/v1/tasks/count_words")
 
 
 def test_poison_is_among_good_ones() -> None:
