@@ -29,9 +29,8 @@ class Broker(Part):
         """As its settings say."""
         super().__init__(f"{name}-broker", kept=kept, opts=opts)
         # Another password is another broker, with no messages in it: it stays as long as the stack does.
-        self.password = random.RandomPassword(
-            f"{name}-broker", length=PASSWORD_LENGTH, special=False, opts=self.keeper()
-        ).result
+        made = random.RandomPassword(f"{name}-broker", length=PASSWORD_LENGTH, special=False, opts=self.keeper())
+        self.password = pulumi.Output.secret(made.result)
         configuration = mq.Configuration(
             name,
             name=name,

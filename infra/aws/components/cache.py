@@ -88,9 +88,8 @@ class Cache(Part):
         self.register_outputs({})
 
     def _user(self, name: str, user: str, access: str) -> elasticache.User:
-        password = random.RandomPassword(
-            f"{name}-cache-{user}", length=PASSWORD_LENGTH, special=False, opts=self.keeper()
-        ).result
+        made = random.RandomPassword(f"{name}-cache-{user}", length=PASSWORD_LENGTH, special=False, opts=self.keeper())
+        password = pulumi.Output.secret(made.result)
         self.passwords[user] = password
         return elasticache.User(
             f"{name}-{user}",
