@@ -30,7 +30,7 @@ class Broker(Part):
         super().__init__(f"{name}-broker", kept=kept, opts=opts)
         # Another password is another broker, with no messages in it: it stays as long as the stack does.
         made = random.RandomPassword(f"{name}-broker", length=PASSWORD_LENGTH, special=False, opts=self.keeper())
-        self.password = pulumi.Output.secret(made.result)
+        self.password: pulumi.Output[str] = made.result.apply(pulumi.Output.secret)
         configuration = mq.Configuration(
             name,
             name=name,

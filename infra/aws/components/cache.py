@@ -89,7 +89,7 @@ class Cache(Part):
 
     def _user(self, name: str, user: str, access: str) -> elasticache.User:
         made = random.RandomPassword(f"{name}-cache-{user}", length=PASSWORD_LENGTH, special=False, opts=self.keeper())
-        password = pulumi.Output.secret(made.result)
+        password: pulumi.Output[str] = made.result.apply(pulumi.Output.secret)
         self.passwords[user] = password
         return elasticache.User(
             f"{name}-{user}",
