@@ -39,7 +39,7 @@ toolchain: ## build every Go program that is used anywhere (20 minutes the first
 	$(PYTHON) -m infra.toolchain
 
 check: ## ruff, strict types, who may import whom
-	$(BOOTSTRAP)
+	$(BOOTSTRAP) --aws
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy

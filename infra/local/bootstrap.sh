@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sets up what Millrace needs and does not find: uv and the Python environment; with `--docker` also Docker, Compose and the
-# base image. Safe to repeat; when all is there it says nothing and takes a second.
+# base image, and with `--aws` the packages of infra/aws, which are large. Safe to repeat; when all is there it says nothing and takes a second.
 #
 # On Debian as root it installs. Elsewhere it changes nothing outside the checkout and ~/.cache/millrace, and says what is
 # missing and how to get it.
@@ -60,9 +60,14 @@ python_environment() {
     # The stamp says for which lock file and which Python the environment was made.
     stamp=$(cat uv.lock pyproject.toml | cksum)
     if [ ! -x .venv/bin/python ] || [ "$(cat .venv/.millrace 2>/dev/null)" != "$stamp" ]; then
+        # What is in no default group goes, so that its stamp goes too.
+        rm -f .venv/.millrace-aws
         step "installing the Python packages of uv.lock (about 30 s)" uv sync --frozen
         printf '%s' "$stamp" > .venv/.millrace
     fi
+    [ "$with_aws" = yes ] && [ "$(cat .venv/.millrace-aws 2>/dev/null)" != "$stamp" ] || return 0
+    step "installing the packages of infra/aws (about 5 s)" uv sync --frozen --group aws
+    printf '%s' "$stamp" > .venv/.millrace-aws
 }
 
 # --- Docker ----------------------------------------------------------------------------------------------------------------
@@ -135,8 +140,16 @@ docker_environment() {
     fi
 }
 
+with_docker=no with_aws=no
+for word in "$@"; do
+    case $word in
+        --docker) with_docker=yes ;;
+        --aws) with_aws=yes ;;
+        *) say "unknown option $word; known are --docker and --aws"; exit 2 ;;
+    esac
+done
 python_environment
-[ "${1-}" != --docker ] || docker_environment
+[ "$with_docker" = no ] || docker_environment
 
 if [ -n "$missing" ]; then
     say "this is missing:$missing"

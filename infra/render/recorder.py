@@ -99,11 +99,18 @@ def record(config: Mapping[str, str], stack: str, password: Callable[[str], str]
     Raises:
         whatever the program raises, the settings' errors among them.
     """
-    recorder = _Recorder(_Answers(password))
+    return run(PROGRAM, "millrace", config, stack, _Answers(password))
+
+
+def run(
+    program: Path, project: str, config: Mapping[str, str], stack: str, answers: mocks.Mocks
+) -> tuple[Registered, ...]:
+    """Run any program of Pulumi's; `answers` is what providers would say. Not thread-safe, as `record` is not."""
+    recorder = _Recorder(answers)
     with _loop() as loop:
-        set_mocks(recorder.mocks, project="millrace", stack=stack, preview=False, monitor=recorder)
+        set_mocks(recorder.mocks, project=project, stack=stack, preview=False, monitor=recorder)
         set_all_config(dict(config))
-        loop.run_until_complete(run_pulumi_func(_run))
+        loop.run_until_complete(run_pulumi_func(lambda: _run(program)))
     return tuple(recorder.registered)
 
 
@@ -122,8 +129,8 @@ def _loop() -> Iterator[asyncio.AbstractEventLoop]:
             asyncio.set_event_loop(None)
 
 
-def _run() -> None:
-    runpy.run_path(str(PROGRAM), run_name="__main__")
+def _run(program: Path) -> None:
+    runpy.run_path(str(program), run_name="__main__")
 
 
 def _plain(struct: Struct) -> dict[str, Any]:

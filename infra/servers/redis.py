@@ -49,6 +49,9 @@ RULES: dict[Role, str] = {
     "+info +client|setname +client|kill +script|kill",
 }
 
+#: What clients may do, for a server that has users of its own kind for the rest.
+CLIENTS: Mapping[str, str] = {str(role): RULES[role] for role in (Role.GATEWAY, Role.WORKER, Role.OPERATOR)}
+
 
 def users_acl(passwords: Mapping[Role, str]) -> str:
     """Redis' ACL file; a role without a password gets no user."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pulumi
 import yaml
 from pulumi.runtime import config as pulumi_config
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from infra.settings.explain import explain
 from infra.settings.stack import Stack
@@ -18,7 +18,7 @@ from infra.settings.stack import Stack
 #: The namespace of our keys, and those of the providers, which the providers check.
 PROJECT = "millrace"
 PROVIDERS = frozenset({"kubernetes", "pulumi", "random"})
-
+Settings = TypeVar("Settings", bound=BaseModel)
 
 #: Without these the provider replaces a Secret or ConfigMap whose content changed: for a while there is none.
 PROVIDER_SETTINGS = {"kubernetes:enableSecretMutable": "true", "kubernetes:enableConfigMapMutable": "true"}
@@ -68,21 +68,39 @@ def parse(config: Mapping[str, str], where: str) -> Stack:
         for key, value in PROVIDER_SETTINGS.items()
         if config.get(key) != value
     ]
+    return validated(Stack, config, where, project=PROJECT, providers=PROVIDERS, problems=problems)
+
+
+def validated(
+    model: type[Settings],
+    config: Mapping[str, str],
+    where: str,
+    *,
+    project: str,
+    providers: frozenset[str],
+    problems: Sequence[str] = (),
+) -> Settings:
+    """The keys of a project as a model. `problems` are those that were found before; `where` names the file.
+
+    Raises:
+        SettingsError: as `parse` does.
+    """
+    found = list(problems)
     values: dict[str, Any] = {}
     for key, text in config.items():
         namespace, _, name = key.partition(":")
-        if namespace == PROJECT:
+        if namespace == project:
             values[name] = _value(text)
-        elif namespace not in PROVIDERS:
-            problems.append(f"{key}: nobody reads the namespace {namespace!r}; ours is {PROJECT!r}")
+        elif namespace not in providers:
+            found.append(f"{key}: nobody reads the namespace {namespace!r}; ours is {project!r}")
     try:
-        stack = Stack.model_validate(values)
+        settings = model.model_validate(values)
     except ValidationError as error:
-        problems += [f"{PROJECT}:{path or 'the stack'}: {text}" for path, text in explain(error, Stack)]
+        found += [f"{project}:{path or 'the stack'}: {text}" for path, text in explain(error, model)]
     else:
-        if not problems:
-            return stack
-    raise SettingsError("\n".join([f"{where} is refused; nothing was changed:", *(f"  {line}" for line in problems)]))
+        if not found:
+            return settings
+    raise SettingsError("\n".join([f"{where} is refused; nothing was changed:", *(f"  {line}" for line in found)]))
 
 
 def _value(text: str) -> Any:

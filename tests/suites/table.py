@@ -248,6 +248,13 @@ PROOFS = (
         guards=(*_DEPLOYMENT, "tests/proofs/manifests/"),
     ),
     Suite(
+        name="aws",
+        proves="infra/aws on Pulumi's mocks: settings, rules, security groups against the table, rights of each role",
+        seconds=30,
+        commands=(("infra/local/bootstrap.sh", "--aws"), _pytest("tests/proofs/aws")),
+        guards=("infra/aws/", "infra/connections.py", "infra/servers/redis.py", "pyproject.toml", "tests/proofs/aws/"),
+    ),
+    Suite(
         name="engine",
         proves="the program on the real Pulumi engine",
         seconds=100,
