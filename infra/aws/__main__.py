@@ -19,7 +19,7 @@ from infra.aws.outputs import Outputs
 from infra.aws.reach import CACHE, CONTROL_PLANE, DATABASE, NODES
 from infra.aws.settings import load
 from infra.servers.redis import CLIENTS
-from infra.settings.stack import IMAGES
+from infra.settings.images import IMAGES
 
 stack = load.from_pulumi()
 name, account, kept = stack.name, stack.account, stack.is_prod

@@ -6,7 +6,7 @@ Each image has a version of its own: a new image of the gateway must not restart
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,7 @@ from infra.settings.values import Digest, Model
 
 #: Our images (infra/images).
 ImageName = Literal["app", "rabbitmq", "postgresql", "redis", "pgbouncer", "objectstore"]
+IMAGES: tuple[ImageName, ...] = get_args(ImageName)
 
 Version = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")]
 
