@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from infra.staging.run import EngineError, Run
 from tests.proofs.engine.harness import leaks
 from tests.proofs.engine.harness.engine import Engine
-from tests.proofs.engine.harness.run import EngineError, Run
 
 ROOT = Path(__file__).parents[3]
 PACK = ROOT / "infra" / "policy"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from infra.staging.run import EngineError
 from tests.proofs.engine.harness import leaks
 from tests.proofs.engine.harness.engine import Engine
-from tests.proofs.engine.harness.run import EngineError
 from tests.proofs.engine.sample import NAMESPACE, Sample
 
 

@@ -15,7 +15,7 @@ from pulumi.provider.experimental import provider as rpc
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.provider.experimental.server import main
 
-from tests.proofs.engine.harness.values import UNKNOWN, Properties, changes, plain, value
+from infra.lab.plugins.values import UNKNOWN, Properties, changes, plain, value
 
 _CLASSES = {
     "lower": string.ascii_lowercase,

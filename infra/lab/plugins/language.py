@@ -1,7 +1,7 @@
-"""Stands in for the plugin `pulumi-language-python`. `pulumi` attaches to it: PULUMI_DEBUG_LANGUAGES names its port.
+"""Stands in for the plugin `pulumi-language-python`: the SDK's own server for inline programs, as a plugin.
 
-A function runs in this process. A project runs in another, as with the real plugin: the working folder is the one that
-`main` names, and runpy runs that folder, which puts it first on sys.path.
+As with the real one, the working folder is the one that `main` names, and runpy runs that folder, which puts it first
+on sys.path. A function of this process can be run too: PULUMI_DEBUG_LANGUAGES names the port to which `pulumi` attaches.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import runpy
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from pathlib import Path
@@ -22,8 +23,6 @@ import grpc  # type: ignore[import-untyped]
 from google.protobuf import empty_pb2
 from pulumi.automation._server import LanguageServer
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc
-
-from tests.proofs.engine.harness.plugins import REPOSITORY
 
 Program = Callable[[], None]
 
@@ -44,6 +43,19 @@ class Host(LanguageServer):
         """The engine says it at the end, too; there is nothing to stop that it does not stop itself."""
         return empty_pb2.Empty()
 
+    def RunPlugin(self, request: Any, context: Any) -> Iterator[Any]:  # noqa: N802 - gRPC's name
+        """Runs a policy pack: the engine reads its port, speaks to it, and cancels the call when it is done."""
+        with subprocess.Popen(  # noqa: S603 - our own words and the engine's
+            (sys.executable, "-u", "-m", "pulumi.policy", *request.args, request.info.program_directory),
+            cwd=request.info.program_directory,
+            env=os.environ | dict(variable.split("=", 1) for variable in request.env),
+            stdout=subprocess.PIPE,
+        ) as pack:
+            context.add_callback(pack.kill)
+            for line in pack.stdout or ():
+                yield language_pb2.RunPluginResponse(stdout=line)
+            yield language_pb2.RunPluginResponse(exitcode=pack.wait())
+
     def Run(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
         """Runs the program once."""
         folder = Path(request.info.program_directory)
@@ -62,30 +74,17 @@ class Host(LanguageServer):
             return super().Run(request, context)  # type: ignore[no-untyped-call]
 
 
-def serving(program: Program | None) -> contextlib.AbstractContextManager[dict[str, str]]:
-    """A host for this program, or for the project's; yields the environment with which `pulumi` attaches."""
-    return _here(program) if program else _elsewhere()
-
-
 @contextlib.contextmanager
-def _here(program: Program | None) -> Iterator[dict[str, str]]:
-    server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))
+def serving(program: Program | None = None) -> Iterator[int]:
+    """A host for this program, or for the project's; yields its port."""
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=8))
     language_pb2_grpc.add_LanguageRuntimeServicer_to_server(Host(program), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
-        yield {"PULUMI_DEBUG_LANGUAGES": f"python:{port}"}
+        yield port
     finally:
         server.stop(grace=None).wait()
-
-
-@contextlib.contextmanager
-def _elsewhere() -> Iterator[dict[str, str]]:
-    command = (sys.executable, "-m", __name__)
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY) as process:
-        assert process.stdout
-        yield {"PULUMI_DEBUG_LANGUAGES": process.stdout.readline().strip()}
-        # Closing its input, which leaving the block does, ends it.
 
 
 def _run(folder: Path, program: Path) -> None:
@@ -98,8 +97,9 @@ def _nothing() -> None:
 
 
 if __name__ == "__main__":
-    with _here(None) as attach:
-        print(*attach.values(), flush=True)  # noqa: T201 - its way to tell the port
-        # Nobody reads on; what the program prints goes where the test's own errors go.
+    with serving() as port:
+        print(port, flush=True)  # noqa: T201 - the way to tell the engine
+        # Nobody reads on; what the program prints goes where errors go.
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-        sys.stdin.read()
+        # The engine kills its plugins when it ends.
+        threading.Event().wait()

@@ -1,4 +1,4 @@
-"""The folder that the CLI works in: Pulumi.yaml and Pulumi.<stack>.yaml, written or copied."""
+"""The folder that the engine works in: Pulumi.yaml and Pulumi.<stack>.yaml, written or copied."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def make(name: str, folder: Path) -> str:
 
 
 def configure(folder: Path, stack: str, settings: Path | None) -> None:
-    """The stack's config from a Pulumi.<stack>.yaml. The secrets provider stays the test's own."""
+    """The stack's config from a Pulumi.<stack>.yaml. The salt of its secrets stays."""
     config = _load(settings).get("config", {}) if settings else {}
     file = folder / f"Pulumi.{stack}.yaml"
     _save(file, {**_load(file), "config": config})
