@@ -37,6 +37,7 @@ def broken(stack: Stack) -> tuple[str, ...]:
         *_database(stack),
         *_broker(stack),
         *_broker_in_prod(stack),
+        *_context_in_prod(stack),
     )
 
 
@@ -90,6 +91,14 @@ def _broker(stack: Stack) -> Iterator[str]:
 
 def _broker_connections(pool: Pool) -> int:
     return (pool.concurrency + PARENT_CONNECTIONS) * (most_replicas(pool.scaling) + ROLL_OUT_EXTRA)
+
+
+def _context_in_prod(stack: Stack) -> Iterator[str]:
+    if stack.is_prod and stack.cluster.context is None:
+        yield (
+            "cluster.context is missing: without it `pulumi up` would change whichever cluster is current; "
+            "`kubectl config get-contexts` lists the names"
+        )
 
 
 def _broker_in_prod(stack: Stack) -> Iterator[str]:

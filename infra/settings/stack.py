@@ -61,6 +61,9 @@ class Images(Model):
 class Neighbours(Model):
     """What the cluster has that is not ours, and where."""
 
+    context: str | None = Field(
+        None, description="the kubeconfig's context of this cluster; `pulumi up` is refused while another is current"
+    )
     storage_class: str | None = Field(None, description="the cluster's default when left out")
     zones: int = Field(1, ge=1, description="availability zones; with three, one may be lost")
     hosts: int = Field(3, ge=1, description="nodes for our pods; brokers never share one in prod")

@@ -35,6 +35,8 @@ class Engine:
     stack: str = "staging"
     #: None where programs read KUBECONFIG or ~/.kube/config by themselves.
     kubeconfig: str | None = None
+    #: The folder with the Pulumi.yaml.
+    project: Path = REPOSITORY
 
     def up(self, note: Note = print, **options: Any) -> Run:
         """Make the cluster what the program says."""
@@ -88,7 +90,7 @@ class Engine:
         files.folder(self.folder)
         self.backend.mkdir(exist_ok=True)
         folder = self.folder / "project"
-        workdir.link(REPOSITORY, folder)
+        workdir.link(self.project, folder)
         workdir.configure(folder, self.stack, self.settings)
         return folder
 

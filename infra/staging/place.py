@@ -11,11 +11,12 @@ from pathlib import Path
 import kubernetes.config
 from kubernetes.client import ApiClient, Configuration
 
-from infra.deploy.cluster import Cluster
-from infra.deploy.requests import connect
+from infra.cluster.cluster import Cluster
+from infra.cluster.requests import connect
 from infra.devcluster import cluster as clusters
 from infra.devcluster.layout import LOAD_BALANCER_PORT
 from infra.local.progress import Steps
+from infra.staging.folder import Folder
 
 #: The devcluster's gateway is reached through its load balancer on this machine.
 LOCAL_HOST = "localhost"
@@ -47,6 +48,10 @@ class Place:
             ours = clusters.Cluster()
             with clusters.locked(ours.layout):
                 clusters.up(ours, steps)
+
+    def state(self, folder: Folder) -> Path:
+        """Where Pulumi's state is: with the devcluster, whose objects it knows, or in the checkout's own state."""
+        return clusters.Cluster().layout.root / "pulumi" if self.is_devcluster else folder.root / "pulumi"
 
     @contextmanager
     def cluster(self) -> Iterator[Cluster]:

@@ -1,7 +1,7 @@
 """Stands in for the plugin `pulumi-language-python`: the SDK's own server for inline programs, as a plugin.
 
 As with the real one, the working folder is the one that `main` names, and runpy runs that folder, which puts it first
-on sys.path. A function of this process can be run too: PULUMI_DEBUG_LANGUAGES names the port to which `pulumi` attaches.
+on sys.path. A function of this process can be run too: `pulumi` attaches to the port that PULUMI_DEBUG_LANGUAGES names.
 """
 
 from __future__ import annotations

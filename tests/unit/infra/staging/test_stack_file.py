@@ -1,4 +1,4 @@
-"""The devcluster runs staging's own settings, but for images, the host's name, and how many pods there may be."""
+"""The devcluster runs staging's own settings, but for context, images, host name, and how many pods there may be."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from infra.settings.scaling import most_replicas
 from infra.staging import images, stack_file
 
 
-def test_only_images_host_and_most_pods_differ(tmp_path: Path) -> None:
+def test_only_context_images_host_and_most_pods_differ(tmp_path: Path) -> None:
     """And the settings are valid."""
     file = stack_file.write(tmp_path, "0.1.0-abc")
 
@@ -19,6 +19,7 @@ def test_only_images_host_and_most_pods_differ(tmp_path: Path) -> None:
     found = yaml.safe_load(file.read_text())
     assert found["config"]["millrace:images"] == {"registry": "", "version": "0.1.0-abc"}
     assert found["config"]["millrace:workloads"]["gateway"]["ingress"]["host"] == "localhost"
+    assert found["config"]["millrace:cluster"].pop("context") == "millrace"
     for document, most in ((own, 20), (found, stack_file.MAX_REPLICAS)):
         workloads = document["config"]["millrace:workloads"]
         del document["config"]["millrace:images"]
@@ -38,6 +39,7 @@ def test_a_registry_and_its_digests_are_left_out() -> None:
     document = {
         "config": {
             "millrace:images": {"registry": "example.com/x", "version": "1", "digests": {"app": "sha256:1"}},
+            "millrace:cluster": {},
             "millrace:workloads": {"gateway": {"ingress": {"host": "x"}, "scaling": {}}},
         }
     }

@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.proofs.engine.harness.store import Store
-
 #: The outputs of each kind that nobody else may know.
 _MADE = {
     "random:index/randomPassword:RandomPassword": ("result", "bcryptHash"),
@@ -36,11 +34,11 @@ def in_files(folder: Path, passwords: frozenset[str]) -> list[str]:
     ]
 
 
-def in_objects(cluster: Store, passwords: frozenset[str]) -> list[str]:
-    """The objects, other than Secrets, that hold a password."""
+def in_objects(objects: Mapping[str, Mapping[str, Any]], passwords: frozenset[str]) -> list[str]:
+    """The names of those objects, other than Secrets, that hold a password."""
     return [
         key
-        for key, content in cluster.objects().items()
+        for key, content in objects.items()
         if content["kind"] != "Secret"
         and any(form in text for text in _strings(content) for password in passwords for form in _forms(password))
     ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-class DeployError(Exception):
-    """It began and did not end; the same command goes on from there."""
+class ClusterError(Exception):
+    """Something that was asked of the cluster was not done."""
 
 
-class NothingChangedError(DeployError):
+class NothingChangedError(ClusterError):
     """It is refused; the cluster is as it was."""
 
 
@@ -22,7 +22,7 @@ class Cause:
     message: str
 
 
-class RefusedError(DeployError):
+class RefusedError(ClusterError):
     """The API server refuses a request."""
 
     def __init__(self, what: str, status: int, reason: str, message: str, causes: tuple[Cause, ...] = ()) -> None:

@@ -18,8 +18,8 @@ from kubernetes.dynamic import DynamicClient
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 from urllib3.exceptions import HTTPError
 
-from infra.deploy.errors import Cause, NothingChangedError, RefusedError
-from infra.deploy.objects import hide, secret_values
+from infra.cluster.errors import Cause, NothingChangedError, RefusedError
+from infra.cluster.objects import hide, secret_values
 
 REQUEST_SECONDS = 30
 #: How long a server that is busy, or away for a moment, is asked again.
@@ -60,15 +60,6 @@ def call(api: DynamicClient, method: str, path: str, what: str, **request: Any) 
         reraise=True,
     )
     return dict(again(_once, api, method, path, what, **request))
-
-
-def log_of(api: DynamicClient, path: str, query: list[tuple[str, Any]]) -> str:
-    """A log as it is now; empty if there is none to be had."""
-    try:
-        response = api.request("get", path, query_params=query, serialize=False, _request_timeout=REQUEST_SECONDS)
-    except (ApiException, HTTPError):
-        return ""
-    return str(response.data.decode(errors="replace"))
 
 
 def log_to_its_end(api: ApiClient, path: str, query: list[tuple[str, Any]]) -> Iterator[str]:

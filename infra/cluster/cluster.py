@@ -1,4 +1,4 @@
-"""The API server, as far as a deployment needs it: find, read, apply, delete."""
+"""The API server, as far as commands need it: read, create, replace, delete, follow a log."""
 
 from __future__ import annotations
 
@@ -15,15 +15,9 @@ from kubernetes.dynamic.discovery import EagerDiscoverer
 from kubernetes.dynamic.resource import Resource
 from urllib3.exceptions import HTTPError
 
-from infra import naming
-from infra.deploy.errors import NothingChangedError, RefusedError
-from infra.deploy.objects import Found, Ref
-from infra.deploy.requests import call, log_of, log_to_its_end
-
-#: Metadata only: neither bodies nor values of Secrets travel.
-_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
-#: Kinds that others serve under our group's name, or that this user may not see.
-_UNREADABLE = frozenset({403, HTTPStatus.NOT_FOUND, 405, 406, 503})
+from infra.cluster.errors import NothingChangedError, RefusedError
+from infra.cluster.objects import Ref
+from infra.cluster.requests import call, log_to_its_end
 
 
 class Cluster:
@@ -52,18 +46,6 @@ class Cluster:
         """Whether there is such a kind: a CRD, or built in."""
         return (api_version, kind) in self._kinds
 
-    def apply(self, body: Mapping[str, Any], *, dry_run: bool = False, force: bool = False) -> dict[str, Any]:
-        """Server-side apply as `millrace`; the object as it is (or would be) afterwards."""
-        return self._on(
-            "PATCH",
-            Ref.of(body),
-            body=body,
-            content_type="application/apply-patch+yaml",
-            field_manager=naming.MANAGER,
-            force_conflicts=force or None,
-            dry_run="All" if dry_run else None,
-        )
-
     def read(self, ref: Ref) -> dict[str, Any] | None:
         """The object, if there is one."""
         try:
@@ -83,11 +65,6 @@ class Cluster:
         """Only if its resourceVersion is still the one of the body."""
         return self._on("PUT", Ref.of(body), body=body, field_manager=manager)
 
-    def annotate(self, ref: Ref, annotations: Mapping[str, str]) -> None:
-        """Add annotations."""
-        body = {"metadata": {"annotations": dict(annotations)}}
-        self._on("PATCH", ref, body=body, content_type="application/merge-patch+json", field_manager=naming.MANAGER)
-
     def delete(self, ref: Ref, uid: str) -> None:
         """This very object and what was made from it; nothing if it is gone."""
         options = {"propagationPolicy": "Foreground", "preconditions": {"uid": uid}}
@@ -103,32 +80,6 @@ class Cluster:
         path = self._kinds[api_version, kind].path(namespace=namespace)
         selector = ",".join(f"{key}={value}" for key, value in labels.items()) if labels else None
         return list(self._call("GET", path, f"list {kind} {namespace}", label_selector=selector)["items"] or ())
-
-    def labelled(self, labels: Mapping[str, str]) -> Iterator[Found]:
-        """Every object of every kind that carries these labels, as far as we may see them."""
-        selector = ",".join(f"{key}={value}" for key, value in labels.items())
-        seen: set[str] = set()
-        for resource in self._kinds.values():
-            if not {"list", "delete"} <= set(resource.verbs or ()):
-                continue
-            try:
-                headers = {"Accept": _METADATA_ONLY}
-                path = resource.path()
-                items = self._call("GET", path, f"list {resource.kind}", label_selector=selector, header_params=headers)
-            except RefusedError as error:
-                if error.status in _UNREADABLE:
-                    continue
-                raise
-            for item in items["items"] or ():
-                metadata = item["metadata"]
-                if metadata["uid"] not in seen:
-                    seen.add(metadata["uid"])
-                    namespace = metadata.get("namespace", "")
-                    yield Found.of(Ref(resource.group_version, resource.kind, namespace, metadata["name"]), metadata)
-
-    def log(self, namespace: str, pod: str, container: str, lines: int) -> str:
-        """The end of a container's log; empty if there is none to be had."""
-        return log_of(self._client, _log_path(namespace, pod), [("container", container), ("tailLines", lines)])
 
     def follow(self, namespace: str, pod: str, container: str) -> Iterator[str]:
         """A container's log until it ends."""

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from infra import naming
-from infra.deploy.cluster import Cluster
-from infra.deploy.errors import DeployError, NothingChangedError
-from infra.deploy.objects import Ref
+from infra.cluster.cluster import Cluster
+from infra.cluster.errors import ClusterError, NothingChangedError
+from infra.cluster.objects import Ref
 from infra.waiting import poll
 
 TEMPLATE = Ref("batch/v1", "CronJob", naming.NAMESPACE_APP, naming.OPERATOR)
@@ -26,7 +26,7 @@ def operate(cluster: Cluster, words: Sequence[str]) -> int:
 
     Raises:
         NothingChangedError: the stack is not deployed.
-        DeployError: its pod does not start.
+        ClusterError: its pod does not start.
     """
     template = cluster.read(TEMPLATE)
     if template is None:
@@ -76,7 +76,7 @@ def _follow(cluster: Cluster, name: str) -> int:
 
     found = poll(began, until=bool, seconds=START_SECONDS, every_seconds=POLL_SECONDS)
     if found is None:
-        raise DeployError(f"the pod of Job {name} has not started after {START_SECONDS} s")
+        raise ClusterError(f"the pod of Job {name} has not started after {START_SECONDS} s")
     return _said(cluster, *found)
 
 
@@ -88,7 +88,7 @@ def _said(cluster: Cluster, pod: str, container: str) -> int:
     def exit_code() -> int | None:
         live = cluster.read(Ref("v1", "Pod", naming.NAMESPACE_APP, pod))
         if live is None:
-            raise DeployError(f"pod {pod} was removed before it ended")
+            raise ClusterError(f"pod {pod} was removed before it ended")
         for status in live.get("status", {}).get("containerStatuses") or ():
             if "terminated" in status["state"]:
                 return int(status["state"]["terminated"]["exitCode"])
@@ -96,5 +96,5 @@ def _said(cluster: Cluster, pod: str, container: str) -> int:
 
     code = poll(exit_code, until=lambda code: code is not None, seconds=END_SECONDS, every_seconds=POLL_SECONDS)
     if code is None:
-        raise DeployError(f"pod {pod} has closed its log and not ended after {END_SECONDS} s more")
+        raise ClusterError(f"pod {pod} has closed its log and not ended after {END_SECONDS} s more")
     return code

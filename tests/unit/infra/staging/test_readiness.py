@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra.deploy.readiness import WATCHED, State, readiness
+from infra.staging.readiness import WATCHED, State, readiness
 
 
 def _object(
