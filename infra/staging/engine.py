@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -115,5 +114,5 @@ class Engine:
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(phrase),
             "PULUMI_HOME": str(self.folder / "home"),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
-            "KUBECONFIG": self.kubeconfig or os.environ.get("KUBECONFIG", ""),
+            **({"KUBECONFIG": self.kubeconfig} if self.kubeconfig else {}),
         }

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import kubernetes.config
 from kubernetes.client import ApiClient, Configuration
@@ -51,7 +52,10 @@ class Place:
 
     def state(self, folder: Folder) -> Path:
         """Where Pulumi's state is: with the devcluster, whose objects it knows, or in the checkout's own state."""
-        return clusters.Cluster().layout.root / "pulumi" if self.is_devcluster else folder.root / "pulumi"
+        if self.context is None:
+            return clusters.Cluster().layout.root / "pulumi"
+        # A context's name may be a path or an address.
+        return folder.root / "pulumi" / quote(self.context, safe="")
 
     @contextmanager
     def cluster(self) -> Iterator[Cluster]:
