@@ -81,7 +81,7 @@ class Engine:
     def _unlock(self) -> None:
         """Take away the lock of an engine that was killed. Its process is on this machine, as the state is."""
         for lock in self.backend.glob(f".pulumi/locks/organization/*/{self.stack}/*.json"):
-            if not Path(f"/proc/{json.loads(lock.read_text())['pid']}").exists():
+            if not _lives(json.loads(lock.read_text())["pid"]):
                 lock.unlink()
 
     @cached_property
@@ -116,3 +116,11 @@ class Engine:
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             **({"KUBECONFIG": self.kubeconfig} if self.kubeconfig else {}),
         }
+
+
+def _lives(pid: int) -> bool:
+    try:
+        # One that has ended and that nobody has asked about yet has no command any more.
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+    except FileNotFoundError:
+        return False
