@@ -15,8 +15,8 @@ from infra.local.images import ImageError
 from infra.local.stack import StackError
 from infra.local.state import State
 from infra.render.manifests import RenderError
-from infra.render.program import REPOSITORY, Program
-from infra.settings.load import SettingsError, stack_file
+from infra.render.program import Program
+from infra.settings.load import SettingsError
 from infra.staging import connect as connecting, up as bringing_up, where
 from infra.staging.engine import Engine
 from infra.staging.errors import StagingError
@@ -87,9 +87,9 @@ def connect(
 ) -> None:
     """Write what load tests, drills and tests need of a stack that runs, whoever deployed it."""
     state = State.default()
-    settings = file or stack_file(name, REPOSITORY)
-    place = Place(context or Program.of(name, settings).settings.cluster.context)
-    for line in where.lines(connecting.connect(place, settings, state, console)):
+    found = connecting.settings_of(name, file, context, Folder.of(state))
+    place = Place.of(context, Program.of(name, found).settings.cluster.context)
+    for line in where.lines(connecting.connect(place, found, state, console)):
         console.print(line, markup=False, highlight=False)
 
 

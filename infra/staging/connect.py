@@ -13,11 +13,20 @@ from rich.console import Console
 
 from infra.local.progress import Steps
 from infra.local.state import State
-from infra.render.program import Program
+from infra.render.program import REPOSITORY, Program
+from infra.settings.load import stack_file
 from infra.staging import access, api_keys, ready, target
 from infra.staging.folder import Folder
 from infra.staging.place import Place
 from infra.toolchain import go_tool
+
+
+def settings_of(stack: str, named: Path | None, context: str | None, folder: Folder) -> Path:
+    """The stack's settings: a person's file, what `make staging` deployed on this machine, or the stack's own."""
+    here = folder.root / f"Pulumi.{stack}.yaml"
+    if named or (context is None and here.is_file()):
+        return named or here
+    return stack_file(stack, REPOSITORY)
 
 
 def connect(place: Place, file: Path, state: State, console: Console) -> dict[str, Any]:

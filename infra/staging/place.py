@@ -15,6 +15,7 @@ from kubernetes.client import ApiClient, Configuration
 from infra.cluster.cluster import Cluster
 from infra.cluster.requests import connect
 from infra.devcluster import cluster as clusters
+from infra.devcluster.identity import CONTEXT
 from infra.devcluster.layout import LOAD_BALANCER_PORT
 from infra.local.progress import Steps
 from infra.staging.folder import Folder
@@ -29,6 +30,12 @@ class Place:
 
     #: None: the devcluster.
     context: str | None = None
+
+    @classmethod
+    def of(cls, named: str | None, of_the_stack: str | None) -> Place:
+        """The one that a person named, or the stack's own; the devcluster, where neither names another."""
+        found = named or of_the_stack
+        return cls(None if found == CONTEXT else found)
 
     @property
     def is_devcluster(self) -> bool:
