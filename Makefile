@@ -8,7 +8,7 @@ STACK ?=
 TARGET = $(or $(STACK),$(error say which stack: STACK=staging))
 CLUSTER = $(if $(CONTEXT),--context $(CONTEXT))
 .PHONY: help demo test unit integration proof proof-list check fmt images up down status logs operate compose bench bootstrap
-.PHONY: clean staging e2e render preview deploy destroy cluster cluster-down toolchain
+.PHONY: clean staging e2e render preview destroy connect cluster cluster-down toolchain
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -69,7 +69,7 @@ logs: ## follow the logs (SERVICES="gateway relay-1" for some)
 
 operate: ## run a command of the app as the operator (RUN="dead-letters list"; STACK=staging: in the cluster)
 	@$(BOOTSTRAP)
-	@$(PYTHON) -m $(if $(STACK),infra.deploy operate $(CLUSTER) $(STACK),infra.local operate) $(RUN)
+	@$(PYTHON) -m $(if $(STACK),infra.cluster operate $(CLUSTER),infra.local operate) $(RUN)
 
 compose: ## run a command of Docker Compose on the local stack (RUN="exec -T rabbitmq-1 rabbitmqctl version")
 	@$(BOOTSTRAP)
@@ -79,22 +79,22 @@ render: ## write a stack as plain manifests, secrets by name only (STACK=staging
 	@$(BOOTSTRAP)
 	@$(PYTHON) -m infra.render $(TARGET) $(or $(OUT),$(error say where to: OUT=build/staging))
 
-preview: ## say what a deployment would change (STACK=staging, CONTEXT=a context of the kubeconfig)
+preview: ## say what `make staging` would change of the stack, by `pulumi preview` (CONTEXT=a context of the kubeconfig)
 	@$(BOOTSTRAP)
-	@$(PYTHON) -m infra.deploy preview $(TARGET) $(CLUSTER) $(if $(FORCE),--force)
+	@$(PYTHON) -m infra.staging preview $(CLUSTER)
 
-deploy: ## deploy a stack to Kubernetes, or bring it up to date (STACK=staging; FORCE=1 takes fields of others)
+destroy: ## remove what `make staging` deployed, volumes and passwords too, by `pulumi destroy`
 	@$(BOOTSTRAP)
-	@$(PYTHON) -m infra.deploy up $(TARGET) $(CLUSTER) $(if $(FORCE),--force)
+	@$(PYTHON) -m infra.staging destroy $(CLUSTER)
 
-destroy: ## remove a stack; volumes and passwords stay (STACK=staging; PURGE=1: those too; prod: YES_DESTROY_PROD=1)
+connect: ## write what load tests, drills and e2e need of a stack that runs (STACK=staging, CONTEXT=a context of the kubeconfig)
 	@$(BOOTSTRAP)
-	@$(PYTHON) -m infra.deploy destroy $(TARGET) $(CLUSTER) $(if $(PURGE),--purge) $(if $(YES_DESTROY_PROD),--yes-destroy-prod)
+	@$(PYTHON) -m infra.staging connect $(TARGET) $(CLUSTER)
 
 bench: up ## how fast it is here: single events, lists (INPUT=file.ndjson: your events too); about 4 minutes
 	$(PYTHON) -m loadtests bench $(if $(INPUT),--input $(INPUT))
 
-staging: bootstrap ## staging in a cluster, ready for use: three nodes on this machine (root), or CONTEXT=a context of the kubeconfig
+staging: bootstrap ## `pulumi up -s staging`, ready for use: three nodes on this machine (root), or CONTEXT=a context of the kubeconfig
 	$(PYTHON) -m infra.staging up $(CLUSTER)
 
 e2e: bootstrap ## prove a deployment, and destroy it (CONTEXT=a context of the kubeconfig; drills: make proof SUITE=e2e_nodes, ...)

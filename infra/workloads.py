@@ -157,9 +157,17 @@ def fingerprint(arguments: Any) -> str:
 
 
 def workload_metadata(
-    stack: Stack, component: str, name: str | None = None, *, reviewed: Mapping[str, str] | None = None
+    stack: Stack,
+    component: str,
+    name: str | None = None,
+    *,
+    reviewed: Mapping[str, str] | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> meta.ObjectMetaArgs:
-    """Metadata of what runs pods: also what a scanner finds there and why it is so (`reviewed`: check to reason)."""
+    """Metadata of what runs pods: also what a scanner finds there and why it is so (`reviewed`: check to reason).
+
+    `more` are further annotations.
+    """
     findings = dict(reviewed or {})
     if not stack.is_prod:
         findings["CKV_K8S_15"] = (
@@ -167,7 +175,7 @@ def workload_metadata(
         )
         findings["CKV_K8S_43"] = "Images are loaded onto the nodes by tag here; the settings demand digests in prod"
     annotations = {f"checkov.io/skip{i}": f"{check}={reason}" for i, (check, reason) in enumerate(findings.items(), 1)}
-    return metadata(stack, component, name, annotations)
+    return metadata(stack, component, name, annotations | dict(more or {}))
 
 
 def apart(component: str) -> core.AffinityArgs:

@@ -77,7 +77,7 @@ def kubernetes_target(settings: Mapping[str, Any]) -> Iterator[Target]:
             chaos_arguments=("--target", "kubernetes"),
             chaos_environment={contract.MANAGEMENT_URLS_VARIABLE: " ".join(urls)},
             lateness_bound_ms=LATENESS_BOUND_MS,
-            closing_note="The stack keeps running in the cluster; `make destroy STACK=staging` removes it.",
+            closing_note="The stack keeps running in the cluster; `make destroy` removes it.",
         )
 
 

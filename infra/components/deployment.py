@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pulumi
 from pulumi_kubernetes.apps import v1 as apps
 from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
@@ -11,6 +12,8 @@ from pulumi_kubernetes.policy import v1 as policy
 
 from infra import naming
 from infra.components.component import Component
+from infra.settings.stack import Stack
+from infra.sizing import sizes
 from infra.workloads import metadata
 
 #: A pod must stay well for so long before the next one is replaced.
@@ -18,6 +21,20 @@ MIN_READY_SECONDS = 5
 REVISIONS_KEPT = 3
 #: A roll-out that has not come further for so long has failed.
 PROGRESS_SECONDS = 600
+
+
+#: From a pod's start until it is taken for well, on a busy node: image, init containers, start-up probe.
+POD_SECONDS = 120
+
+
+def roll_out(stack: Stack, component: str) -> pulumi.CustomTimeouts:
+    """How long Pulumi waits for a Deployment: one pod after the other, as many as its scaler may have made.
+
+    What does not come further fails earlier, by PROGRESS_SECONDS.
+    """
+    pods = max(size.pods for size in sizes(stack, naming.namespace_of(component)) if size.component == component)
+    seconds = PROGRESS_SECONDS + pods * (POD_SECONDS + MIN_READY_SECONDS)
+    return pulumi.CustomTimeouts(create=f"{seconds}s", update=f"{seconds}s")
 
 
 #: How a Deployment is replaced: one more, then one less.

@@ -11,7 +11,7 @@ from pulumi_kubernetes.meta import v1 as meta
 
 from infra import naming, worker
 from infra.components.component import Component
-from infra.components.deployment import ROLLING, disruption_budget, service_account
+from infra.components.deployment import ROLLING, disruption_budget, roll_out, service_account
 from infra.components.scalers import fixed_replicas, pool_scaler
 from infra.components.worker_pool import MAX_UNAVAILABLE
 from infra.endpoints import Backends
@@ -57,7 +57,7 @@ class ForeignPool(Component):
                     ),
                 ),
             ),
-            opts=self.child(after=[account]),
+            opts=self.child(after=[account], custom_timeouts=roll_out(stack, component)),
         )  # fmt: skip
         disruption_budget(self, component, MAX_UNAVAILABLE)
         pool_scaler(self, pool, backends, self.deployment)

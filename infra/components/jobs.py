@@ -22,6 +22,10 @@ from infra.workloads import fingerprint, pod_metadata, workload_metadata
 DEADLINE_SECONDS = 900
 RETRIES = 6
 GRACE_SECONDS = 30
+#: Longer than the Job's own deadline, after which Kubernetes says why it failed.
+AWAIT = f"{DEADLINE_SECONDS + 120}s"
+#: A Job that has failed keeps its name, which only another image or setting changes: the next `up` makes it anew.
+REPLACE_UNREADY = {"pulumi.com/replaceUnready": "true"}
 #: How long a finished job stays to be looked at.
 KEPT_SECONDS = 24 * 3600
 
@@ -46,7 +50,12 @@ class OneShot(Component):
         spec = _job(stack, process, backends, kept_seconds=None)
         # A Job's template can never change: another image or setting is another Job, and the old one is pruned.
         name = f"{component}-{fingerprint(spec)}"
-        batch.Job(name, metadata=workload_metadata(stack, component, name), spec=spec, opts=self.child(after=[account]))
+        batch.Job(
+            name,
+            metadata=workload_metadata(stack, component, name, more=REPLACE_UNREADY),
+            spec=spec,
+            opts=self.child(after=[account], custom_timeouts=pulumi.CustomTimeouts(create=AWAIT, update=AWAIT)),
+        )
         self.register_outputs({})
 
 

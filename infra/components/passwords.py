@@ -42,7 +42,8 @@ SERVERS: Mapping[Role, tuple[str, ...]] = {
 }
 
 
-#: Roles of processes of the application (and KEDA's, which is read beside its ScaledObjects): each has a Secret.
+#: Roles of processes of the application, KEDA's, which is read beside its ScaledObjects, and the auditor's, which a
+#: person reads (`make connect`): each has a Secret.
 APPLICATION = (
     Role.OWNER,
     Role.TOPOLOGY,
@@ -52,6 +53,7 @@ APPLICATION = (
     Role.ARCHIVER,
     Role.BEAT,
     Role.OPERATOR,
+    Role.AUDITOR,
     Role.FLOWER,
     Role.KEDA,
 )

@@ -14,7 +14,7 @@ from infra import naming
 from infra.components import files
 from infra.components.certificates import Certificates
 from infra.components.component import Component
-from infra.components.deployment import ROLLING, disruption_budget, service_account
+from infra.components.deployment import ROLLING, disruption_budget, roll_out, service_account
 from infra.components.passwords import Passwords
 from infra.components.stateful import service
 from infra.probes import Probes, exec_probe
@@ -87,7 +87,7 @@ class PgBouncer(Component):
                     spec=pod(stack, naming.PGBOUNCER, [container], grace_period_seconds=GRACE_SECONDS),
                 ),
             ),
-            opts=self.child(after=before),
+            opts=self.child(after=before, custom_timeouts=roll_out(stack, naming.PGBOUNCER)),
         )
         service(self, naming.PGBOUNCER, ports)
         disruption_budget(self, naming.PGBOUNCER)

@@ -13,7 +13,7 @@ from infra import naming
 from infra.application import Process, pod_of, ready_servers
 from infra.components.certificates import LOCALHOST, Certificates
 from infra.components.component import Component
-from infra.components.deployment import ROLLING, disruption_budget, service_account
+from infra.components.deployment import ROLLING, disruption_budget, roll_out, service_account
 from infra.endpoints import Backends
 from infra.settings.stack import Stack
 from infra.workloads import pod_metadata, workload_metadata
@@ -55,6 +55,6 @@ class ProcessDeployment(Component):
                     spec=pod_of(stack, process, backends),
                 ),
             ),
-            opts=self.child(after=[certificate, account]),
+            opts=self.child(after=[certificate, account], custom_timeouts=roll_out(stack, process.component)),
         )
         disruption_budget(self, process.component, max_unavailable)

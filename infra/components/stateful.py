@@ -16,8 +16,16 @@ from infra.workloads import metadata, workload_metadata
 
 DATA_VOLUME = "data"
 REVISIONS_KEPT = 3
-#: Long enough for three brokers one after the other, each waiting for its quorum.
-ROLL_OUT_TIMEOUT = "60m"
+#: From a pod's start until it is ready, with its volume and what it has to recover.
+POD_SECONDS = 600
+
+
+def roll_out(replicas: int, grace_period_seconds: int) -> pulumi.CustomTimeouts:
+    """How long Pulumi waits: one pod after the other, each with the whole time that it has to stop."""
+    changed = replicas * (grace_period_seconds + POD_SECONDS)
+    # All stop at once.
+    removed = grace_period_seconds + POD_SECONDS
+    return pulumi.CustomTimeouts(create=f"{changed}s", update=f"{changed}s", delete=f"{removed}s")
 
 
 def data_at(path: str) -> Volume:
@@ -76,7 +84,7 @@ def stateful_set(
         ),
         opts=parent.keeper(
             after=after,
-            custom_timeouts=pulumi.CustomTimeouts(create=ROLL_OUT_TIMEOUT, update=ROLL_OUT_TIMEOUT),
+            custom_timeouts=roll_out(replicas, int(str(pod.termination_grace_period_seconds))),
         ),
     )
 

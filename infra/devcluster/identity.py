@@ -10,6 +10,8 @@ import yaml
 
 #: Kubernetes' own group of those whom no rule stops; the first rules have to be made by somebody.
 MASTERS = "system:masters"
+#: The kubeconfigs' only one.
+CONTEXT = "millrace"
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,8 @@ def kubeconfig(user: User, server: str, authority: str) -> str:
             "kind": "Config",
             "clusters": [{"name": "millrace", "cluster": {"server": server, "certificate-authority-data": authority}}],
             "users": [{"name": user.name, "user": {"token": user.token}}],
-            "contexts": [{"name": "millrace", "context": {"cluster": "millrace", "user": user.name}}],
-            "current-context": "millrace",
+            "contexts": [{"name": CONTEXT, "context": {"cluster": "millrace", "user": user.name}}],
+            "current-context": CONTEXT,
         },
         sort_keys=False,
     )

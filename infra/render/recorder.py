@@ -18,6 +18,8 @@ from google.protobuf.struct_pb2 import Struct, Value
 from pulumi.runtime import mocks, rpc, set_all_config, set_mocks
 from pulumi.runtime.stack import run_pulumi_func
 
+from infra.settings.context import at_home
+
 PROGRAM = Path(__file__).parents[1] / "__main__.py"
 PASSWORD_TYPE = "random:index/randomPassword:RandomPassword"  # noqa: S105 - a type's name
 #: How Pulumi marks a secret on the wire (sdk/python/lib/pulumi/runtime/rpc.py).
@@ -48,6 +50,8 @@ class Registered:
     dependencies: tuple[str, ...]
     protect: bool
     retain_on_delete: bool
+    #: How long Pulumi waits for it to be created, updated, deleted; empty: as long as the provider does by itself.
+    timeouts: tuple[str, str, str]
 
 
 class _Recorder(mocks.MockMonitor):
@@ -71,6 +75,11 @@ class _Recorder(mocks.MockMonitor):
                     dependencies=tuple(sorted(request.dependencies)),
                     protect=request.protect,
                     retain_on_delete=request.retainOnDelete,
+                    timeouts=(
+                        request.customTimeouts.create,
+                        request.customTimeouts.update,
+                        request.customTimeouts.delete,
+                    ),
                 )
             )
         return response
@@ -99,7 +108,7 @@ def record(config: Mapping[str, str], stack: str, password: Callable[[str], str]
     Raises:
         whatever the program raises, the settings' errors among them.
     """
-    return run(PROGRAM, "millrace", config, stack, _Answers(password))
+    return run(PROGRAM, "millrace", at_home(config), stack, _Answers(password))
 
 
 def run(

@@ -12,6 +12,7 @@ import yaml
 from pulumi.runtime import config as pulumi_config
 from pydantic import BaseModel, ValidationError
 
+from infra.settings.context import wrong_context
 from infra.settings.explain import explain
 from infra.settings.stack import Stack
 
@@ -117,4 +118,9 @@ def from_pulumi() -> Stack:
     Raises:
         SettingsError: as `parse` does.
     """
-    return parse(pulumi_config.get_config_env() | pulumi_config.CONFIG.get(), f"Pulumi.{pulumi.get_stack()}.yaml")
+    config = pulumi_config.get_config_env() | pulumi_config.CONFIG.get()
+    where = f"Pulumi.{pulumi.get_stack()}.yaml"
+    stack = parse(config, where)
+    if why := wrong_context(stack, config):
+        raise SettingsError(f"{where} is refused; nothing was changed:\n  {why}")
+    return stack

@@ -57,6 +57,9 @@ class Dns(Model):
 class Neighbours(Model):
     """What the cluster has that is not ours, and where."""
 
+    context: str | None = Field(
+        None, description="the kubeconfig's context of this cluster; `pulumi up` is refused while another is current"
+    )
     storage_class: str | None = Field(None, description="the cluster's default when left out")
     zones: int = Field(
         1, ge=1, description="availability zones; pods spread over them. With three, one may be lost; with two, not"

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from app.contract import Role
 from infra import naming
-from infra.deploy import generated
-from infra.deploy.cluster import Cluster
-from infra.deploy.objects import Ref, decoded
+from infra.cluster.cluster import Cluster
+from infra.cluster.objects import Ref, decoded
 from infra.local import files
 from infra.staging.errors import StagingError
 from infra.staging.folder import Folder
@@ -30,15 +29,15 @@ def write(cluster: Cluster, folder: Folder) -> None:
     files.write(folder.internal_ca, _read(cluster, _INTERNAL)["ca.crt"])
     # A public authority signs without saying who it is: then it is one that this machine knows.
     files.write(folder.public_ca, _read(cluster, _GATEWAY).get("ca.crt") or _known_authorities())
-    values = _read(cluster, generated.REF)
     for role, server in PASSWORDS:
-        files.write(folder.password(role, server), values[naming.password(role, server)])
+        secret = Ref("v1", "Secret", naming.NAMESPACE_APP, naming.passwords_secret(role))
+        files.write(folder.password(role, server), _read(cluster, secret)[f"{server}_password"])
 
 
 def _read(cluster: Cluster, ref: Ref) -> Mapping[str, str]:
     live = cluster.read(ref)
     if live is None:
-        raise StagingError(f"{ref} is not there: the stack is not deployed, or Pulumi deployed it")
+        raise StagingError(f"{ref} is not there: deploy the stack first")
     return decoded(live)
 
 

@@ -15,10 +15,10 @@ from typing import Any
 from app import contract
 from app.contract import Scope
 from infra import naming
+from infra.cluster import operate
+from infra.cluster.cluster import Cluster
+from infra.cluster.objects import Ref, decoded, encoded
 from infra.components.monitoring import GATEWAY_KEY
-from infra.deploy import operate
-from infra.deploy.cluster import Cluster
-from infra.deploy.objects import Ref, decoded, encoded
 from infra.local import files
 from infra.staging.errors import StagingError
 from infra.staging.folder import Folder

@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import kubernetes.config
 from kubernetes.client import ApiClient, Configuration
 
-from infra.deploy.cluster import Cluster
-from infra.deploy.requests import connect
+from infra.cluster.cluster import Cluster
+from infra.cluster.requests import connect
 from infra.devcluster import cluster as clusters
+from infra.devcluster.identity import CONTEXT
 from infra.devcluster.layout import LOAD_BALANCER_PORT
 from infra.local.progress import Steps
+from infra.staging.folder import Folder
 
 #: The devcluster's gateway is reached through its load balancer on this machine.
 LOCAL_HOST = "localhost"
@@ -27,6 +30,12 @@ class Place:
 
     #: None: the devcluster.
     context: str | None = None
+
+    @classmethod
+    def of(cls, named: str | None, of_the_stack: str | None) -> Place:
+        """The one that a person named, or the stack's own; the devcluster, where neither names another."""
+        found = named or of_the_stack
+        return cls(None if found == CONTEXT else found)
 
     @property
     def is_devcluster(self) -> bool:
@@ -47,6 +56,13 @@ class Place:
             ours = clusters.Cluster()
             with clusters.locked(ours.layout):
                 clusters.up(ours, steps)
+
+    def state(self, folder: Folder) -> Path:
+        """Where Pulumi's state is: with the devcluster, whose objects it knows, or in the checkout's own state."""
+        if self.context is None:
+            return clusters.Cluster().layout.root / "pulumi"
+        # A context's name may be a path or an address.
+        return folder.root / "pulumi" / quote(self.context, safe="")
 
     @contextmanager
     def cluster(self) -> Iterator[Cluster]:

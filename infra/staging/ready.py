@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from infra import naming
-from infra.deploy.cluster import Cluster
-from infra.deploy.readiness import State, readiness
+from infra.cluster.cluster import Cluster
 from infra.staging.errors import StagingError
+from infra.staging.readiness import State, readiness
 from infra.waiting import poll
 
 SECONDS = 600.0

@@ -9,8 +9,10 @@ from typing import Any
 
 import yaml
 
+from infra.devcluster.identity import CONTEXT
 from infra.local import files
 from infra.render.program import REPOSITORY, Program
+from infra.settings.context import PROVIDERS_KEY
 from infra.settings.load import stack_file
 from infra.settings.scaling import Fixed
 from infra.settings.workloads import Pool
@@ -29,6 +31,7 @@ def derived(document: dict[str, Any], versions: Mapping[str, str], pools: Sequen
     config = own["config"]
     config["millrace:images"] = {**config["millrace:images"], "registry": "", "versions": dict(versions)}
     config["millrace:images"].pop("digests", None)
+    config["millrace:cluster"]["context"] = CONTEXT
     workloads = config["millrace:workloads"]
     gateway, entries = workloads["gateway"], workloads.setdefault("pools", {})
     gateway["ingress"]["host"] = LOCAL_HOST
@@ -42,8 +45,23 @@ def derived(document: dict[str, Any], versions: Mapping[str, str], pools: Sequen
 
 def write(folder: Path, versions: Mapping[str, str]) -> Path:
     """Write it into a folder of the checkout's state."""
-    document = yaml.safe_load(stack_file(STACK, REPOSITORY).read_text())
     pools = Program.of(STACK).settings.workloads.pools
+    return _written(folder, derived(_document(), versions, pools))
+
+
+def pinned(folder: Path, context: str) -> Path:
+    """The stack's own settings with the context that a person named. The program refuses another than the stack's."""
+    document = _document()
+    document["config"][PROVIDERS_KEY] = context
+    return _written(folder, document)
+
+
+def _document() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(stack_file(STACK, REPOSITORY).read_text())
+    return document
+
+
+def _written(folder: Path, document: dict[str, Any]) -> Path:
     path = folder / f"Pulumi.{STACK}.yaml"
-    files.write(path, yaml.safe_dump(derived(document, versions, pools), sort_keys=False), files.PUBLIC_FILE)
+    files.write(path, yaml.safe_dump(document, sort_keys=False), files.PUBLIC_FILE)
     return path

@@ -57,7 +57,7 @@ def key(tool: GoTool) -> str:
     """Names what the program is built from, and for which machine."""
     folder = module(tool)
     # A small program of ours has its source beside its go.mod.
-    pins = (folder / "go.mod", folder / "go.sum", *sorted(folder.rglob("*.go")))
+    pins = (folder / "go.mod", folder / "go.sum", *sorted(folder.rglob("*.go")), *sorted(folder.glob("*/**/go.mod")))
     words = (*arguments(tool), str(tool.cgo), platform.system(), platform.machine())
     return digest((*(pin.read_bytes() for pin in pins), *(word.encode() for word in words)))
 
@@ -72,14 +72,31 @@ def _build(program: Path, tool: GoTool, out: Path) -> None:
     # In a copy: a Go with -mod=mod, from us or in the person's GOFLAGS, writes to go.mod and go.sum.
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(shutil.copytree(module(tool), Path(folder) / "module"))
-        done = subprocess.run(  # noqa: S603 - fixed words
-            (str(program), "build", "-o", str(out / tool.name), *arguments(tool)),
-            cwd=copy,
-            env={**os.environ, "GOWORK": "off", "CGO_ENABLED": "1" if tool.cgo else "0"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        _embed(program, tool, copy)
+        _go(program, tool, copy, "build", "-o", str(out / tool.name), *arguments(tool))
+
+
+def _embed(program: Path, tool: GoTool, copy: Path) -> None:
+    """Copy what its main embeds beside it; nothing of it is committed."""
+    if tool.embeds is None:
+        return
+    name, files = tool.embeds
+    _go(program, tool, copy, "mod", "download", name)
+    folder = Path(_go(program, tool, copy, "list", "-m", "-f", "{{.Dir}}", name).strip())
+    for file in files:
+        shutil.copyfile(folder / file, copy / Path(file).name)
+
+
+def _go(program: Path, tool: GoTool, copy: Path, *words: str) -> str:
+    done = subprocess.run(  # noqa: S603 - fixed words
+        (str(program), *words),
+        cwd=copy,
+        env={**os.environ, "GOWORK": "off", "CGO_ENABLED": "1" if tool.cgo else "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         msg = f"{tool.name} could not be built from {module(tool)} with {program}:\n{last_lines(done.stderr)}"
         raise ToolError(msg)
+    return done.stdout

@@ -24,6 +24,8 @@ class GoTool:
     flags: tuple[str, ...] = ()
     #: Without cgo the program is static, needs no C compiler and runs in any image.
     cgo: bool = False
+    #: Files that a main of ours embeds, out of a module that it requires: the module, and the files' paths in it.
+    embeds: tuple[str, tuple[str, ...]] | None = None
 
 
 #: Kubernetes' programs ask for their own version where they are built; without it clients see v0.0.0.
@@ -93,6 +95,20 @@ TOOLS: tuple[GoTool, ...] = (
         about_seconds=170,
         # The SDK refuses a CLI that does not know its version.
         ldflags="-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=3.246.0",
+    ),
+    GoTool(
+        "pulumi-resource-kubernetes",
+        "millrace.dev/toolchain/pulumi-kubernetes",
+        about_seconds=400,
+        folder="pulumi-kubernetes",
+        ldflags="-s -w -X main.version=4.25.0",
+        embeds=(
+            "github.com/pulumi/pulumi-kubernetes/provider/v4",
+            (
+                "cmd/pulumi-resource-kubernetes/schema.json",
+                "cmd/pulumi-resource-kubernetes/terraform-mapping.json",
+            ),
+        ),
     ),
 )
 

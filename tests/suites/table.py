@@ -57,6 +57,8 @@ def _images(*words: str) -> Command:
     return _module("infra.local", "images", *words)
 
 
+#: The engine and its provider for Kubernetes.
+_PULUMI = ("pulumi", "pulumi-resource-kubernetes")
 #: A cluster on this machine with staging on it, or what is there; and what the machine was like before.
 _STAGING = (_module("tests.harness.machine"), _module("infra.staging", "up"))
 
@@ -263,10 +265,10 @@ PROOFS = (
     ),
     Suite(
         name="api_server",
-        proves="deployments, interrupted ones too, on a real Kubernetes API server",
-        seconds=310,
+        proves="`pulumi up`, interrupted too, with the real provider on a real Kubernetes API server",
+        seconds=240,
         commands=(
-            _module("infra.toolchain", "etcd", "kube-apiserver", "kube-controller-manager"),
+            _module("infra.toolchain", "etcd", "kube-apiserver", "kube-controller-manager", *_PULUMI),
             _pytest("tests/proofs/api_server", *_TWO_WORKERS, "--dist", "loadfile", "--timeout", "900"),
         ),
         guards=(*_DEPLOYMENT, "tests/proofs/api_server/"),
@@ -303,7 +305,10 @@ PROOFS = (
         guards=("infra/components/scalers.py", "infra/components/worker_pool.py", "infra/settings/scaling.py"),
     ),
     _on_cluster(
-        "e2e_lifecycle", 330, "a second deployment, a change, a bad image", guards=("infra/deploy/", "infra/render/")
+        "e2e_lifecycle",
+        330,
+        "a second deployment, a change, a bad image",
+        guards=("infra/staging/", "infra/components/"),
     ),
     Suite(
         name="e2e",

@@ -1,11 +1,13 @@
-"""Deploys as a person does: `python -m infra.deploy`, with a stack file of the test's own, and reads its `--json`."""
+"""Deploys as a person does: by Pulumi, with the state that `make staging` keeps, and settings of the test's own."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from collections.abc import Callable
+import contextlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,22 +15,21 @@ from typing import Any
 import yaml
 
 from infra import naming
+from infra.local.state import State
+from infra.staging.engine import Engine
+from infra.staging.folder import Folder
+from infra.staging.place import Place
+from infra.staging.run import EngineError, Run
+from infra.staging.up import engine
 from tests.harness.kubernetes.kubectl import Kubectl
 
-#: One workload after the other may have to roll on two cores.
-_SECONDS = 900.0
 Settings = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Deployed:
-    """How a deployment ended."""
-
-    exit_code: int
-    counts: dict[str, int]
-    #: The objects that it changed: kind, namespace/name.
-    changed: frozenset[str]
-    said: str
+def _up(engine: Engine) -> None:
+    os.setsid()
+    with contextlib.suppress(EngineError, KeyboardInterrupt):
+        engine.up()
 
 
 @dataclass(frozen=True)
@@ -39,27 +40,51 @@ class Deployer:
     stack_file: Path
     folder: Path
 
-    def up(self, change: Callable[[Settings], None] | None = None, *words: str) -> Deployed:
-        """Deploy the stack, with its settings changed first."""
-        return self._run("up", change, "--engine", "direct", *words)
+    def up(self, change: Callable[[Settings], None] = lambda _: None, **options: Any) -> Run:
+        """Deploy the stack, with its settings changed first.
 
-    def destroy(self, *words: str) -> Deployed:
+        Raises:
+            EngineError: it failed.
+        """
+        return self._engine(change).up(**options)
+
+    @contextmanager
+    def interrupted(self, change: Callable[[Settings], None]) -> Iterator[None]:
+        """The same, until the block ends: then Ctrl-C."""
+        process = multiprocessing.get_context("spawn").Process(target=_up, args=(self._engine(change),))
+        process.start()
+        try:
+            yield
+        finally:
+            if process.pid is not None and process.is_alive():
+                os.killpg(process.pid, signal.SIGINT)
+            process.join()
+
+    def preview(self) -> Run:
+        """What a deployment would do."""
+        return self._engine().preview()
+
+    def refresh(self) -> Run:
+        """What is not as Pulumi left it."""
+        return self._engine().refresh()
+
+    def destroy(self) -> Run:
         """Remove it."""
-        return self._run("destroy", None, "--engine", "direct", *words)
+        return self._engine().destroy()
 
-    def _run(self, verb: str, change: Callable[[Settings], None] | None, *words: str) -> Deployed:
+    def state(self) -> tuple[Path, dict[str, Any]]:
+        """The folder of Pulumi's state, and the state with its secrets decrypted."""
+        found = self._engine()
+        return found.backend, found.state_in_clear()
+
+    def _engine(self, change: Callable[[Settings], None] = lambda _: None) -> Engine:
         settings = yaml.safe_load(self.stack_file.read_text())
-        if change is not None:
-            change(settings["config"])
+        change(settings["config"])
         # Pulumi's name for a stack is in its file's name.
         file = self.folder / self.stack_file.name
         file.write_text(yaml.safe_dump(settings, sort_keys=False))
-        context = ("--context", self.kubectl.context) if self.kubectl.context else ()
-        command = ("-m", "infra.deploy", verb, "staging", "--stack-file", str(file), *context, *words, "--json")
-        done = subprocess.run((sys.executable, *command), capture_output=True, text=True, check=False, timeout=_SECONDS)
-        summary = json.loads(done.stdout) if done.stdout.strip() else {"counts": {}, "objects": []}
-        changed = frozenset(each["object"] for each in summary["objects"] if each["action"] == "change")
-        return Deployed(done.returncode, summary["counts"], changed, done.stderr)
+        place = Place(self.kubectl.context)
+        return engine(place, Folder.of(State.default()), file)
 
     def pods(self) -> dict[str, set[str]]:
         """The pods of each workload, by their unique ids: another pod of the same name is another one."""

@@ -67,7 +67,7 @@ class Target:
             trust_env=False,
         )
 
-    def operate(self, *words: str, stack: str = "staging") -> str:
+    def operate(self, *words: str) -> str:
         """Run a command of the app as the operator, as a runbook does.
 
         Raises:
@@ -75,7 +75,7 @@ class Target:
         """
         context = ("--context", self.context) if self.context else ()
         done = subprocess.run(
-            (sys.executable, "-m", "infra.deploy", "operate", stack, *context, "--", *words),
+            (sys.executable, "-m", "infra.cluster", "operate", *context, "--", *words),
             cwd=REPOSITORY,
             env=os.environ,
             capture_output=True,

@@ -23,6 +23,7 @@ _ORDER = (
     "test_plain_text",
     "test_service_accounts",
     "test_public_face",
+    "test_connect",
     "test_killed_broker",
     "test_destroy",
 )

@@ -1,35 +1,31 @@
-"""Destroying: what a person takes away, and what stays for another day."""
+"""Pulumi once more: it finds nothing to do, its state holds no secret, and it removes all that it made."""
 
 from __future__ import annotations
 
 from infra import naming
+from tests.harness import leaks
 from tests.harness.kubernetes.deployment import Deployer
 from tests.harness.kubernetes.kubectl import Kubectl
 
-_DESTROY_SECONDS = 300
-_GONE = ("deployments", "statefulsets", "jobs", "cronjobs", "pods", "services", "configmaps", "certificates")
+
+def test_a_second_preview_is_empty_and_a_refresh_finds_nothing(deployer: Deployer) -> None:
+    """What the program says, the state and the cluster are the same, after all the tests before."""
+    for run in (deployer.preview(), deployer.refresh()):
+        assert not run.changed, run.output
+        assert run.counts["same"] > 150
 
 
-def test_destroy_leaves_what_volumes_need_and_nothing_else(deployer: Deployer, kubectl: Kubectl) -> None:
-    """Within its bound; the data, the passwords to it and the certificates stay, with their namespaces."""
-    volumes = {claim["metadata"]["uid"] for claim in kubectl.get("persistentvolumeclaims", naming.NAMESPACE_DATA)}
-    assert volumes
-    gone = deployer.destroy("--seconds", str(_DESTROY_SECONDS))
-    assert gone.exit_code == 0, gone.said
-    for namespace in naming.NAMESPACES:
-        for kind in _GONE:
-            left = {each["metadata"]["name"] for each in kubectl.get(kind, namespace)}
-            # Every namespace has this one, from Kubernetes itself.
-            assert left <= {"kube-root-ca.crt"}, f"{kind} in {namespace}: {left}"
-    assert {
-        claim["metadata"]["uid"] for claim in kubectl.get("persistentvolumeclaims", naming.NAMESPACE_DATA)
-    } == volumes
-    secrets = {
-        secret["metadata"]["name"]: secret["type"]
-        for namespace in naming.NAMESPACES
-        for secret in kubectl.get("secrets", namespace)
-    }
-    assert "millrace-generated" in secrets, "without the passwords the volumes are of no use"
-    # cert-manager leaves what it issued; the API key for Prometheus is not the stack's.
-    others = {name for name, kind in secrets.items() if kind != "kubernetes.io/tls"}
-    assert others <= {"millrace-generated", "prometheus-gateway"}
+def test_the_state_holds_no_secret_in_clear(deployer: Deployer) -> None:
+    """Neither the state nor its history, in plain text or in base64."""
+    backend, state = deployer.state()
+    known = leaks.passwords(state)
+    assert len(known) > 20
+    assert leaks.in_files(backend, known) == []
+
+
+def test_destroy_leaves_nothing(deployer: Deployer, kubectl: Kubectl) -> None:
+    """Namespaces, volumes and passwords too: in staging nothing is protected."""
+    deployer.destroy()
+    assert not {space["metadata"]["name"] for space in kubectl.get("namespaces")} & set(naming.NAMESPACES)
+    claims = [volume["spec"].get("claimRef", {}) for volume in kubectl.get("persistentvolumes")]
+    assert not [claim for claim in claims if claim.get("namespace") in naming.NAMESPACES]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from infra.staging.run import EngineError
 from tests.proofs.engine.harness.engine import Engine
-from tests.proofs.engine.harness.run import EngineError
 from tests.proofs.engine.sample import Sample
 
 PACK = Path(__file__).parent / "pack"
@@ -30,4 +30,4 @@ def test_an_advisory_rule_only_speaks(tmp_path: Path) -> None:
     """It sees the whole stack, and the stack comes up."""
     run = Engine(folder=tmp_path, program=Sample()).up(PACK)
     assert [violation.policy for violation in run.violations] == ["says-what-it-sees"]
-    assert "1 stateful set in test" in run.violations[0].message
+    assert "1 stateful set" in run.violations[0].message

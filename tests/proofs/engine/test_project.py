@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from infra.staging.run import EngineError
 from tests.proofs.engine.harness.engine import Engine
-from tests.proofs.engine.harness.run import EngineError
 
 PROJECT = Path(__file__).parent / "project"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.proofs.engine.harness import leaks
+from infra.staging.run import EngineError
+from tests.harness import leaks
 from tests.proofs.engine.harness.engine import Engine
-from tests.proofs.engine.harness.run import EngineError
 from tests.proofs.engine.sample import NAMESPACE, Sample
 
 
@@ -26,7 +26,7 @@ def test_passwords_are_ciphertext_on_the_disk(deployed: Engine) -> None:
     known = leaks.passwords(deployed.state_in_clear())
     assert secret in known
     assert leaks.in_files(deployed.backend, known) == []
-    assert leaks.in_objects(deployed.cluster, known) == []
+    assert leaks.in_objects(deployed.cluster.objects(), known) == []
 
 
 def test_a_password_in_clear_is_found(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_a_password_in_clear_is_found(tmp_path: Path) -> None:
     engine.up()
     known = leaks.passwords(engine.state_in_clear())
     assert ".pulumi/stacks/millrace/test.json" in leaks.in_files(engine.backend, known)
-    assert leaks.in_objects(engine.cluster, known) == [f"ConfigMap/{NAMESPACE}/broker"]
+    assert leaks.in_objects(engine.cluster.objects(), known) == [f"ConfigMap/{NAMESPACE}/broker"]
 
 
 @pytest.mark.parametrize(

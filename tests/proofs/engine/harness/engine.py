@@ -13,10 +13,11 @@ from pulumi.automation import LocalWorkspace, PulumiCommand, Stack
 from pulumi.automation.errors import CommandError
 from pulumi.automation.events import EngineEvent
 
-from tests.proofs.engine.harness import language, plugins, run, workdir
+from infra.lab.plugins.language import Program, serving
+from infra.staging import run, workdir
+from infra.staging.run import EngineError, Run
+from tests.proofs.engine.harness import plugins
 from tests.proofs.engine.harness.kubernetes import STORE_VARIABLE
-from tests.proofs.engine.harness.language import Program
-from tests.proofs.engine.harness.run import EngineError, Run
 from tests.proofs.engine.harness.store import Store
 
 #: Of tests only: what it protects lives as long as the test's folder.
@@ -93,7 +94,9 @@ class Engine:
         options: dict[str, Any] = {"on_event": events.append, "on_output": printed.append}
         if packs:
             options["policy_packs"] = [str(pack) for pack in packs]
-        with language.serving(self.program) as attach:
+        with serving(self.program) as port:
+            # Without a program the engine starts the plugin.
+            attach = {"PULUMI_DEBUG_LANGUAGES": f"python:{port}"} if self.program else {}
             self._stack.workspace.env_vars = {**self._environment, **attach}
             try:
                 action(self._stack, **options)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.proofs.engine.harness.values import Change
+from infra.lab.plugins.values import Change
 
 _IDENTITY = frozenset({("metadata", "name"), ("metadata", "namespace")})
 _FIELDS: Mapping[str, frozenset[tuple[str, ...]]] = {

@@ -17,9 +17,9 @@ from pulumi.provider.experimental import provider as rpc
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.provider.experimental.server import main
 
+from infra.lab.plugins.values import Kind, Properties, changes, plain, value
 from tests.proofs.engine.harness.force_new import replaces
 from tests.proofs.engine.harness.store import Store, StoreError, key_of
-from tests.proofs.engine.harness.values import Kind, Properties, changes, plain, value
 
 STORE_VARIABLE = "MILLRACE_ENGINE_STORE"
 _AUTONAMED = "pulumi.com/autonamed"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pulumi
 from pulumi_policy import (
     EnforcementLevel,
     PolicyPack,
@@ -24,7 +23,7 @@ def _tagged(args: ResourceValidationArgs, report: ReportViolation) -> None:
 
 def _one_set(args: StackValidationArgs, report: ReportViolation) -> None:
     sets = [resource for resource in args.resources if resource.resource_type == "kubernetes:apps/v1:StatefulSet"]
-    report(f"{len(sets)} stateful set in {pulumi.get_stack()}")
+    report(f"{len(sets)} stateful set")
 
 
 PolicyPack(

@@ -1,35 +1,12 @@
-"""What the deployment, the operator's commands and the drills find in the rendered stacks."""
+"""What the operator's commands and the drills find in the rendered stacks."""
 
 from __future__ import annotations
 
-from typing import Any, cast
-
-import pytest
+from typing import Any
 
 from chaos.partition import without
-from infra.deploy.cluster import Cluster
-from infra.deploy.errors import NothingChangedError
-from infra.deploy.operate import job
-from infra.deploy.plan import OPERATORS, require_kinds
+from infra.cluster.operate import job
 from tests.unit.infra.stacks import Rendered
-
-
-class _Bare:
-    """A cluster with what Kubernetes itself brings."""
-
-    def serves(self, api_version: str, kind: str) -> bool:
-        return "." not in api_version.replace(".k8s.io", "")
-
-
-def test_kinds_that_a_cluster_lacks_are_named_with_who_brings_them(rendered: Rendered) -> None:
-    """Each of them, at once."""
-    with pytest.raises(NothingChangedError) as refused:
-        require_kinds(cast("Cluster", _Bare()), rendered.manifests)
-    groups = {body["apiVersion"].rpartition("/")[0] for body in rendered.bodies()}
-    message = str(refused.value)
-    for group, operator in OPERATORS.items():
-        assert (operator in message) == (group in groups), group
-    assert "its CRD" not in message
 
 
 def test_a_command_of_the_operator_runs_once_and_goes_with_its_template(both: dict[str, Rendered]) -> None:

@@ -82,6 +82,8 @@ def test_links_lead_to_files(page: Path) -> None:
         "make operate RUN='dead-letters lst'",
         "make operate RUN='dead-letters replay --que bulk'",
         "make operate STACK=stagin RUN='dead-letters list'",
+        "pulumi up -s stagin",
+        "pulumi destroy -s staging",
         "make compose RUN='exec -T rabbitmq-4 rabbitmqctl version'",
         "make compose RUN='exec -T redis rabbitmqctl version'",
         ".venv/bin/python -m infra.local logs --nofollow relay-1",

@@ -43,6 +43,7 @@ def problems(command: str, objects: Objects) -> Problems:
     checks: Mapping[str, Callable[[list[str]], Problems]] = {
         "make": _make,
         PYTHON: _python,
+        "pulumi": _pulumi,
         "kubectl": objects.problems,
         "docker": lambda rest: () if rest[0] == "events" else iter([f"docker {rest[0]}: use make compose"]),
     }  # type: ignore[assignment]
@@ -68,6 +69,14 @@ def _make(words: list[str]) -> Problems:
         if name == "RUN":
             inner = shlex.split(value)
             yield from (_typer(application, inner) if target == "operate" else _compose(inner))
+
+
+def _pulumi(words: list[str]) -> Problems:
+    verb, option, stack, *rest = words
+    if verb not in {"preview", "up"} or option != "-s" or rest:
+        yield f"pulumi {' '.join(words)}: the pages use `pulumi preview -s STACK` and `pulumi up -s STACK` only"
+    if not (REPOSITORY / f"Pulumi.{stack}.yaml").is_file():
+        yield f"pulumi {verb} -s {stack}: there is no such stack"
 
 
 def _python(words: list[str]) -> Problems:

@@ -39,7 +39,7 @@ def test_keda_must_have_taken_it_up() -> None:
 
 
 def test_others_are_judged_as_a_deployment_judges_them() -> None:
-    """The reasons are those of `infra.deploy`."""
+    """The reasons are those of `infra.cluster`."""
     certificate = {"kind": "Certificate", "metadata": METADATA, "spec": {}, "status": {}}
 
     assert problems([certificate]) == ("Certificate millrace/gateway: has no condition Ready yet",)

@@ -1,4 +1,4 @@
-"""The devcluster runs staging's own settings, but for images, the host's name, and how many pods there may be."""
+"""The devcluster runs staging's own settings, but for context, images, host name, and how many pods there may be."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from infra.settings.scaling import most_replicas
 from infra.staging import images, stack_file
 
 
-def test_only_images_host_and_most_pods_differ(tmp_path: Path) -> None:
+def test_only_context_images_host_and_most_pods_differ(tmp_path: Path) -> None:
     """And the settings are valid."""
     versions = dict.fromkeys(("app", "redis", "pgbouncer", "postgresql", "objectstore"), "0.1.0-abc")
     versions["rabbitmq"] = "4.3-abc"
@@ -23,6 +23,7 @@ def test_only_images_host_and_most_pods_differ(tmp_path: Path) -> None:
     found = yaml.safe_load(file.read_text())
     assert found["config"]["millrace:images"] == {"registry": "", "versions": versions}
     assert found["config"]["millrace:workloads"]["gateway"]["ingress"]["host"] == "localhost"
+    assert found["config"]["millrace:cluster"].pop("context") == "millrace"
     for document, most in ((own, 20), (found, stack_file.MAX_REPLICAS)):
         workloads = document["config"]["millrace:workloads"]
         del document["config"]["millrace:images"]
@@ -46,6 +47,7 @@ def test_a_registry_and_its_digests_are_left_out() -> None:
                 "versions": {"app": "1"},
                 "digests": {"app": "sha256:1"},
             },
+            "millrace:cluster": {},
             "millrace:workloads": {"gateway": {"ingress": {"host": "x"}, "scaling": {}}},
         }
     }

@@ -70,3 +70,9 @@ def test_a_key_is_found_among_lines_of_a_log() -> None:
     """A pod's log has both of its outputs."""
     assert key_in(f'{{"event": "connected"}}\n{KEY}\n{{"event": "closed"}}\n') == KEY
     assert key_in("Error: no such scope") is None
+
+
+def test_a_stack_is_found_where_it_belongs() -> None:
+    """By the word of a person, then by its own settings; the devcluster's context is no other cluster."""
+    assert Place.of(None, None) == Place.of(None, "millrace") == Place()
+    assert Place.of("theirs", "millrace") == Place.of(None, "theirs") == Place("theirs")

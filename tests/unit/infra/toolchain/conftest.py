@@ -22,7 +22,7 @@ def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def fake_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGo:
     """Puts a `go` on PATH that is of a version and builds as it is told; it is the only one there."""
 
-    def put(version: str, *, gotoolchain: str = "auto", build: str = 'echo built > "$3"') -> Path:
+    def put(version: str, *, gotoolchain: str = "auto", build: str = 'echo built > "$3"', module: str = "") -> Path:
         folder = tmp_path / "bin"
         folder.mkdir(exist_ok=True)
         program = folder / "go"
@@ -30,6 +30,7 @@ def fake_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGo:
             "#!/bin/sh\n"
             f'case "$1" in version) echo "go version go{version} linux/amd64";;\n'
             f'env) echo "{gotoolchain}";;\n'
+            f"list) echo {module};;\n"
             f"build) {build};;\nesac\n"
         )
         program.chmod(0o755)

@@ -115,3 +115,15 @@ def test_an_unknown_tool() -> None:
     """A typo is told from those that there are."""
     with pytest.raises(ToolError, match=r"no tool 'kubecnform'; there are: .*kubeconform"):
         go_tool("kubecnform")
+
+
+def test_what_a_main_embeds_comes_out_of_its_module(fake_go: FakeGo, tmp_path: Path) -> None:
+    """It is beside the source when that is compiled, and nowhere else."""
+    (tmp_path / "module" / "cmd").mkdir(parents=True)
+    (tmp_path / "module" / "cmd" / "schema.json").write_text("of the module")
+    fake_go("9.0", build='cat schema.json > "$3"', module=str(tmp_path / "module"))
+    tool = dataclasses.replace(KUBECONFORM, embeds=("example.com/module", ("cmd/schema.json",)))
+    (tmp_path / "out").mkdir()
+    build._build(tmp_path / "bin" / "go", tool, tmp_path / "out")
+    assert (tmp_path / "out" / tool.name).read_text() == "of the module"
+    assert not (module(tool) / "schema.json").exists()

@@ -1,1 +1,0 @@
-"""What `pulumi up`, `preview` and `destroy` do, without the Pulumi CLI: the same program, applied server-side."""
