@@ -15,13 +15,14 @@ from infra.toolchain.cache import cache
 
 REPOSITORY = Path(__file__).parents[3]
 KUBERNETES = "pulumi-resource-kubernetes"
+LANGUAGE = "pulumi-language-python"
 #: Each with its module.
 STAND_INS: Mapping[str, str] = {
-    "pulumi-language-python": "infra.lab.plugins.language",
+    LANGUAGE: "infra.lab.plugins.language",
     "pulumi-resource-random": "infra.lab.plugins.randomness",
 }
 #: Where somebody has these, they have Pulumi.
-_INSTALLED = ("pulumi", "pulumi-language-python")
+_INSTALLED = ("pulumi", LANGUAGE)
 
 
 def installed() -> bool:

@@ -107,7 +107,7 @@ class Engine:
     @cached_property
     def _project(self) -> Path:
         folder = self.folder / "project"
-        plugins.install(self.folder)
+        plugins.install(self.folder, language=self.program is None)
         self.cluster.begin(self.namespaces)
         self.backend.mkdir(exist_ok=True)
         if self.project:
