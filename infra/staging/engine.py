@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -120,7 +121,13 @@ class Engine:
 
 def _lives(pid: int) -> bool:
     try:
-        # One that has ended and that nobody has asked about yet has no command any more.
-        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
-    except FileNotFoundError:
+        os.kill(pid, 0)
+    except ProcessLookupError:
         return False
+    except PermissionError:
+        return True
+    # On Linux a process that has ended is known until its parent asks about it; it has no command any more.
+    try:
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+    except OSError:
+        return not Path("/proc").is_dir()
