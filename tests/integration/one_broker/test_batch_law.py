@@ -107,7 +107,7 @@ class Queue:
         self.dead: list[Delivery] = []
         self._sent: list[OutboxMessage] = []
 
-    def send(self, _: object, messages: list[OutboxMessage]) -> None:
+    def send(self, _: object, messages: list[OutboxMessage], **_options: object) -> None:
         """In the place of the outbox."""
         self._sent.extend(messages)
 

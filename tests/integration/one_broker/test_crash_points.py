@@ -40,6 +40,6 @@ def test_a_commit_decides_what_an_unanswered_request_becomes(campaign: Campaign)
 
 
 def test_every_crash_point_is_tried() -> None:
-    """A new crash point belongs into the table; the suites `chords` and `patterns_calls` have their own."""
-    elsewhere = {*chords.CRASH_POINTS, Failpoint.WORKER_AFTER_CALL}
+    """A new crash point belongs into the table; `chords`, `patterns_calls` and `patterns_batches` have their own."""
+    elsewhere = {*chords.CRASH_POINTS, Failpoint.WORKER_AFTER_CALL, Failpoint.WORKER_MIDDLE_OF_UPLOAD}
     assert {fault.name for fault in CRASH_POINTS} >= set(Failpoint) - elsewhere
