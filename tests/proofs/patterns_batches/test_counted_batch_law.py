@@ -104,7 +104,7 @@ class World:
         }  # fmt: skip
         with pytest.MonkeyPatch.context() as patched:
             if dies:
-                patched.setattr(batch_records, "_send", _died)
+                patched.setattr(batch_records, "send", _died)
             self.sessions.as_gateway(lambda connection: batch_records.add(connection, parameters, meter_totals))
 
     def seal(self) -> None:
