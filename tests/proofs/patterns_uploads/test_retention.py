@@ -23,7 +23,7 @@ from app.storage import object_uses
 from app.retention import run
 run(every_hours=0)
 """
-_FORGETS = "from sqlalchemy import text; object_uses._NAMED = text(\"SELECT '' WHERE :before IS NULL\")"
+_FORGETS = "object_uses._SEARCHES = object_uses._SEARCHES[1:]"
 
 
 def _last_used(stack: Stack, key: str, *, days_ago: int) -> None:
