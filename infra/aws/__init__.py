@@ -1,1 +1,1 @@
-"""What is below Kubernetes on AWS: a Pulumi project of its own, whose outputs the main program will read."""
+"""The Pulumi project for the AWS resources that Kubernetes needs. The main program does not read its outputs yet."""

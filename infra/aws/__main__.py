@@ -1,4 +1,4 @@
-"""What is below Kubernetes on AWS: `pulumi up -s prod` in this folder. Read from top to bottom, this is the system."""
+"""Creates the AWS resources below Kubernetes: `pulumi up -s prod` in this folder. The file lists all of them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ nodes = Nodes(
 addons = Addons(name, stack.cluster.addons, cluster.name, cluster.arn, nodes.groups, opts)
 PodRoles(name, brokers.service_accounts(stack), brokers.targets(broker, base), cluster.name, cluster.arn, opts)
 
-# Who is told when something is wrong, or costs too much.
+# Alarms and the budget send emails.
 alarms = [
     *watched.of_database(database.id, stack.database.storage_gib),
     *watched.of_cache(name, stack.cache.nodes),

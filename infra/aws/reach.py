@@ -25,7 +25,7 @@ BROKER = "broker"
 PORT_KUBELET = 10250
 PORTS_WEBHOOKS = (4443, 6443, 8443, 9443)
 EVERY_PORT = 0
-#: The port that a managed server has for each of ours. What is missing it does not serve: metrics, its own cluster.
+#: The port of a managed server for each port of our own servers. AWS serves no metrics and no cluster ports.
 SERVED = {
     DATABASE: (naming.POSTGRESQL, {contract.PORT_POSTGRESQL: contract.PORT_POSTGRESQL}),
     CACHE: (naming.REDIS, {contract.PORT_REDIS: contract.PORT_REDIS}),

@@ -21,7 +21,7 @@ console = Console(stderr=True, soft_wrap=True)
 
 @app.callback()
 def cluster() -> None:
-    """What is done to a stack that runs."""
+    """Commands for a stack that runs."""
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})

@@ -30,7 +30,7 @@ POD_SECONDS = 120
 def roll_out(stack: Stack, component: str) -> pulumi.CustomTimeouts:
     """How long Pulumi waits for a Deployment: one pod after the other, as many as its scaler may have made.
 
-    What does not come further fails earlier, by PROGRESS_SECONDS.
+    A Deployment that makes no progress for PROGRESS_SECONDS fails earlier.
     """
     pods = max(size.pods for size in sizes(stack, naming.namespace_of(component)) if size.component == component)
     seconds = PROGRESS_SECONDS + pods * (POD_SECONDS + MIN_READY_SECONDS)

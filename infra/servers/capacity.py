@@ -16,7 +16,7 @@ from app.contract import Role
 
 #: PostgreSQL's own default: the superuser comes in when everything else is full.
 SUPERUSER_CONNECTIONS = 3
-#: Who comes through PgBouncer. Migration, retention, ledger and dump have sessions with PostgreSQL itself.
+#: The roles that connect through PgBouncer. Migration, retention, ledger and dump connect to PostgreSQL directly.
 POOLED_ROLES = (Role.GATEWAY, Role.RELAY, Role.WORKER, Role.ARCHIVER, Role.BEAT, Role.OPERATOR)
 #: PostgreSQL sessions that a role has in the smallest deployment. A vanished client's counts for half a minute.
 _LEAST_SESSIONS: Mapping[Role, int] = {

@@ -39,7 +39,7 @@ class Logs(Model):
 
 
 class Watch(Model):
-    """Who is told."""
+    """The people who get emails of alarms and of the budget."""
 
     emails: tuple[Email, ...] = Field(min_length=1, max_length=10, description="for alarms and for the budget")
     monthly_usd: int = Field(ge=1, description="what it may cost a month; they are told when it will cost more")

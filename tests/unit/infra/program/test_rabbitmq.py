@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -284,36 +282,6 @@ def test_changed_files_start_pods_anew(both: dict[str, Rendered]) -> None:
         for one in (*both.values(), _of_version("4.0"))
     }
     assert len(hashes) == 3
-
-
-@pytest.mark.parametrize(
-    ("found", "wanted", "starts"),
-    [
-        (None, "4.3", True),
-        ("4.3", "4.3", True),
-        ("4.2", "4.3", True),
-        # Back to the image that wrote the volume, after a step that never came up.
-        ("4.3", "4.2", True),
-        ("4.1", "4.3", False),
-        ("4.0", "4.3", False),
-        ("4.3", "4.0", False),
-        ("3.13", "4.3", False),
-    ],
-)
-def test_a_minor_version_is_not_skipped(tmp_path: Path, found: str | None, wanted: str, starts: bool) -> None:
-    """By the volume that the node starts on, which knows what wrote it; nobody has to say it."""
-    marker = tmp_path / "millrace-rabbitmq-version"
-    if found is not None:
-        marker.write_text(f"{found}\n")
-    command = ("sh", str(ROOT / "infra/images/rabbitmq/version-step"), str(tmp_path), wanted)
-
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-
-    assert (done.returncode == 0) is starts
-    assert marker.read_text().strip() == (wanted if starts else found)
-    if not starts:
-        assert f"RabbitMQ {found} wrote this volume" in done.stderr
-        assert f"put the image of {found} back" in done.stderr
 
 
 def test_the_table_names_tests_that_exist() -> None:
