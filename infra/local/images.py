@@ -91,9 +91,9 @@ def all_images(versions: tuple[RabbitMQVersion, ...] = VERSIONS) -> tuple[Image,
 def local_images(versions: tuple[RabbitMQVersion, ...]) -> tuple[Image, ...]:
     """The images of compose.yaml, slowest first."""
     return (
+        OBJECTSTORE,
         APP,
         *(rabbitmq_image(version) for version in versions),
-        OBJECTSTORE,
         POSTGRESQL,
         PROMETHEUS,
         REDIS,

@@ -64,7 +64,7 @@ def locked(state: State) -> Iterator[None]:
 
 
 def build_images(state: State, steps: Steps, wanted: tuple[Image, ...], *, fresh: bool = False) -> dict[str, str]:
-    """Build two at a time (each waits for downloads half of its time); returns the tags by name."""
+    """Build three at a time (each waits for downloads half of its time); returns the tags by name."""
 
     def one(image: Image) -> tuple[str, str]:
         reference = images.tag(image)
@@ -73,7 +73,7 @@ def build_images(state: State, steps: Steps, wanted: tuple[Image, ...], *, fresh
         with steps.step(f"build {image.alias}", image.usual):
             return image.name, images.build(image, state, fresh=fresh)
 
-    with ThreadPoolExecutor(max_workers=2) as pool:
+    with ThreadPoolExecutor(max_workers=3) as pool:
         return dict(pool.map(one, wanted))
 
 
