@@ -69,7 +69,7 @@ logs: ## follow the logs (SERVICES="gateway relay-1" for some)
 
 operate: ## run a command of the app as the operator (RUN="dead-letters list"; STACK=staging: in the cluster)
 	@$(BOOTSTRAP)
-	@$(PYTHON) -m $(if $(STACK),infra.cluster operate $(CLUSTER),infra.local operate) $(RUN)
+	@$(PYTHON) -m $(if $(STACK),infra.cluster operate --stack $(STACK) $(CLUSTER),infra.local operate) $(RUN)
 
 compose: ## run a command of Docker Compose on the local stack (RUN="exec -T rabbitmq-1 rabbitmqctl version")
 	@$(BOOTSTRAP)

@@ -12,6 +12,9 @@ from infra.cluster.cluster import Cluster
 from infra.cluster.errors import ClusterError, NothingChangedError
 from infra.cluster.operate import operate as run
 from infra.cluster.requests import connect
+from infra.render.program import REPOSITORY
+from infra.settings.context import WrongContextError, context_of
+from infra.settings.load import SettingsError, read_stack_file, stack_file
 
 EXIT_FAILED, EXIT_REFUSED = 1, 2
 
@@ -28,11 +31,24 @@ def cluster() -> None:
 def operate(
     words: Annotated[list[str], typer.Argument(help="a command, such as: dead-letters list")],
     *,
-    context: Annotated[str | None, typer.Option(help="the kubeconfig's context; its current one, if left out")] = None,
+    context: Annotated[
+        str | None, typer.Option(help="the kubeconfig's context; left out: the stack's own, else the current one")
+    ] = None,
+    stack: Annotated[str | None, typer.Option(help="the stack that is meant: its settings name its cluster")] = None,
 ) -> None:
     """Run a command of the app as the operator."""
-    with connect(context) as api:
+    with connect(_context(stack, context)) as api:
         raise typer.Exit(run(Cluster(api), words))
+
+
+def _context(stack: str | None, named: str | None) -> str | None:
+    """Of a command that somebody types at night, with another cluster current than the one of the incident."""
+    if stack is None:
+        return named
+    try:
+        return context_of(read_stack_file(stack_file(stack, REPOSITORY)), named)
+    except (SettingsError, WrongContextError) as error:
+        raise NothingChangedError(str(error)) from error
 
 
 def main() -> None:

@@ -32,6 +32,25 @@ def wrong_context(stack: Stack, config: Mapping[str, str]) -> str | None:
     )
 
 
+class WrongContextError(Exception):
+    """A person named another context than the stack's own."""
+
+
+def context_of(config: Mapping[str, str], named: str | None) -> str | None:
+    """Where a command on a stack that runs goes: to the stack's own context; None if neither names one.
+
+    Raises:
+        WrongContextError: the command line names another than the stack's settings.
+    """
+    own = at_home(config).get(PROVIDERS_KEY)
+    if own and named and own != named:
+        raise WrongContextError(
+            f"the stack's settings name the context {own!r} and the command line names {named!r}; nothing was done: "
+            f"leave the second one out, or name the stack that is there"
+        )
+    return own or named
+
+
 def at_home(config: Mapping[str, str]) -> dict[str, str]:
     """The configuration for a render, which asks no cluster: the stack's own is the one."""
     try:

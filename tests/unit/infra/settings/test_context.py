@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.settings.context import PROVIDERS_KEY, at_home, wrong_context
+from infra.cluster.__main__ import EXIT_REFUSED, main as operate_main
+from infra.settings.context import PROVIDERS_KEY, at_home, context_of, wrong_context
 from infra.settings.load import SettingsError, parse, read_stack_file
 from infra.settings.stack import Stack
 
@@ -75,3 +76,35 @@ def test_a_render_is_at_home() -> None:
     """It asks no cluster."""
     assert at_home({"millrace:cluster": '{"context": "a"}'})[PROVIDERS_KEY] == "a"
     assert at_home({"millrace:cluster": "no JSON"}) == {"millrace:cluster": "no JSON"}
+
+
+def test_a_command_on_a_running_stack_goes_to_the_stacks_own_context() -> None:
+    """Whichever is current; a stack without one goes to the one that is named, or to the current one."""
+    prod = read_stack_file(PROD)
+    assert context_of(prod, None) == context_of(prod, "prod") == "prod"
+    assert context_of({}, "staging") == "staging"
+    assert context_of({}, None) is None
+
+
+def test_a_command_line_cannot_name_another_context_than_the_stack(
+    monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """The message names both, and no request is made."""
+    monkeypatch.setattr(
+        "sys.argv", ["infra.cluster", "operate", "--stack", "prod", "--context", "staging", "--", "version"]
+    )
+    with pytest.raises(SystemExit) as ended:
+        operate_main()
+    said = capsys.readouterr().err
+    assert ended.value.code == EXIT_REFUSED
+    assert "'prod'" in said
+    assert "'staging'" in said
+
+
+def test_a_command_on_an_unknown_stack_names_those_that_there_are(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """Also when a cluster would answer."""
+    monkeypatch.setattr("sys.argv", ["infra.cluster", "operate", "--stack", "prdo", "--", "version"])
+    with pytest.raises(SystemExit) as ended:
+        operate_main()
+    assert ended.value.code == EXIT_REFUSED
+    assert "there are: prod, staging" in capsys.readouterr().err
