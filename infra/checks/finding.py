@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """One fault of one manifest."""
+    """One fault of one manifest or resource."""
 
-    #: Relative to the folder that was checked.
+    #: Relative to the folder that was checked; of AWS, the stack.
     file: str
     kind: str
     name: str
-    #: Who says so: kubeconform, checkov, or suppression for our own rule about checkov's.
+    #: Who says so: a tool, or `suppression` and `accepted`: our own rules about what tools find.
     tool: str
     #: The rule's identifier, or the path inside the manifest.
     where: str

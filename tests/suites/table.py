@@ -251,10 +251,17 @@ PROOFS = (
     ),
     Suite(
         name="aws",
-        proves="infra/aws on Pulumi's mocks: settings, rules, security groups against the table, rights of each role",
-        seconds=30,
+        proves="infra/aws on Pulumi's mocks: settings, rules, scanners, security groups, rights of each role",
+        seconds=50,
         commands=(("infra/local/bootstrap.sh", "--aws"), _pytest("tests/proofs/aws")),
-        guards=("infra/aws/", "infra/connections.py", "infra/servers/redis.py", "pyproject.toml", "tests/proofs/aws/"),
+        guards=(
+            "infra/aws/",
+            "infra/checks/",
+            "infra/connections.py",
+            "infra/servers/redis.py",
+            "pyproject.toml",
+            "tests/proofs/aws/",
+        ),
     ),
     Suite(
         name="engine",

@@ -6,6 +6,7 @@ import pulumi
 from pulumi_aws import iam, rds
 
 from app.contract import POSTGRESQL_DATABASE
+from infra.aws.accepted import Accepted
 from infra.aws.components.part import Part, Place
 from infra.aws.documents import assumed_by
 from infra.aws.settings.servers import Database as Settings
@@ -17,6 +18,16 @@ OWNER = "millrace_admin"
 #: AWS signs the servers' certificates itself; clients need its bundle, not the system's authorities.
 AUTHORITY = "rds-ca-rsa2048-g1"
 _MONITORING = "arn:aws:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole"
+#: What a scanner finds here, and why it stays.
+ACCEPTED = (
+    Accepted(
+        check="CKV_AWS_226",
+        type="aws_db_instance",
+        reason="a version comes with `pulumi up`: after an upgrade by AWS the next one would want to go back",
+    ),
+    Accepted(check="CKV_AWS_157", type="aws_db_instance", reason="staging may have one zone", in_prod=False),
+    Accepted(check="CKV_AWS_293", type="aws_db_instance", reason="staging is destroyed and made anew", in_prod=False),
+)
 
 
 class Database(Part):

@@ -13,7 +13,8 @@ from infra.aws.documents import Statement, document
 
 DELETION_DAYS = 30
 ROTATION_DAYS = 365
-_USES = ("kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey", "kms:DescribeKey")
+_ENCRYPTS = ("kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey")
+_USES = (*_ENCRYPTS, "kms:DescribeKey")
 
 
 class Data(StrEnum):
@@ -68,8 +69,9 @@ def _services(data: Data, account: str, region: str) -> list[Statement]:
     """Services that use the key in their own name, for our resources only."""
     if data is Data.LOGS:
         groups = f"arn:aws:logs:{region}:{account}:log-group:*"
-        conditions = {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}}
-        return [_service("Logs", f"logs.{region}.amazonaws.com", conditions)]
+        # DescribeKey has no encryption context: under this condition it would never be allowed.
+        conditions = {"StringLike": {"kms:EncryptionContext:aws:logs:arn": groups}}
+        return [_service("Logs", f"logs.{region}.amazonaws.com", conditions, _ENCRYPTS)]
     if data is Data.ALARMS:
         ours = {"StringEquals": {"aws:SourceAccount": account}}
         return [
@@ -90,5 +92,9 @@ def _services(data: Data, account: str, region: str) -> list[Statement]:
     return []
 
 
-def _service(sid: str, service: str, conditions: dict[str, dict[str, str]]) -> Statement:
-    return Statement(sid=sid, principals={"Service": [service]}, actions=_USES, resources=("*",), conditions=conditions)
+def _service(
+    sid: str, service: str, conditions: dict[str, dict[str, str]], actions: tuple[str, ...] = _USES
+) -> Statement:
+    return Statement(
+        sid=sid, principals={"Service": [service]}, actions=actions, resources=("*",), conditions=conditions
+    )

@@ -5,7 +5,18 @@ from __future__ import annotations
 import pulumi
 from pulumi_aws import cloudwatch
 
+from infra.aws.accepted import Accepted
 from infra.aws.components.part import Part
+
+#: What a scanner finds here, and why it stays.
+ACCEPTED = (
+    Accepted(
+        check="CKV_AWS_338",
+        type="aws_cloudwatch_log_group",
+        reason="staging's logs are kept for as long as its settings say, less than a year",
+        in_prod=False,
+    ),
+)
 
 
 def names(name: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Known mistakes in Kubernetes objects, as checkov knows them; this folder locks it as a project of its own."""
+"""Known mistakes in manifests and in AWS resources, as checkov knows them; this folder locks it as a project."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROJECT = Path(__file__).parent
 #: checkov has several checks for each of these, so that one which it did not mention was not looked at.
 WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Pod"})
 #: Nothing is fetched and nothing is sent: checkov brings its checks with it.
-OPTIONS = ("--framework", "kubernetes", "--output", "json", "--compact", "--skip-download", "--skip-results-upload")
+OPTIONS = ("--output", "json", "--compact", "--skip-download", "--skip-results-upload")
 #: Otherwise a render in `.millrace` would not be read.
 ENVIRONMENT = {"CKV_IGNORE_HIDDEN_DIRECTORIES": "False", "LANG": "C.UTF-8"}
 #: 1: there are findings. Others mean that it stopped.
@@ -38,7 +38,7 @@ def scan(folder: Path, steps: Steps | None = None) -> tuple[Finding, ...]:
     ours = (*faults, *(finding for manifest in read for finding in suppressions.findings(manifest)))
     if any(_stops_checkov(manifest) for manifest in read):
         return tuple(sorted(ours))
-    report = _run(folder, steps)
+    report = run(folder, "kubernetes", steps)
     _refuse_if_passed_over(read, report)
     return tuple(sorted({*ours, *findings(read, report)}))
 
@@ -47,12 +47,17 @@ def _stops_checkov(manifest: Manifest) -> bool:
     return any("has an `=` in it" in finding.what for finding in suppressions.findings(manifest))
 
 
-def _run(folder: Path, steps: Steps | None) -> dict[str, Any]:
+def run(folder: Path, framework: str, steps: Steps | None) -> dict[str, Any]:
+    """Checkov's report on the files of a framework, as it writes it.
+
+    Raises:
+        CheckError: it did not run.
+    """
     program = environment(PROJECT, "checkov", 10, steps) / "bin" / "checkov"
     # It reads settings from its working folder and the person's home, and keys of a paid service from the environment.
     with tempfile.TemporaryDirectory() as empty:
         done = subprocess.run(  # noqa: S603 - fixed words
-            (str(program), "--directory", str(folder.resolve()), *OPTIONS),
+            (str(program), "--directory", str(folder.resolve()), "--framework", framework, *OPTIONS),
             cwd=empty,
             env={**ENVIRONMENT, "PATH": os.environ.get("PATH", ""), "HOME": empty},
             capture_output=True,

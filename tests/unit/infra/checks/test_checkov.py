@@ -33,7 +33,7 @@ def test_a_failed_check_is_a_finding_of_its_manifest(resource: str) -> None:
 
 def scan(monkeypatch: pytest.MonkeyPatch, folder: Path, said: dict[str, Any]) -> tuple[Finding, ...]:
     """A scan in which checkov says this."""
-    monkeypatch.setattr(checkov, "_run", lambda *_: said)
+    monkeypatch.setattr(checkov, "run", lambda *_: said)
     (folder / "x.yaml").write_text("kind: Deployment\nmetadata: {name: gateway}\n---\nkind: Widget\n")
     return checkov.scan(folder)
 
@@ -73,7 +73,7 @@ def test_a_checkov_that_fails_is_not_a_clean_bill(
 
 def test_a_reason_that_would_stop_checkov_is_said_instead(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A finding helps more than checkov's traceback."""
-    monkeypatch.setattr(checkov, "_run", lambda *_: pytest.fail("checkov must not run"))
+    monkeypatch.setattr(checkov, "run", lambda *_: pytest.fail("checkov must not run"))
     (tmp_path / "x.yaml").write_text("kind: Pod\nmetadata:\n  annotations: {checkov.io/skip1: CKV_K8S_43=a=b}\n")
     (finding,) = checkov.scan(tmp_path)
     assert "an `=` in it" in finding.what
