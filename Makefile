@@ -7,7 +7,7 @@ BOOTSTRAP := infra/local/bootstrap.sh
 STACK ?=
 TARGET = $(or $(STACK),$(error say which stack: STACK=staging))
 CLUSTER = $(if $(CONTEXT),--context $(CONTEXT))
-.PHONY: help demo test unit integration proof proof-list check fmt images up down status logs operate compose bench bootstrap
+.PHONY: help demo test unit integration proof proof-list check fmt images push up down status logs operate compose bench bootstrap
 .PHONY: clean staging e2e render preview destroy connect cluster cluster-down toolchain
 
 help: ## this list
@@ -52,6 +52,9 @@ fmt: ## format the code and mend what ruff can mend
 
 images: bootstrap ## build the images that are missing (FRESH=1: all of them, from nothing; PODS=1: for a registry)
 	$(PYTHON) -m infra.local images --all-versions $(if $(FRESH),--fresh) $(if $(PODS),--for-pods)
+
+push: bootstrap ## give a registry a stack's images, and write which into the stack file (STACK=staging REGISTRY=host/path)
+	$(PYTHON) -m infra.local push $(TARGET) $(if $(REGISTRY),--registry $(REGISTRY)) $(if $(FRESH),--fresh)
 
 up: bootstrap ## start the local stack and wait until it works (MILLRACE_RABBITMQ_VERSION=4.0 for the older broker)
 	$(PYTHON) -m infra.local up

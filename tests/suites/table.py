@@ -243,6 +243,25 @@ PROOFS = (
         guards=("app/gateway/jobs.py", "app/kinds/", "app/relay/", "app/storage/", "app/worker/"),
     ),
     Suite(
+        name="push",
+        proves="`make push` to a real registry: not as root, repeated, with a login, with an authority of its own",
+        seconds=120,
+        commands=(
+            _module("infra.lab.toolchain", "registry"),
+            _images(),
+            _pytest("tests/proofs/push", "--timeout", "900"),
+        ),
+        guards=(
+            "infra/local/images.py",
+            "infra/local/pod_images.py",
+            "infra/local/push.py",
+            "infra/local/registry.py",
+            "infra/local/stack_images.py",
+            "infra/images/",
+            "tests/proofs/push/",
+        ),
+    ),
+    Suite(
         name="manifests",
         proves="the rendered stacks against schemas (kubeconform) and scanner (checkov)",
         seconds=35,

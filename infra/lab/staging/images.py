@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-from dataclasses import replace
 
 from infra.lab.devcluster import images as nodes
 from infra.lab.devcluster.layout import Layout
 from infra.lab.staging.errors import StagingError
-from infra.local import images, process, stack
-from infra.local.images import Image
+from infra.local import process, stack
+from infra.local.pod_images import version_of, wanted
 from infra.local.progress import Steps
 from infra.local.state import State
 from infra.servers.rabbitmq.cluster import RabbitMQVersion
 
-#: Of the application, where an image has no version of its own.
-RELEASE = "0.1.0"
 _LOAD_SECONDS = 60
-
-
-def wanted(rabbitmq: RabbitMQVersion) -> tuple[Image, ...]:
-    """What runs in the cluster."""
-    servers = (images.POSTGRESQL, images.REDIS, images.PGBOUNCER, images.OBJECTSTORE)
-    return tuple(replace(image, for_pods=True) for image in (images.APP, images.rabbitmq_image(rabbitmq), *servers))
-
-
-def version_of(image: Image, identity: str) -> str:
-    """What is in it, and a hash of it: another whenever the image is another, so that its pods roll, and no others."""
-    release = RELEASE if image.name == images.APP.name else image.label
-    return f"{release}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
 def provide(layout: Layout, rabbitmq: RabbitMQVersion, state: State, steps: Steps) -> dict[str, str]:

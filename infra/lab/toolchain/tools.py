@@ -83,6 +83,8 @@ TOOLS: tuple[GoTool, ...] = (
     GoTool("keda-operator", "github.com/kedacore/keda/v2/cmd/operator", about_seconds=500, folder="keda"),
     GoTool("keda-adapter", "github.com/kedacore/keda/v2/cmd/adapter", about_seconds=40, folder="keda"),
     GoTool("kind", "sigs.k8s.io/kind", about_seconds=20),
+    # A registry, for tests of pushing.
+    GoTool("registry", "millrace.dev/toolchain/distribution", about_seconds=60, folder="distribution"),
     GoTool(
         "kubeconform",
         "github.com/yannh/kubeconform/cmd/kubeconform",
