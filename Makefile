@@ -7,7 +7,7 @@ BOOTSTRAP := infra/local/bootstrap.sh
 STACK ?=
 TARGET = $(or $(STACK),$(error say which stack: STACK=staging))
 CLUSTER = $(if $(CONTEXT),--context $(CONTEXT))
-.PHONY: help demo test unit integration proof proof-list check fmt images up down status logs operate compose bench bootstrap
+.PHONY: help demo test unit integration proof proof-list check fmt images push up down status logs operate compose bench bootstrap
 .PHONY: clean staging e2e render preview destroy connect cluster cluster-down toolchain
 
 help: ## this list
@@ -36,7 +36,7 @@ proof-list: ## what there is to prove, and what each costs
 
 toolchain: ## build every Go program that is used anywhere (20 minutes the first time), so that nothing waits for one later
 	$(BOOTSTRAP)
-	$(PYTHON) -m infra.toolchain
+	$(PYTHON) -m infra.lab.toolchain
 
 check: ## ruff, strict types, who may import whom
 	$(BOOTSTRAP) --aws
@@ -52,6 +52,9 @@ fmt: ## format the code and mend what ruff can mend
 
 images: bootstrap ## build the images that are missing (FRESH=1: all of them, from nothing; PODS=1: for a registry)
 	$(PYTHON) -m infra.local images --all-versions $(if $(FRESH),--fresh) $(if $(PODS),--for-pods)
+
+push: bootstrap ## give a registry a stack's images, and write which into the stack file (STACK=staging REGISTRY=host/path)
+	$(PYTHON) -m infra.local push $(TARGET) $(if $(REGISTRY),--registry $(REGISTRY)) $(if $(FRESH),--fresh)
 
 up: bootstrap ## start the local stack and wait until it works (MILLRACE_RABBITMQ_VERSION=4.0 for the older broker)
 	$(PYTHON) -m infra.local up
@@ -81,32 +84,32 @@ render: ## write a stack as plain manifests, secrets by name only (STACK=staging
 
 preview: ## say what `make staging` would change of the stack, by `pulumi preview` (CONTEXT=a context of the kubeconfig)
 	@$(BOOTSTRAP)
-	@$(PYTHON) -m infra.staging preview $(CLUSTER)
+	@$(PYTHON) -m infra.lab.staging preview $(CLUSTER)
 
 destroy: ## remove what `make staging` deployed, volumes and passwords too, by `pulumi destroy`
 	@$(BOOTSTRAP)
-	@$(PYTHON) -m infra.staging destroy $(CLUSTER)
+	@$(PYTHON) -m infra.lab.staging destroy $(CLUSTER)
 
 connect: ## write what load tests, drills and e2e need of a stack that runs (STACK=staging, CONTEXT=a context of the kubeconfig)
 	@$(BOOTSTRAP)
-	@$(PYTHON) -m infra.staging connect $(TARGET) $(CLUSTER)
+	@$(PYTHON) -m infra.lab.staging connect $(TARGET) $(CLUSTER)
 
 bench: up ## how fast it is here: single events, lists (INPUT=file.ndjson: your events too); about 4 minutes
 	$(PYTHON) -m loadtests bench $(if $(INPUT),--input $(INPUT))
 
 staging: bootstrap ## `pulumi up -s staging`, ready for use: three nodes on this machine (root), or CONTEXT=a context of the kubeconfig
-	$(PYTHON) -m infra.staging up $(CLUSTER)
+	$(PYTHON) -m infra.lab.staging up $(CLUSTER)
 
 e2e: bootstrap ## prove a deployment, and destroy it (CONTEXT=a context of the kubeconfig; drills: make proof SUITE=e2e_nodes, ...)
 	$(if $(CONTEXT),MILLRACE_CONTEXT=$(CONTEXT)) $(PYTHON) -m tests.suites proof e2e
 
 cluster: ## start a three-node Kubernetes on this machine, from Go modules (root; long the first time, then about a minute)
 	$(BOOTSTRAP) --docker
-	$(PYTHON) -m infra.devcluster up
+	$(PYTHON) -m infra.lab.devcluster up
 
 cluster-down: ## remove it and every trace of it
 	$(BOOTSTRAP)
-	$(PYTHON) -m infra.devcluster down
+	$(PYTHON) -m infra.lab.devcluster down
 
 bootstrap: ## install what is missing: uv, Python packages, Docker, the base image
 	@$(BOOTSTRAP) --docker

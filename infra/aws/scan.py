@@ -24,7 +24,7 @@ from infra.local.progress import Steps
 from infra.local.state import State
 from infra.render.recorder import Registered
 from infra.settings.load import SettingsError
-from infra.toolchain import ToolError
+from infra.lab.toolchain import ToolError
 
 PROD = "prod"
 ACCEPTED = (*bucket.ACCEPTED, *database.ACCEPTED, *log_group.ACCEPTED)

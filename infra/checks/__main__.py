@@ -12,10 +12,10 @@ from rich.console import Console
 from infra.checks import checkov, kubeconform
 from infra.checks.finding import CheckError, Finding
 from infra.checks.report import show
+from infra.lab.toolchain import ToolError
 from infra.local import files
 from infra.local.progress import Steps
 from infra.local.state import State
-from infra.toolchain import ToolError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 

@@ -12,8 +12,8 @@ from infra.checks import manifests
 from infra.checks.finding import CheckError, Finding
 from infra.checks.schemas import schema_location
 from infra.checks.schemas.sources import KUBERNETES_VERSION
+from infra.lab.toolchain import go_tool
 from infra.local.progress import Steps
-from infra.toolchain import go_tool
 
 #: Other statuses, such as skipped or one that a later version adds, are no proof that a manifest was checked.
 GOOD = "statusValid"

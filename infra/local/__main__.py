@@ -1,9 +1,10 @@
-"""`python -m infra.local`: images, up, down, status, logs, operate, compose, secrets."""
+"""`python -m infra.local`: images, push, up, down, status, logs, operate, compose, secrets."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,16 +12,18 @@ from rich.console import Console
 from rich.table import Table
 
 from app.contract import QueuesFileError
-from infra.local import images as images_, secrets as secrets_, settings_files, stack
+from infra.local import images as images_, push as pushing, secrets as secrets_, settings_files, stack
 from infra.local.api_keys import gateway_url
 from infra.local.compose import Compose, ComposeError
 from infra.local.images import ImageError
 from infra.local.progress import Steps
 from infra.local.ready import NotReadyError
+from infra.local.registry import RegistryError
 from infra.local.stack import StackError
-from infra.local.state import State
+from infra.local.state import REPOSITORY, State
 from infra.local.urls import urls
 from infra.servers.rabbitmq.cluster import VERSIONS
+from infra.settings import load
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,7 +33,7 @@ app = typer.Typer(
 )
 console = Console(soft_wrap=True)
 
-FAILURES = (ComposeError, ImageError, NotReadyError, QueuesFileError, StackError)
+FAILURES = (ComposeError, ImageError, NotReadyError, QueuesFileError, RegistryError, load.SettingsError, StackError)
 
 
 @app.command()
@@ -49,6 +52,26 @@ def images(
     with stack.locked(state), Steps(state, console) as steps:
         wanted = tuple(replace(image, for_pods=for_pods) for image in images_.all_images(versions))
         stack.build_images(state, steps, wanted, fresh=fresh)
+
+
+@app.command()
+def push(
+    name: Annotated[str, typer.Argument(metavar="STACK", help="staging, prod: the name in Pulumi.<name>.yaml")],
+    registry: Annotated[str | None, typer.Option(help="host/path; left out: the one in the stack file")] = None,
+    stack_file: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="its settings, if they are elsewhere")
+    ] = None,
+    *,
+    fresh: Annotated[bool, typer.Option(help="build all from nothing, for updates of the base system")] = False,
+) -> None:
+    """Give a registry the stack's images, and write their versions and digests into the stack file."""
+    state = State.default()
+    file = stack_file or load.stack_file(name, REPOSITORY)
+    with stack.locked(state), Steps(state, console) as steps:
+        done = pushing.push(file, registry, state, steps, fresh=fresh)
+    pushed = f"pushed {len(done.references)} images" if done.references else "the registry has all of its images"
+    written = "names them now" if done.file_changed else "names them already"
+    console.print(f"{pushed}; {file.name} {written}", markup=False, highlight=False)
 
 
 @app.command()

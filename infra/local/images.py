@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from infra.lab.toolchain import ToolError, build as toolchain, go_tool, tools
 from infra.local import files, process
 from infra.local.state import CONTAINER_UID, REPOSITORY, State, container_uid
 from infra.servers.rabbitmq.cluster import VERSIONS, RabbitMQVersion
-from infra.toolchain import ToolError, build as toolchain, go_tool, tools
 
 DOCKERFILES = REPOSITORY / "infra" / "images"
 
@@ -52,7 +52,7 @@ class Image:
     arguments: Mapping[str, str] = field(default_factory=dict)
     #: Files and folders of the repository that the Dockerfile copies.
     sources: tuple[str, ...] = ()
-    #: Go programs (infra/toolchain) that the image copies.
+    #: Go programs (infra/lab/toolchain) that the image copies.
     programs: tuple[str, ...] = ()
     needs_ca: bool = False
     #: For pods, which run as one user everywhere; a local container runs as the person, whose secrets it reads.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from app.contract import Queue
 from infra import naming
-from infra.local.state import REPOSITORY
 from infra.settings.backends import CloudNativePG
+from infra.settings.queues import REPOSITORY
 from infra.settings.scaling import least_replicas
 from infra.settings.stack import Stack
 

@@ -12,9 +12,9 @@ import subprocess
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from infra.devcluster import processes
-from infra.devcluster.cluster import Cluster
-from infra.devcluster.layout import CGROUP, ROOT
+from infra.lab.devcluster import processes
+from infra.lab.devcluster.cluster import Cluster
+from infra.lab.devcluster.layout import CGROUP, ROOT
 from infra.local.state import State
 
 FILE = State.default().root / "machine.json"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from infra.toolchain import missing
+from infra.lab.toolchain import missing
 
 
 def require_built(*names: str) -> None:
     """Fail, with the command that builds them, unless they are there."""
     if absent := missing(*names):
-        pytest.fail(f"not built: run `.venv/bin/python -m infra.toolchain {' '.join(absent)}` first", pytrace=False)
+        pytest.fail(f"not built: run `.venv/bin/python -m infra.lab.toolchain {' '.join(absent)}` first", pytrace=False)

@@ -60,7 +60,7 @@ def _images(*words: str) -> Command:
 #: The engine and its provider for Kubernetes.
 _PULUMI = ("pulumi", "pulumi-resource-kubernetes")
 #: A cluster on this machine with staging on it, or what is there; and what the machine was like before.
-_STAGING = (_module("tests.harness.machine"), _module("infra.staging", "up"))
+_STAGING = (_module("tests.harness.machine"), _module("infra.lab.staging", "up"))
 
 
 def _on_servers(name: str, seconds: int, proves: str, *words: str, guards: tuple[str, ...] = ()) -> Suite:
@@ -243,10 +243,29 @@ PROOFS = (
         guards=("app/gateway/jobs.py", "app/kinds/", "app/relay/", "app/storage/", "app/worker/"),
     ),
     Suite(
+        name="push",
+        proves="`make push` to a real registry: not as root, repeated, with a login, with an authority of its own",
+        seconds=120,
+        commands=(
+            _module("infra.lab.toolchain", "registry"),
+            _images(),
+            _pytest("tests/proofs/push", "--timeout", "900"),
+        ),
+        guards=(
+            "infra/local/images.py",
+            "infra/local/pod_images.py",
+            "infra/local/push.py",
+            "infra/local/registry.py",
+            "infra/local/stack_images.py",
+            "infra/images/",
+            "tests/proofs/push/",
+        ),
+    ),
+    Suite(
         name="manifests",
         proves="the rendered stacks against schemas (kubeconform) and scanner (checkov)",
         seconds=35,
-        commands=(_module("infra.toolchain", "kubeconform"), _pytest("tests/proofs/manifests")),
+        commands=(_module("infra.lab.toolchain", "kubeconform"), _pytest("tests/proofs/manifests")),
         guards=(*_DEPLOYMENT, "tests/proofs/manifests/"),
     ),
     Suite(
@@ -267,7 +286,7 @@ PROOFS = (
         name="engine",
         proves="the program on the real Pulumi engine",
         seconds=100,
-        commands=(_module("infra.toolchain", "pulumi"), _pytest("tests/proofs/engine", "--timeout", "900")),
+        commands=(_module("infra.lab.toolchain", "pulumi"), _pytest("tests/proofs/engine", "--timeout", "900")),
         guards=(*_DEPLOYMENT, "tests/proofs/engine/"),
     ),
     Suite(
@@ -275,7 +294,7 @@ PROOFS = (
         proves="`pulumi up`, interrupted too, with the real provider on a real Kubernetes API server",
         seconds=240,
         commands=(
-            _module("infra.toolchain", "etcd", "kube-apiserver", "kube-controller-manager", *_PULUMI),
+            _module("infra.lab.toolchain", "etcd", "kube-apiserver", "kube-controller-manager", *_PULUMI),
             _pytest("tests/proofs/api_server", *_TWO_WORKERS, "--dist", "loadfile", "--timeout", "900"),
         ),
         guards=(*_DEPLOYMENT, "tests/proofs/api_server/"),
@@ -285,7 +304,7 @@ PROOFS = (
         proves="the three nodes of `make cluster`: network, policies, volumes, a lost node",
         seconds=110,
         commands=(_images(), _pytest("tests/proofs/devcluster")),
-        guards=("infra/devcluster/", "infra/toolchain/", "tests/proofs/devcluster/"),
+        guards=("infra/lab/devcluster/", "infra/lab/toolchain/", "tests/proofs/devcluster/"),
         not_in_ci="on a new machine its programs are not built so early; e2e starts the same cluster",
     ),
     _on_cluster(
@@ -315,7 +334,7 @@ PROOFS = (
         "e2e_lifecycle",
         330,
         "a second deployment, a change, a bad image",
-        guards=("infra/staging/", "infra/components/"),
+        guards=("infra/lab/staging/", "infra/components/"),
     ),
     Suite(
         name="e2e",

@@ -9,7 +9,7 @@ import ast
 
 from infra.render.program import REPOSITORY
 
-_OURS = ("infra.devcluster", "infra.staging")
+_OURS = ("infra.lab.devcluster", "infra.lab.staging")
 #: It runs Pulumi as `make staging` does, on the cluster of any context.
 _DEPLOYS = "deployment.py"
 _FILES = sorted(
@@ -35,4 +35,4 @@ def test_no_import_of_the_cluster_that_we_make() -> None:
 
     assert imported
     found = [each for each in imported if each[1].startswith(_OURS)]
-    assert not [(file, name) for file, name in found if file != _DEPLOYS or name.startswith("infra.devcluster")]
+    assert not [(file, name) for file, name in found if file != _DEPLOYS or name.startswith("infra.lab.devcluster")]

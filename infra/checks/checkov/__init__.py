@@ -13,9 +13,9 @@ from typing import Any
 from infra.checks import manifests, suppressions
 from infra.checks.finding import CheckError, Finding
 from infra.checks.manifests import Manifest
+from infra.lab.toolchain.errors import last_lines
+from infra.lab.toolchain.python_project import environment
 from infra.local.progress import Steps
-from infra.toolchain.errors import last_lines
-from infra.toolchain.python_project import environment
 
 PROJECT = Path(__file__).parent
 #: checkov has several checks for each of these, so that one which it did not mention was not looked at.

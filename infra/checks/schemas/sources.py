@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from infra.toolchain import GoModule
+from infra.lab.toolchain import GoModule
 
 #: The version that the devcluster runs and that all manifests are checked against.
 KUBERNETES_VERSION = "1.34.4"

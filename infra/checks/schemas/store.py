@@ -8,10 +8,10 @@ from typing import Any
 
 from infra.checks.schemas import crds, kubernetes
 from infra.checks.schemas.sources import CRDS, KUBERNETES, SWAGGER
+from infra.lab.toolchain import go_module
+from infra.lab.toolchain.cache import cache, digest, made_once
+from infra.lab.toolchain.progress import step
 from infra.local.progress import Steps
-from infra.toolchain import go_module
-from infra.toolchain.cache import cache, digest, made_once
-from infra.toolchain.progress import step
 
 #: Where kubeconform looks for a kind, below the folder.
 TEMPLATE = "{{.Group}}/{{.ResourceKind}}_{{.ResourceAPIVersion}}.json"

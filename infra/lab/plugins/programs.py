@@ -9,9 +9,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from infra.lab.toolchain import go_tool
+from infra.lab.toolchain.cache import cache
 from infra.local.progress import Steps
-from infra.toolchain import go_tool
-from infra.toolchain.cache import cache
 
 REPOSITORY = Path(__file__).parents[3]
 KUBERNETES = "pulumi-resource-kubernetes"

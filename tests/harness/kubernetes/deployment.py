@@ -15,12 +15,12 @@ from typing import Any
 import yaml
 
 from infra import naming
+from infra.lab.staging.engine import Engine
+from infra.lab.staging.folder import Folder
+from infra.lab.staging.place import Place
+from infra.lab.staging.run import EngineError, Run
+from infra.lab.staging.up import engine
 from infra.local.state import State
-from infra.staging.engine import Engine
-from infra.staging.folder import Folder
-from infra.staging.place import Place
-from infra.staging.run import EngineError, Run
-from infra.staging.up import engine
 from tests.harness.kubernetes.kubectl import Kubectl
 
 Settings = dict[str, Any]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.toolchain import go_tool
+from infra.lab.toolchain import go_tool
 
 
 @dataclass(frozen=True)

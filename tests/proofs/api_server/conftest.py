@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.devcluster.control_plane import control_plane
+from infra.lab.devcluster.control_plane import control_plane
 from tests.harness.toolchain import require_built
 from tests.proofs.api_server.api_server import ApiServer
 

@@ -9,7 +9,7 @@ from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
 from infra.checks.schemas.store import crd_documents
-from infra.devcluster.waiting import until
+from infra.lab.devcluster.waiting import until
 
 ACCEPTED = (409,)
 

@@ -16,10 +16,10 @@ import pytest
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
-from infra.devcluster import processes
-from infra.devcluster.connect import closing
-from infra.devcluster.control_plane import PREFIX, control_plane
-from infra.devcluster.waiting import until
+from infra.lab.devcluster import processes
+from infra.lab.devcluster.connect import closing
+from infra.lab.devcluster.control_plane import PREFIX, control_plane
+from infra.lab.devcluster.waiting import until
 from tests.proofs.api_server.api_server import ApiServer
 
 RESTRICTED = {
@@ -30,7 +30,7 @@ RESTRICTED = {
 }
 #: An owner that tells where its control plane is, and waits to be killed.
 OWNER = """
-from infra.devcluster.control_plane import control_plane
+from infra.lab.devcluster.control_plane import control_plane
 with control_plane() as plane:
     print(plane.supervisor.root, flush=True)
     input()

@@ -17,9 +17,9 @@ import yaml
 from kubernetes import client
 
 from infra import naming
+from infra.lab.staging.engine import Engine
+from infra.lab.staging.run import EngineError
 from infra.local.state import REPOSITORY
-from infra.staging.engine import Engine
-from infra.staging.run import EngineError
 from tests.harness import leaks
 from tests.harness.waiting import eventually
 from tests.proofs.api_server.api_server import ApiServer

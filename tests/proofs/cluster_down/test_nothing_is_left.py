@@ -23,6 +23,6 @@ def test_down_leaves_the_machine_as_it_was() -> None:
 
 
 def _down() -> None:
-    words = (sys.executable, "-m", "infra.devcluster", "down")
+    words = (sys.executable, "-m", "infra.lab.devcluster", "down")
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -18,10 +18,10 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.stream import stream
 from rich.console import Console
 
-from infra.devcluster import cluster as clusters, images, network, processes
-from infra.devcluster.apply import Applier
-from infra.devcluster.cluster import Cluster
-from infra.devcluster.waiting import until
+from infra.lab.devcluster import cluster as clusters, images, network, processes
+from infra.lab.devcluster.apply import Applier
+from infra.lab.devcluster.cluster import Cluster
+from infra.lab.devcluster.waiting import until
 from infra.local.progress import Steps
 from infra.local.state import State
 from tests.harness import machine

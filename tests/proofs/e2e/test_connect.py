@@ -15,7 +15,7 @@ def test_a_stack_that_somebody_else_deployed_is_reached(target: Target, tmp_path
     """Another state of the checkout, without a trace of the deployment: the key that it makes is taken."""
     context = ("--context", target.context) if target.context else ()
     done = subprocess.run(
-        (sys.executable, "-m", "infra.staging", "connect", "staging", "--file", target.stack_file, *context),
+        (sys.executable, "-m", "infra.lab.staging", "connect", "staging", "--file", target.stack_file, *context),
         cwd=REPOSITORY,
         env=os.environ | {"MILLRACE_STATE_DIR": str(tmp_path)},
         capture_output=True,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from infra.staging.run import EngineError, Run
+from infra.lab.staging.run import EngineError, Run
 from tests.harness import leaks
 from tests.proofs.engine.harness.engine import Engine
 

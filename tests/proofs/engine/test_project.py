@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.staging.run import EngineError
+from infra.lab.staging.run import EngineError
 from tests.proofs.engine.harness.engine import Engine
 
 PROJECT = Path(__file__).parent / "project"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.staging.run import EngineError
+from infra.lab.staging.run import EngineError
 from tests.harness import leaks
 from tests.proofs.engine.harness.engine import Engine
 from tests.proofs.engine.sample import NAMESPACE, Sample

@@ -11,7 +11,7 @@ import pytest
 
 from infra.checks import checkov
 from infra.checks.finding import Finding
-from infra.toolchain.cache import cache
+from infra.lab.toolchain.cache import cache
 from tests.proofs.manifests import good
 from tests.proofs.manifests.good import Document
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from infra.lab.staging.images import wanted
 from infra.local import images
 from infra.local.state import State
-from infra.staging.images import wanted
 from infra.workloads import RUN_AS_USER
 
 

@@ -14,8 +14,8 @@ from pulumi.automation.errors import CommandError
 from pulumi.automation.events import EngineEvent
 
 from infra.lab.plugins.language import Program, serving
-from infra.staging import run, workdir
-from infra.staging.run import EngineError, Run
+from infra.lab.staging import run, workdir
+from infra.lab.staging.run import EngineError, Run
 from tests.proofs.engine.harness import plugins
 from tests.proofs.engine.harness.kubernetes import STORE_VARIABLE
 from tests.proofs.engine.harness.store import Store

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from infra.lab.plugins.programs import KUBERNETES, LANGUAGE, REPOSITORY, STAND_INS, install as install_stand_ins, link
-from infra.toolchain import go_tool
+from infra.lab.toolchain import go_tool
 
 #: Where sh and Python's own programs are; a Pulumi that somebody installed is not among them.
 _SYSTEM = ("/usr/bin", "/bin")

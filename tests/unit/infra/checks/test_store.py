@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from infra.checks.schemas import sources, store
-from infra.toolchain import build, tools
+from infra.lab.toolchain import build, tools
 
 SWAGGER = {"definitions": {"io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta": {"type": "object"}}}
 CRD = """

@@ -1,0 +1,10 @@
+"""What the project needs of Go, pinned: programs, `go_tool("kubeconform")`, and files of modules, `go_module(...)`."""
+
+from __future__ import annotations
+
+from infra.lab.toolchain.build import go_tool, missing
+from infra.lab.toolchain.errors import ToolError
+from infra.lab.toolchain.modules import GoModule, go_module
+from infra.lab.toolchain.tools import TOOLS, GoTool
+
+__all__ = ["TOOLS", "GoModule", "GoTool", "ToolError", "go_module", "go_tool", "missing"]
