@@ -1,6 +1,6 @@
 """What the program registers, as Terraform's JSON: tools that know Terraform's AWS resources can read it.
 
-Nothing is applied with it. `python -m infra.aws.scan` hands it to checkov.
+Nothing is applied with it. `python -m infra.checks.aws` hands it to checkov.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Checks of rendered manifests that others keep up: the API's schemas (kubeconform) and known mistakes (checkov)."""
+"""Checks that others keep up: the API's schemas (kubeconform), known mistakes (checkov), IAM's words (parliament)."""

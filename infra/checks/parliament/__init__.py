@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from infra.checks.finding import CheckError, Finding
-from infra.local.progress import Steps
 from infra.lab.toolchain.errors import last_lines
 from infra.lab.toolchain.python_project import environment
+from infra.local.progress import Steps
 
 PROJECT = Path(__file__).parent
 #: Stars are judged by our own rule `no-wildcards`, which knows where they are right.

@@ -1,4 +1,4 @@
-"""What checkov and parliament find in a stack of AWS: `python -m infra.aws.scan prod`. Nothing is asked of AWS."""
+"""What checkov and parliament find in a stack of AWS: `python -m infra.checks.aws prod`. Nothing is asked of AWS."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from infra.aws.recorder import record_stack, terraform_name, terraform_type
 from infra.checks import checkov, parliament
 from infra.checks.finding import CheckError, Finding
 from infra.checks.report import show
+from infra.lab.toolchain import ToolError
 from infra.local import files
 from infra.local.progress import Steps
 from infra.local.state import State
 from infra.render.recorder import Registered
 from infra.settings.load import SettingsError
-from infra.lab.toolchain import ToolError
 
 PROD = "prod"
 ACCEPTED = (*bucket.ACCEPTED, *database.ACCEPTED, *log_group.ACCEPTED)
@@ -109,7 +109,7 @@ def _arn(found: re.Match[str]) -> str:
 
 @app.command()
 def scan(
-    stack: Annotated[str, typer.Argument(help="a stack of this folder, such as prod")],
+    stack: Annotated[str, typer.Argument(help="a stack of infra/aws, such as prod")],
     *,
     as_json: Annotated[bool, typer.Option("--json", help="for programs: a list of findings")] = False,
 ) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from infra.aws import scan, terraform
-from infra.checks import parliament
+from infra.aws import terraform
+from infra.checks import aws, parliament
 from infra.checks.finding import CheckError, Finding
 from infra.render.recorder import Registered, SecretValue
 
@@ -39,13 +39,13 @@ def _found(findings: tuple[Finding, ...]) -> set[tuple[str, str]]:
 @pytest.mark.parametrize("stack", ["staging", "prod"])
 def test_nothing_is_found_without_a_reason(stack: str, registered: Stacks) -> None:
     """And no reason is left that excuses nothing."""
-    assert [str(one) for one in scan.findings(registered(stack), stack)] == []
+    assert [str(one) for one in aws.findings(registered(stack), stack)] == []
 
 
 def test_what_is_accepted_in_staging_is_found_in_prod(registered: Stacks) -> None:
     """One zone, no protection, short logs: the staging stack under the name of prod."""
-    accepted = {(one.type, one.check) for one in scan.ACCEPTED if not one.in_prod}
-    assert _found(scan.findings(registered("staging"), "prod")) == accepted
+    accepted = {(one.type, one.check) for one in aws.ACCEPTED if not one.in_prod}
+    assert _found(aws.findings(registered("staging"), "prod")) == accepted
 
 
 def test_mistakes_and_a_needless_reason_are_found_in_resources(registered: Stacks) -> None:
@@ -54,7 +54,7 @@ def test_mistakes_and_a_needless_reason_are_found_in_resources(registered: Stack
         registered("prod"), "rds/instance:Instance", storageEncrypted=False, autoMinorVersionUpgrade=True
     )
     changed = _changed(changed, "ecr/repository:Repository", imageTagMutability="MUTABLE")
-    assert _found(scan.findings(changed, "prod")) == {
+    assert _found(aws.findings(changed, "prod")) == {
         ("aws_db_instance", "CKV_AWS_16"),
         ("aws_ecr_repository", "CKV_AWS_51"),
         ("aws_db_instance", "CKV_AWS_226"),
@@ -85,7 +85,7 @@ def test_mistakes_and_a_needless_reason_are_found_in_resources(registered: Stack
 def test_a_mistake_in_a_policy_is_found(planted: dict[str, Any], expected: str, registered: Stacks) -> None:
     """And nothing else in it."""
     changed = _changed(registered("prod"), "iam/policy:Policy", policy=_policy(**planted))
-    assert [(one.kind, one.where) for one in parliament.findings(scan.policies(changed), "prod")] == [
+    assert [(one.kind, one.where) for one in parliament.findings(aws.policies(changed), "prod")] == [
         ("aws_iam_policy", expected)
     ]
 
@@ -94,7 +94,7 @@ def test_a_scanner_that_reads_nothing_is_no_clean_bill(registered: Stacks) -> No
     """Planted: a stack of which checkov sees no database."""
     without = tuple(one for one in registered("prod") if not one.type.startswith("aws:rds/"))
     with pytest.raises(CheckError, match="passed over aws_db_instance"):
-        scan.findings(without, "prod")
+        aws.findings(without, "prod")
 
 
 def test_every_policy_of_the_program_is_read(registered: Stacks) -> None:
@@ -105,7 +105,7 @@ def test_every_policy_of_the_program_is_read(registered: Stacks) -> None:
             for one in registered(stack)
             if '"Statement"' in str(one.inputs)
         }
-        assert scan.policies(registered(stack)).keys() == with_policy
+        assert aws.policies(registered(stack)).keys() == with_policy
 
 
 def test_a_secret_is_a_variable(registered: Stacks) -> None:
