@@ -17,6 +17,7 @@ from infra.components.certificates import Certificates
 from infra.components.component import Component
 from infra.components.passwords import SERVERS, Passwords
 from infra.servers import hashes
+from infra.servers.logins import Accepted, logins
 from infra.servers.postgresql import CONNECTION_LIMITS, settings_sql
 from infra.servers.postgresql_conf import hba_rules, tuning
 from infra.settings.backends import CloudNativePG, S3Store
@@ -28,6 +29,8 @@ API_VERSION = "postgresql.cnpg.io/v1"
 BARMAN_API_VERSION = "barmancloud.cnpg.io/v1"
 #: The plugin that took the place of `spec.backup.barmanObjectStore`.
 BARMAN_PLUGIN = "barman-cloud.cloudnative-pg.io"
+#: On a Secret: the operator takes what changed in it at once.
+RELOAD = {"cnpg.io/reload": "true"}
 #: The operator sets these itself and refuses to be told.
 _FIXED_BY_OPERATOR = frozenset({"full_page_writes", "superuser_reserved_connections"})
 #: A primary that stops writes its last log to a replica and to the bucket first.
@@ -58,10 +61,9 @@ class CloudNativePGCluster(Component):
                 for host in (f"{naming.POSTGRESQL}-{service}", f"{naming.POSTGRESQL}-{service}.{naming.NAMESPACE_DATA}")
                 for name in (host, f"{host}.svc", f"{host}.svc.cluster.local")
             ],
-            # The operator reloads a server whose Secret has this label when it changes.
-            labels={"cnpg.io/reload": "true"},
+            labels=RELOAD,
         )
-        roles = [self._role(role, passwords) for role in contract.POSTGRESQL_ROLES]
+        roles = [self._login(role, number, passwords) for role in contract.POSTGRESQL_ROLES for number in (1, 2)]
         sql = files.config_map(self, naming.POSTGRESQL, {"settings.sql": settings_sql()})
         store = self._custom(BARMAN_API_VERSION, "ObjectStore", naming.POSTGRESQL, self._store())
         cluster = self._custom(
@@ -98,16 +100,22 @@ class CloudNativePGCluster(Component):
             opts=options(after=after),
         )
 
-    def _role(self, role: Role, passwords: Passwords) -> core.Secret:
+    def _login(self, role: Role, number: int, passwords: Passwords) -> core.Secret:
         """A verifier and no password: the same one that PgBouncer has, so that a login passes through it."""
         assert "postgresql" in SERVERS[role]  # noqa: S101 - both lists come from the contract
-        verifier = passwords.of(role, "postgresql").apply(hashes.postgresql)
+        login = contract.login(role, number)
+
+        def verifier(accepted: Accepted) -> str:
+            password = logins(role, accepted)[login]
+            return hashes.POSTGRESQL_LOCKED if password is None else hashes.postgresql(password)
+
         return files.secret(
             self,
             naming.POSTGRESQL,
-            f"postgresql-role-{role}",
-            {"username": str(role), "password": verifier},
+            _secret_of(login),
+            {"username": login, "password": passwords.accepted(role, "postgresql").apply(verifier)},
             type_="kubernetes.io/basic-auth",
+            labels=RELOAD,
         )
 
     def _cluster(self) -> dict[str, Any]:
@@ -130,7 +138,7 @@ class CloudNativePGCluster(Component):
                 "initdb": {
                     "database": contract.POSTGRESQL_DATABASE,
                     "owner": str(Role.OWNER),
-                    "secret": {"name": f"postgresql-role-{Role.OWNER}"},
+                    "secret": {"name": _secret_of(Role.OWNER)},
                     "dataChecksums": True,
                     "encoding": "UTF8",
                     "localeCollate": "C.UTF-8",
@@ -140,7 +148,14 @@ class CloudNativePGCluster(Component):
                     },
                 }
             },
-            "managed": {"roles": [_managed(role) for role in contract.POSTGRESQL_ROLES if role is not Role.OWNER]},
+            "managed": {
+                "roles": [
+                    _managed(role, login)
+                    for role in contract.POSTGRESQL_ROLES
+                    for login in contract.logins(role)
+                    if login != Role.OWNER
+                ]
+            },
             "postgresql": {
                 "parameters": parameters,
                 "pg_hba": list(hba_rules()),
@@ -149,7 +164,7 @@ class CloudNativePGCluster(Component):
             },
             "certificates": {
                 "serverTLSSecret": naming.tls_secret(naming.POSTGRESQL),
-                "serverCASecret": naming.tls_secret(naming.POSTGRESQL),
+                "serverCASecret": naming.tls_secret(naming.AUTHORITY),
             },
             "plugins": [
                 {
@@ -199,9 +214,14 @@ class CloudNativePGCluster(Component):
         return {"size": size, **({"storageClass": storage_class} if storage_class else {})}
 
 
-def _managed(role: Role) -> dict[str, Any]:
+def _secret_of(login: str) -> str:
+    return f"postgresql-role-{login.replace('_', '-')}"
+
+
+def _managed(role: Role, login: str) -> dict[str, Any]:
+    groups = [str(role)] if login != role else ["pg_read_all_data"] if role is Role.BACKUP else []
     return {
-        "name": str(role),
+        "name": login,
         "ensure": "present",
         "login": True,
         "superuser": False,
@@ -210,8 +230,8 @@ def _managed(role: Role) -> dict[str, Any]:
         "replication": False,
         "bypassrls": False,
         "connectionLimit": CONNECTION_LIMITS[role],
-        "passwordSecret": {"name": f"postgresql-role-{role}"},
-        **({"inRoles": ["pg_read_all_data"]} if role is Role.BACKUP else {}),
+        "passwordSecret": {"name": _secret_of(login)},
+        **({"inRoles": groups} if groups else {}),
     }
 
 

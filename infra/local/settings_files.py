@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from app import contract
-from infra.local import compose_files, files, folders
+from infra.local import compose_files, files, folders, secrets
 from infra.local.state import State
 from infra.observability import targets
 from infra.observability.alerts import rule_files
@@ -57,7 +57,7 @@ def write_settings(state: State, version: RabbitMQVersion, nodes: Sequence[str] 
     redis = files.folder(state.config / "redis", files.PUBLIC_FOLDER)
     files.write(redis / "redis.conf", redis_conf(REDIS_MEMORY_BYTES), files.PUBLIC_FILE)
     objectstore = files.folder(state.config / "objectstore", files.PUBLIC_FOLDER)
-    files.write(objectstore / "policy.json", policy_json(), files.PUBLIC_FILE)
+    files.write(objectstore / "policy.json", policy_json(secrets.rotation(state)), files.PUBLIC_FILE)
     prometheus = files.folder(state.config / "prometheus", files.PUBLIC_FOLDER)
     files.write(
         prometheus / "prometheus.yml",

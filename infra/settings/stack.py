@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from app.contract import Queue
+from app.contract import Queue, Role
 from infra.servers.rabbitmq.outsiders import Outsider, foreign_pools, producers
 from infra.settings import limits, shutdown
 from infra.settings.backends import (
@@ -25,6 +25,7 @@ from infra.settings.backends import (
 from infra.settings.explain import JOINED
 from infra.settings.pools import completed, misplaced
 from infra.settings.queues import DEFAULT, QueuesFile, QueuesPath
+from infra.settings.rotation import AUTHORITY, FIRST, Generations
 from infra.settings.scaling import KedaQueue
 from infra.settings.shutdown import Timings
 from infra.settings.values import Digest, Model, Name, RunbooksUrl
@@ -106,6 +107,9 @@ class Stack(Model):
     producers: dict[Name, Producer] = Field(
         {}, description="where producers of the queues run; the pods of one that is left out cannot reach the broker"
     )
+    rotation: dict[str, Generations] = Field(
+        {}, description="generations of a role's passwords: the first is used, a second one accepted as well"
+    )
     timings: Timings = Timings()
     log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
     drills: bool = Field(default=False, description="tasks that misbehave on purpose; never in prod")
@@ -119,6 +123,10 @@ class Stack(Model):
     def queues(self) -> tuple[Queue, ...]:
         """Every queue, in its order of service."""
         return self.queues_file.queues
+
+    def generations(self, user: str) -> Generations:
+        """The generations of a user's passwords, or of the authority: the first is used, all are accepted."""
+        return self.rotation.get(user, FIRST)
 
     @property
     def outsiders(self) -> tuple[Outsider, ...]:
@@ -142,7 +150,7 @@ class Stack(Model):
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
-        problems = [*self._workers(), *self._producers(), *self._choices(), *self._of_prod()]
+        problems = [*self._workers(), *self._producers(), *self._rotated(), *self._choices(), *self._of_prod()]
         problems += [f"workloads.pools.{line}" for line in misplaced(self.queues, self.workloads.pools)]
         problems += [*shutdown.broken(self), *limits.broken(self)]
         if problems:
@@ -170,6 +178,14 @@ class Stack(Model):
             "of a queue, or take it out here"
             for name in self.producers
             if name not in declared
+        ]
+
+    def _rotated(self) -> list[str]:
+        known = sorted({AUTHORITY, *Role, *(outsider.user for outsider in self.outsiders)})
+        return [
+            f"rotation.{name}: nobody of this name logs in; there are {', '.join(known)}"
+            for name in self.rotation
+            if name not in known
         ]
 
     def _choices(self) -> list[str]:

@@ -16,7 +16,9 @@ class Ingress(Model):
     class_name: str
     host: Host
     #: Who signs the certificate that the world sees.
-    issuer: str = Field("millrace-ca", description="a ClusterIssuer of cert-manager")
+    issuer: str | None = Field(
+        None, description="a ClusterIssuer of cert-manager; left out: our own authority, which no browser trusts"
+    )
     controller_namespace: Name
     controller_labels: dict[str, str] = Field(min_length=1, description="of the controller's pods")
     annotations: dict[str, str] = Field({}, description="for the controller")

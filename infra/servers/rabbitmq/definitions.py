@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from app.contract import Queue, Role
+from infra.servers.logins import Accepted
 from infra.servers.rabbitmq.cluster import CONSUMER_TIMEOUT_SECONDS
 from infra.servers.rabbitmq.outsiders import Outsider
 from infra.servers.rabbitmq.users import user_definitions
@@ -31,7 +32,9 @@ def vhost_file(queues: Sequence[Queue], consumer_timeout_seconds: int = CONSUMER
 
 
 def users_file(
-    passwords: Mapping[Role, str], queues: Sequence[Queue], outsiders: Mapping[Outsider, str] = MappingProxyType({})
+    passwords: Mapping[Role, Accepted],
+    queues: Sequence[Queue],
+    outsiders: Mapping[Outsider, Accepted] = MappingProxyType({}),
 ) -> str:
     """Users with hashes of their passwords, and their permissions: a secret."""
     return _json(user_definitions(passwords, queues, outsiders))

@@ -150,9 +150,7 @@ def test_refused_settings_change_nothing(deployed: Deployment) -> None:
 
 def test_what_does_not_become_ready_fails_and_says_what_it_waits_for(deployed: Deployment) -> None:
     """Nobody signs certificates here, so the issuer never becomes ready."""
-    with pytest.raises(
-        DeployError, match=r"not ready after 1 s(?s:.*)ClusterIssuer millrace-self-signed: has not|no cond"
-    ):
+    with pytest.raises(DeployError, match=r"not ready after 1 s(?s:.*)Issuer millrace-ca-1: has not|no cond"):
         deployed.up(wait=True, wait_seconds=1)
 
 

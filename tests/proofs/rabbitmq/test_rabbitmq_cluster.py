@@ -108,7 +108,10 @@ def test_definitions_are_imported(nodes: Nodes) -> None:
 
 
 def _user_names() -> set[str]:
-    return {user["name"] for user in users.user_definitions(dict.fromkeys(Role, "x"), contract.queues())["users"]}
+    return {
+        user["name"]
+        for user in users.user_definitions({role: {str(role): "x"} for role in Role}, contract.queues())["users"]
+    }
 
 
 def test_a_queue_without_a_type_is_a_quorum_queue_and_an_exclusive_one_is_not(nodes: Nodes) -> None:

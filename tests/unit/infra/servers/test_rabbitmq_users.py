@@ -10,7 +10,7 @@ from app.contract import Queue, Role
 from infra.servers.rabbitmq import definitions, users, vhost
 
 QUEUES = tuple(Queue(name=name, purpose="a test") for name in ("interactive", "bulk", "invoices"))
-PASSWORDS = dict.fromkeys(Role, "secret-of-all")
+PASSWORDS = {role: {str(role): "secret-of-all"} for role in Role}
 
 
 def _may(role: Role, what: str, name: str) -> bool:
@@ -69,7 +69,7 @@ def test_definitions_hold_no_password() -> None:
 def test_everybody_has_a_password() -> None:
     """RabbitMQ would make a user whom anybody can be."""
     with pytest.raises(users.NoPasswordError, match="beat, keda"):
-        users.user_definitions({**PASSWORDS, Role.KEDA: "", Role.BEAT: ""}, QUEUES)
+        users.user_definitions({**PASSWORDS, Role.KEDA: {"keda": ""}, Role.BEAT: {}}, QUEUES)
 
 
 def test_who_only_asks_over_http_has_no_part_in_the_vhost() -> None:
