@@ -20,6 +20,7 @@ from infra.servers import hashes
 from infra.servers.logins import Accepted, logins
 from infra.servers.postgresql import CONNECTION_LIMITS, settings_sql
 from infra.servers.postgresql_conf import hba_rules, tuning
+from infra.settings.archive import Identity, Irsa, Keys
 from infra.settings.backends import CloudNativePG, S3Store
 from infra.settings.stack import Stack
 from infra.settings.values import Resources
@@ -33,6 +34,8 @@ BARMAN_PLUGIN = "barman-cloud.cloudnative-pg.io"
 RELOAD = {"cnpg.io/reload": "true"}
 #: The operator sets these itself and refuses to be told.
 _FIXED_BY_OPERATOR = frozenset({"full_page_writes", "superuser_reserved_connections"})
+#: What the cluster calls the one whose archive it is restored from.
+_LOST = "lost"
 #: A primary that stops writes its last log to a replica and to the bucket first.
 STOP_SECONDS, SMART_STOP_SECONDS = 300, 60
 
@@ -134,20 +137,8 @@ class CloudNativePGCluster(Component):
             "primaryUpdateStrategy": "supervised",
             "stopDelay": STOP_SECONDS,
             "smartShutdownTimeout": SMART_STOP_SECONDS,
-            "bootstrap": {
-                "initdb": {
-                    "database": contract.POSTGRESQL_DATABASE,
-                    "owner": str(Role.OWNER),
-                    "secret": {"name": _secret_of(Role.OWNER)},
-                    "dataChecksums": True,
-                    "encoding": "UTF8",
-                    "localeCollate": "C.UTF-8",
-                    "localeCType": "C.UTF-8",
-                    "postInitApplicationSQLRefs": {
-                        "configMapRefs": [{"name": f"{naming.POSTGRESQL}-config", "key": "settings.sql"}]
-                    },
-                }
-            },
+            **self._begin(),
+            **self._account(),
             "managed": {
                 "roles": [
                     _managed(role, login)
@@ -170,7 +161,7 @@ class CloudNativePGCluster(Component):
                 {
                     "name": BARMAN_PLUGIN,
                     "isWALArchiver": True,
-                    "parameters": {"barmanObjectName": naming.POSTGRESQL},
+                    "parameters": {"barmanObjectName": naming.POSTGRESQL, "serverName": settings.archive},
                 }
             ],
             "storage": self._volume(settings.storage),
@@ -194,6 +185,45 @@ class CloudNativePGCluster(Component):
             "monitoring": {"enablePodMonitor": False},
         }
 
+    def _begin(self) -> dict[str, Any]:
+        """What a cluster begins with that does not exist yet: an empty database, or what an archive holds."""
+        application = {
+            "database": contract.POSTGRESQL_DATABASE,
+            "owner": str(Role.OWNER),
+            "secret": {"name": _secret_of(Role.OWNER)},
+        }
+        recovery = self.settings.recovery
+        if recovery is None:
+            settings_sql = {"name": f"{naming.POSTGRESQL}-config", "key": "settings.sql"}
+            initdb = {
+                **application,
+                "dataChecksums": True,
+                "encoding": "UTF8",
+                "localeCollate": "C.UTF-8",
+                "localeCType": "C.UTF-8",
+                "postInitApplicationSQLRefs": {"configMapRefs": [settings_sql]},
+            }
+            return {"bootstrap": {"initdb": initdb}}
+        target = recovery.target_time
+        archive = {"barmanObjectName": naming.POSTGRESQL, "serverName": recovery.archive}
+        return {
+            "bootstrap": {
+                "recovery": {
+                    **application,
+                    "source": _LOST,
+                    **({"recoveryTarget": {"targetTime": target.isoformat()}} if target else {}),
+                }
+            },
+            "externalClusters": [{"name": _LOST, "plugin": {"name": BARMAN_PLUGIN, "parameters": archive}}],
+        }
+
+    def _account(self) -> dict[str, Any]:
+        """The pods' service account, which the operator makes; with IRSA it names the role that they are in AWS."""
+        assert isinstance(self.stack.object_store, S3Store)  # noqa: S101 - the settings refuse anything else
+        identity = self.stack.object_store.identity
+        annotations = {"eks.amazonaws.com/role-arn": identity.role_arn} if isinstance(identity, Irsa) else {}
+        return {"serviceAccountTemplate": {"metadata": {"annotations": annotations}}} if annotations else {}
+
     def _store(self) -> dict[str, Any]:
         assert isinstance(self.stack.object_store, S3Store)  # noqa: S101 - the settings refuse anything else
         store = self.stack.object_store
@@ -202,8 +232,7 @@ class CloudNativePGCluster(Component):
             "configuration": {
                 "destinationPath": f"s3://{store.bucket}/{naming.POSTGRESQL}",
                 "endpointURL": f"https://{store.endpoint}",
-                # The pods' own identity: no key to keep, to leak or to rotate.
-                "s3Credentials": {"inheritFromIAMRole": True},
+                "s3Credentials": _credentials(store.identity),
                 "wal": {"compression": "gzip", "encryption": "AES256", "maxParallel": 4},
                 "data": {"compression": "gzip", "encryption": "AES256", "jobs": 2},
             },
@@ -212,6 +241,17 @@ class CloudNativePGCluster(Component):
     def _volume(self, size: str) -> dict[str, Any]:
         storage_class = self.stack.cluster.storage_class
         return {"size": size, **({"storageClass": storage_class} if storage_class else {})}
+
+
+def _credentials(identity: Identity) -> dict[str, Any]:
+    """The pods' own identity, where there is one: no key to keep, to leak or to rotate."""
+    if not isinstance(identity, Keys):
+        return {"inheritFromIAMRole": True}
+    secret = naming.s3_secret(naming.POSTGRESQL)
+    return {
+        "accessKeyId": {"name": secret, "key": "s3_user"},
+        "secretAccessKey": {"name": secret, "key": "s3_password"},
+    }
 
 
 def _secret_of(login: str) -> str:

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 
 import pytest
 from cryptography import x509
@@ -21,7 +22,7 @@ from tests.unit.infra.stacks import STACKS, Rendered, config_of, render
 #: `pulumi up` after `pulumi up`: the state before, the two of a rotation, and those of the next one.
 UPS = ((1,), (2, 1), (2,), (3, 2), (3,))
 CLIENTS = tuple(role for role in SERVERS if role not in {Role.REPLICA, Role.SENTINEL, Role.PROBE})
-#: What servers use among themselves: each is the other's client, so the new one is accepted everywhere before any uses it.
+#: What servers use among themselves: each is the other's client, so all accept the new one before any uses it.
 UPS_AMONG_SERVERS = ((1,), (1, 2), (2, 1), (2,))
 
 
@@ -76,7 +77,7 @@ def _accepts(rendered: Rendered, server: str, login: str, password: str) -> bool
 
 
 @pytest.mark.parametrize("name", STACKS)
-@pytest.mark.parametrize(("before", "after"), list(zip(UPS, UPS[1:], strict=False)))
+@pytest.mark.parametrize(("before", "after"), list(pairwise(UPS)))
 def test_running_clients_are_accepted_before_during_and_after(
     name: str, before: Sequence[int], after: Sequence[int]
 ) -> None:
@@ -105,7 +106,7 @@ def test_a_skipped_step_is_seen_by_these_tests() -> None:
     assert not any(_accepts(after, *login) for login in _logins(before))
 
 
-@pytest.mark.parametrize(("before", "after"), list(zip(UPS_AMONG_SERVERS, UPS_AMONG_SERVERS[1:], strict=False)))
+@pytest.mark.parametrize(("before", "after"), list(pairwise(UPS_AMONG_SERVERS)))
 def test_servers_among_themselves_are_accepted_in_both_directions(before: Sequence[int], after: Sequence[int]) -> None:
     """A pod of Redis that was rolled speaks with one that was not, as its client and as its server."""
     users = (Role.REPLICA, Role.SENTINEL, Role.PROBE)
@@ -132,7 +133,7 @@ def test_a_rotated_password_rolls_its_clients_and_no_other(both: dict[str, Rende
 
 def test_the_authority_is_trusted_before_it_signs() -> None:
     """Whoever signs is trusted by those who started before and after; each issuer belongs to its namespace."""
-    for before, after in zip(UPS_AMONG_SERVERS, UPS_AMONG_SERVERS[1:], strict=False):
+    for before, after in pairwise(UPS_AMONG_SERVERS):
         old, new = (_rendered("staging", ("authority",), tuple(one)) for one in (before, after))
         for signer, trusting in ((old, new), (new, old)):
             [used] = {one.name for one in signer.manifests if one.kind == "Issuer"}
