@@ -18,6 +18,7 @@ from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
 from infra import naming
+from infra.authority import Pair
 from infra.devcluster import (
     addons,
     cgroups,
@@ -38,7 +39,7 @@ from infra.devcluster.programs import Program, settings
 from infra.devcluster.shell import run
 from infra.devcluster.supervisor import Supervisor
 from infra.devcluster.waiting import DevclusterError, until
-from infra.local.certificates import Pair, make_leaf
+from infra.local.certificates import make_leaf
 from infra.local.progress import Steps
 from infra.toolchain import go_tool
 

@@ -228,6 +228,12 @@ PROOFS = (
         guards=("app/kinds/", "app/storage/", "app/relay/", "app/gateway/acceptance.py", "docs/patterns/"),
     ),
     _on_servers(
+        "rotation",
+        390,
+        "every password rotated under load: no request fails, the ledger is exact, the old ones are refused (I10)",
+        guards=("infra/servers/", "infra/local/secrets.py", "infra/images/postgresql/"),
+    ),
+    _on_servers(
         "runbooks",
         300,
         "diagnosis and verification of every runbook on the local stack, and the metrics that alerts read",
