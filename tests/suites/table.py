@@ -316,6 +316,12 @@ PROOFS = (
         "a second deployment, a change, a bad image",
         guards=("infra/staging/", "infra/components/"),
     ),
+    _on_cluster(
+        "e2e_rotation",
+        1200,
+        "passwords of gateway and workers rotated by `pulumi up` under load, to their second logins and back",
+        guards=("infra/components/passwords.py", "infra/settings/rotation.py", "infra/servers/logins.py"),
+    ),
     Suite(
         name="e2e",
         proves="public face, connections, accounts, a killed broker, destroy; nothing is left of the cluster",
