@@ -129,4 +129,5 @@ class Certificates(Component):
 
 
 def _bundle(pairs: Sequence[Pair]) -> str:
-    return "".join(pair.certificate.decode() for pair in pairs)
+    # In an order that does not say who signs: another signer is no reason to roll who trusts both.
+    return "".join(sorted(pair.certificate.decode() for pair in pairs))

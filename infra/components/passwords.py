@@ -95,8 +95,8 @@ class Passwords(Component):
         return contract.login(user, self.stack.generations(user)[0])
 
     def accepted(self, user: str, server: str) -> pulumi.Output[Accepted]:
-        """The passwords of a role, or of an outsider, that a server accepts."""
-        wanted = self.stack.generations(user)
+        """The passwords of a role, or of an outsider, that a server accepts, whichever of them is used."""
+        wanted = sorted(self.stack.generations(user))
         values = {contract.login(user, number): self._values[user, server][number] for number in wanted}
         return pulumi.Output.all(**values).apply(dict)
 

@@ -76,7 +76,8 @@ def _accepted(state: State, user: str, server: str) -> Accepted:
         # Of a checkout that knew no generations.
         files.write(first, used.read_text())
     return {
-        contract.login(user, number): _once(kept / f"{user}-{server}-{number}") for number in _generations(state, user)
+        contract.login(user, number): _once(kept / f"{user}-{server}-{number}")
+        for number in sorted(_generations(state, user))
     }
 
 

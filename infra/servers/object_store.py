@@ -38,7 +38,7 @@ def policy_json(generations: Mapping[str, Sequence[int]] = MappingProxyType({}))
 
     It names the logins that are accepted, and no others: the server refuses a policy that names a stranger.
     """
-    names = {role: [contract.login(role, number) for number in generations.get(role, (1,))] for role in RIGHTS}
+    names = {role: [contract.login(role, number) for number in sorted(generations.get(role, (1,)))] for role in RIGHTS}
     statements = [
         {"Effect": "Allow", "Principal": {"AWS": names[role]}, "Action": list(actions), "Resource": resource}
         for role, rights in RIGHTS.items()

@@ -318,7 +318,7 @@ PROOFS = (
     ),
     _on_cluster(
         "e2e_rotation",
-        1200,
+        600,
         "passwords of gateway and workers rotated by `pulumi up` under load, to their second logins and back",
         guards=("infra/components/passwords.py", "infra/settings/rotation.py", "infra/servers/logins.py"),
     ),

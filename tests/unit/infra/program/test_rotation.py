@@ -119,16 +119,28 @@ def test_servers_among_themselves_are_accepted_in_both_directions(before: Sequen
             assert _accepts(server, "redis", role, password)
 
 
-def test_a_rotated_password_rolls_its_clients_and_no_other(both: dict[str, Rendered]) -> None:
+@pytest.mark.parametrize(
+    ("user", "before", "after", "rolled"),
+    [
+        (Role.RELAY, (1,), (2, 1), {"relay", "rabbitmq", "pgbouncer"}),
+        (Role.RELAY, (2, 1), (2,), {"rabbitmq", "pgbouncer"}),
+        (Role.RELAY, (2, 1), (1, 2), {"relay"}),
+        # Processes read a certificate that was signed anew while they run.
+        ("authority", (1, 2), (2, 1), set()),
+    ],
+)
+def test_a_rotated_password_rolls_its_clients_and_no_other(
+    user: str, before: Sequence[int], after: Sequence[int], rolled: set[str]
+) -> None:
     """RabbitMQ, PgBouncer and Redis take the new list at a start; PostgreSQL takes it while it runs."""
-    old, new = both["staging"], _rendered("staging", (Role.RELAY,), (2, 1))
-    rolled = set()
-    for kind in ("Deployment", "StatefulSet", "Job"):
-        for one in old.manifests:
-            if one.kind == kind and one.body != new.one(kind, one.name).body:
-                rolled.add(one.name)
+    old, new = (_rendered("staging", (user,), tuple(generations)) for generations in (before, after))
 
-    assert rolled == {"relay", "rabbitmq", "pgbouncer"}
+    assert {
+        one.name
+        for kind in ("Deployment", "StatefulSet", "Job")
+        for one in old.manifests
+        if one.kind == kind and one.body != new.one(kind, one.name).body
+    } == rolled
 
 
 def test_the_authority_is_trusted_before_it_signs() -> None:
