@@ -199,6 +199,25 @@ class Role(StrEnum):
     PROBE = "probe"  # Redis: asks whether it is well
 
 
+#: Ends the name of a user's second login. The two take turns when the user's password is rotated.
+_SECOND_LOGIN = "_b"
+
+
+def login(user: str, generation: int) -> str:
+    """The name with which a user logs in by its password of this generation, counted from 1."""
+    return f"{user}" if generation % 2 else f"{user}{_SECOND_LOGIN}"
+
+
+def logins(user: str) -> tuple[str, str]:
+    """Both names with which a user logs in."""
+    return login(user, 1), login(user, 2)
+
+
+def user_of(login: str) -> str:
+    """Whose login this is."""
+    return login.removesuffix(_SECOND_LOGIN)
+
+
 def producer_user(name: str) -> str:
     """RabbitMQ's user of a producer that `queues.toml` names."""
     return f"producer-{name}"

@@ -30,7 +30,7 @@ DEFAULT_SECRETS_DIR = "/run/secrets/millrace"
 
 
 def secrets_dir() -> Path:
-    """The folder with this process's secret files (`ca.crt`, `tls.crt`, `tls.key`, `*_password`)."""
+    """The folder with this process's secret files (`ca.crt`, `tls.crt`, `tls.key`, `*_user`, `*_password`)."""
     return Path(os.environ.get("MILLRACE_SECRETS_DIR", DEFAULT_SECRETS_DIR))
 
 
@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     postgresql_host: str = "postgresql"
     postgresql_port: int = contract.PORT_POSTGRESQL
     postgresql_database: str = contract.POSTGRESQL_DATABASE
-    postgresql_user: str = Field("gateway", description="the role's name, see contract.Role")
+    postgresql_user: str = Field("gateway", description="one of the role's two logins (contract.logins); a file, too")
     postgresql_password: SecretStr = SecretStr("")
     postgresql_pool_size: int = Field(8, ge=1, description="connections a process may hold")
     postgresql_connect_timeout_seconds: int = Field(3, ge=1, description="a dead host must not hang a request")
@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     s3_endpoint: str = Field("", description="https://HOST; empty: this stack has no object store")
     s3_bucket: str = contract.BUCKET
     s3_region: str = "us-east-1"
-    s3_user: str = Field("gateway", description="the access key; in our own server the role's name")
+    s3_user: str = Field("gateway", description="the access key; in our own server the role's login")
     s3_password: SecretStr = Field(SecretStr(""), description="the secret key")
     s3_public_ca: bool = Field(default=False, description="its certificate is of a public authority, not of ours")
     s3_timeout_seconds: float = Field(10.0, gt=0, description="bounds each read and write")

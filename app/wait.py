@@ -72,7 +72,7 @@ def missing_in_rabbitmq() -> str | None:
     settings = load()
     try:
         with wire.connect(settings, name="wait") as connection:
-            for exchange in _EXCHANGES.get(settings.rabbitmq_user, ()):
+            for exchange in _EXCHANGES.get(contract.user_of(settings.rabbitmq_user), ()):
                 connection.channel().exchange_declare(exchange, "topic", passive=True)
             for queue in _queues(settings):
                 connection.channel().queue_declare(queue, passive=True)
@@ -82,7 +82,7 @@ def missing_in_rabbitmq() -> str | None:
 
 
 def _queues(settings: Settings) -> tuple[str, ...]:
-    match settings.rabbitmq_user:
+    match contract.user_of(settings.rabbitmq_user):
         case Role.WORKER:
             return (settings.worker_queue,)
         case Role.ARCHIVER:

@@ -25,8 +25,8 @@ stack = load.from_pulumi()
 # Before anything runs: where it runs, who may talk to whom, how everyone proves who they are, which queues there are.
 namespaces = Namespaces(stack)
 policies = NetworkPolicies(stack, after=[namespaces])
-certificates = Certificates(stack, after=[namespaces])
 passwords = Passwords(stack, stack.outsiders, after=[namespaces])
+certificates = Certificates(stack, passwords, after=[namespaces])
 queues = Queues(stack, after=[namespaces])
 ground = [policies, certificates, passwords, queues]
 

@@ -85,7 +85,7 @@ def ready_servers(process: Process, backends: Backends) -> list[pulumi.Resource]
 
 
 def environment_of(stack: Stack, process: Process, backends: Backends) -> dict[str, str]:
-    """Its whole environment, sorted: what is common, where its servers are and as whom it logs in, what is its own."""
+    """Its whole environment, sorted: what is common, where its servers are, what is its own. Logins are files."""
     common = {
         "MILLRACE_ENVIRONMENT": stack.environment,
         "MILLRACE_LOG_LEVEL": stack.log_level,
@@ -93,9 +93,8 @@ def environment_of(stack: Stack, process: Process, backends: Backends) -> dict[s
         contract.QUEUES_FILE_VARIABLE: f"{CONFIG_PATH}/{QUEUES_FILE}",
     }
     servers = servers_of(process, backends)
-    users = {f"MILLRACE_{name.upper()}_USER": str(process.role) for name, server in servers.items() if server.own_users}
     hosts = {name: value for server in servers.values() for name, value in server.environment.items()}
-    return dict(sorted((common | users | hosts | dict(process.environment)).items()))
+    return dict(sorted((common | hosts | dict(process.environment)).items()))
 
 
 def queues_config_map(stack: Stack) -> str:
@@ -148,6 +147,4 @@ def _secrets(process: Process, backends: Backends) -> Volume:
     words = [Files(secret=naming.passwords_secret(process.role))]
     if any(not server.own_users for server in servers_of(process, backends).values()):
         words.append(Files(secret=naming.s3_secret(process.role)))
-    if process.certified:
-        return secrets(Files(secret=naming.tls_secret(process.component)), *words)
-    return secrets(Files(secret=naming.tls_secret(naming.AUTHORITY), paths={"ca.crt": "ca.crt"}), *words)
+    return secrets(*words, certified=process.component if process.certified else None)

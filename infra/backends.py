@@ -11,6 +11,7 @@ import pulumi
 
 from infra.components.certificates import Certificates
 from infra.components.cloudnative_pg import CloudNativePGCluster
+from infra.components.files import content_hash
 from infra.components.object_server import S3Server
 from infra.components.passwords import Passwords
 from infra.components.pgbouncer import PgBouncer
@@ -40,7 +41,7 @@ def build(
         result_backend=Server(redis.environment, (redis,)),
         database=Server(pool.environment, (pool,)),
         database_direct=Server({"MILLRACE_POSTGRESQL_HOST": database.host}, (database,)),
-        passwords_hash=passwords.hash_of,
+        secrets_hash=lambda user: content_hash({"passwords": passwords.hash_of(user), "ca.crt": certificates.trust}),
         queue_trigger=queue_trigger,
     )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from app import contract
 from infra import naming
+from infra.settings.archive import Identity, Irsa, PodIdentity
 from infra.settings.backends import CloudNativePG, ObjectServer, S3Store
 from infra.settings.scaling import KedaQueue
 from infra.settings.stack import Stack
@@ -21,6 +22,8 @@ PORT_API_SERVER = 6443
 PORT_CNPG_STATUS = 8000
 PORT_CNPG_METRICS = 9187
 PORT_DNS = 53
+#: EKS' agent, at the same address on every node. Plain HTTP, which stays on the node.
+POD_IDENTITY_CIDRS, PORT_POD_IDENTITY = ("169.254.170.23/32",), 80
 
 
 @dataclass(frozen=True, order=True)
@@ -186,6 +189,16 @@ def _of_data(stack: Stack) -> Iterator[Connection]:
     if isinstance(stack.object_store, S3Store):
         bucket = Network("object store", stack.object_store.cidrs)
         yield Connection(postgresql, bucket, (PORT_HTTPS,), "base backups and write-ahead log")
+        yield from _identity(postgresql, stack.object_store.identity)
+
+
+def _identity(postgresql: Pods, identity: Identity) -> Iterator[Connection]:
+    """Where the database's pods get the keys for the bucket."""
+    if isinstance(identity, Irsa):
+        yield Connection(postgresql, Network("STS", identity.sts_cidrs), (PORT_HTTPS,), "keys for the bucket")
+    elif isinstance(identity, PodIdentity):
+        agent = Network("Pod Identity agent", POD_IDENTITY_CIDRS)
+        yield Connection(postgresql, agent, (PORT_POD_IDENTITY,), "keys for the bucket")
 
 
 def _watched(stack: Stack) -> Iterator[Connection]:

@@ -33,7 +33,7 @@ class Backends:
     database_direct: Server
     #: S3, where the stack has one.
     uploads: Server | None
-    #: Changes whenever a password of the role does: its pods read them once, when they start.
-    passwords_hash: Callable[[str], pulumi.Output[str]]
+    #: Changes with a role's passwords and with whom everybody trusts: pods read both once, when they start.
+    secrets_hash: Callable[[str], pulumi.Output[str]]
     #: KEDA's trigger for a queue and a threshold in messages a pod.
     queue_trigger: Callable[[str, int], dict[str, Any]]

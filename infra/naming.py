@@ -48,9 +48,9 @@ POSTGRESQL_BACKUP = "postgresql-backup"
 PGBOUNCER = "pgbouncer"
 OBJECT_STORE = "objectstore"
 
-#: A certificate whose `ca.crt` is for clients that have none of their own; there is one in each namespace.
+#: The component whose Secret `authority-tls` has the authorities that everybody trusts; there is one in each namespace.
 AUTHORITY = "authority"
-#: The issuer that signs everything inside, and the authority's own certificate.
+#: The issuers that sign everything inside, one in each namespace.
 ISSUER = "millrace-ca"
 
 
@@ -86,8 +86,13 @@ def service_names(service: str) -> tuple[str, ...]:
     return (service, host, f"{host}.cluster.local")
 
 
+def issuer(generation: int) -> str:
+    """The issuer over one generation of our authority, and the Secret with its key."""
+    return f"{ISSUER}-{generation}"
+
+
 def tls_secret(component: str) -> str:
-    """The Secret that cert-manager writes: ca.crt, tls.crt, tls.key."""
+    """The Secret that cert-manager writes: tls.crt, tls.key. Whom to trust stands in that of `AUTHORITY`."""
     return f"{component}-tls"
 
 

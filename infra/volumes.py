@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from pulumi_kubernetes.core import v1 as core
 
+from infra import naming
+
 #: Where every image of ours looks for its secrets.
 SECRETS_PATH = "/run/secrets/millrace"
 CONFIG_PATH = "/etc/millrace"
@@ -77,9 +79,17 @@ def folder(path: str, *parts: Files, name: str) -> Volume:
     )
 
 
-def secrets(*parts: Files) -> Volume:
-    """The folder where every image of ours looks for what is secret."""
-    return folder(SECRETS_PATH, *parts, name="secrets")
+def secrets(*parts: Files, certified: str | None = None) -> Volume:
+    """The folder where every image of ours looks for what is secret: whom to trust, and `parts`.
+
+    `certified`: the component whose certificate and key are in it too.
+    """
+    # Not the `ca.crt` beside the certificate: that is the one authority that signed it, and two are trusted meanwhile.
+    tls = [Files(secret=naming.tls_secret(naming.AUTHORITY), paths={"ca.crt": "ca.crt"})]
+    if certified is not None:
+        paths = {"tls.crt": "tls.crt", "tls.key": "tls.key"}
+        tls.append(Files(secret=naming.tls_secret(certified), paths=paths))
+    return folder(SECRETS_PATH, *tls, *parts, name="secrets")
 
 
 def config(config_map: str, *keys: str) -> Volume:

@@ -23,8 +23,9 @@ def run() -> None:
     """Serve until the process is stopped. Options are set here and not as arguments, where everyone could read them."""
     settings = load()
     ask_everybody()
-    password = (secrets_dir() / "flower_password").read_text().strip()
-    options.basic_auth = [f"{Role.OPERATOR}:{password}"]
+    # One a line: two are accepted while the password is rotated.
+    passwords = (secrets_dir() / "flower_password").read_text().split()
+    options.basic_auth = [f"{Role.OPERATOR}:{password}" for password in passwords]
     options.port = contract.PORT_FLOWER
     options.certfile = settings.tls_certificate_file
     options.keyfile = settings.tls_key_file

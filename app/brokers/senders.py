@@ -15,7 +15,7 @@ from app.contract import Role
 
 #: AMQP's property with the name of the user who published.
 USER_ID = "user_id"
-_OURS = frozenset(Role)
+_OURS = frozenset(login for role in Role for login in contract.logins(role))
 #: Of our own headers, those that anybody may set. The others name scopes and jobs, or tell a worker what to do.
 _ANYBODYS = (contract.MESSAGE_KEY, contract.MESSAGE_CORRELATION_ID, contract.MESSAGE_PUBLISHED_AT)
 #: Celery copies these into the options of a retry, which the worker publishes: a stamp named `queue` or `headers` would

@@ -5,7 +5,6 @@ Exit codes: 0 done; 1 some of it was not (refused, or no longer dead); 2 a wrong
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -17,7 +16,6 @@ import typer
 from rich.console import Console
 
 from app.audit import Actor, actor_of
-from app.contract import Role
 from app.deadletters import archive_queries, views
 from app.deadletters.progress import shown_when_slow
 from app.deadletters.rebuild import Edit, remembered_since
@@ -274,7 +272,6 @@ def _console() -> Console:
 @contextmanager
 def _database() -> Iterator[Engine]:
     """The operator's engine; an outage is one line that says so."""
-    os.environ.setdefault("MILLRACE_POSTGRESQL_USER", Role.OPERATOR.value)
     try:
         yield engine()
     except Exception as error:

@@ -38,7 +38,7 @@ def _engine_options(settings: Settings) -> dict[str, Any]:
 def _bounds(settings: Settings) -> dict[str, Any]:
     return {
         "connect_timeout": settings.postgresql_connect_timeout_seconds,
-        "application_name": f"millrace-{settings.postgresql_user}",
+        "application_name": f"millrace-{contract.user_of(settings.postgresql_user)}",
         # A server that vanished without a FIN is noticed in about this time, not in the kernel's 15 minutes. What
         # bounds a statement stands with the role (infra/servers/postgresql.py): behind a pool a session has no options.
         "tcp_user_timeout": contract.STATEMENT_TIMEOUT_SECONDS * 1000,

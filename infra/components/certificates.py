@@ -6,10 +6,15 @@ from collections.abc import Mapping, Sequence
 
 import pulumi
 from pulumi_kubernetes.apiextensions import CustomResource
+from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 
 from infra import naming
+from infra.authority import Pair, authority
 from infra.components.component import Component
+from infra.components.files import content_hash
+from infra.components.passwords import Passwords
+from infra.settings.rotation import AUTHORITY
 from infra.settings.stack import Stack
 
 API_VERSION = "cert-manager.io/v1"
@@ -17,63 +22,79 @@ API_VERSION = "cert-manager.io/v1"
 LOCALHOST = "localhost"
 #: A leaf lives for 90 days and is renewed 30 days before its end: a month in which somebody may notice a failure.
 LEAF_DURATION, LEAF_RENEW_BEFORE = "2160h", "720h"
-AUTHORITY_DURATION, AUTHORITY_RENEW_BEFORE = "87600h", "8760h"
 _KEY = {"algorithm": "ECDSA", "size": 256}
 
 
 class Certificates(Component):
-    """The authority. Its key stays in cert-manager's namespace; components ask it for leaves."""
+    """In each of our namespaces an issuer over our authority, and a Secret with the authorities that all trust.
 
-    def __init__(self, stack: Stack, *, after: Sequence[pulumi.Resource]) -> None:
-        """A self-signed issuer signs the authority, which signs everything else."""
+    While the authority is rotated both are trusted and the first one signs. A leaf names its issuer, and an issuer has
+    its authority's generation in its name: so cert-manager makes every leaf anew when another authority signs.
+    """
+
+    def __init__(self, stack: Stack, passwords: Passwords, *, after: Sequence[pulumi.Resource]) -> None:
+        """The issuers, and what clients trust."""
         super().__init__("certificates", stack, after=after)
-        labels = naming.labels(naming.ISSUER, stack.environment)
-        root = CustomResource(
-            "self-signed",
+        pairs = [
+            seed.apply(lambda value: authority(value, f"Millrace {stack.environment}"))
+            for seed in passwords.authority_seeds()
+        ]
+        trusted = pulumi.Output.all(*pairs).apply(_bundle)
+        #: Changes with the authorities that are trusted; who reads them once starts anew.
+        self.trust = content_hash({"ca.crt": trusted})
+        self.issuers = {namespace: self._issuer(namespace, pairs[0]) for namespace in naming.NAMESPACES}
+        self.bundles = [
+            self._secret(
+                naming.tls_secret(naming.AUTHORITY), namespace, {"ca.crt": trusted}, {"cnpg.io/reload": "true"}
+            )
+            for namespace in naming.NAMESPACES
+        ]
+        self.register_outputs({})
+
+    def _issuer(self, namespace: str, pair: pulumi.Output[Pair]) -> CustomResource:
+        name = naming.issuer(self.stack.generations(AUTHORITY)[0])
+        files = {
+            "tls.crt": pair.apply(lambda made: made.certificate.decode()),
+            "tls.key": pair.apply(lambda made: made.key.decode()),
+        }
+        key = self._secret(name, namespace, files, type_="kubernetes.io/tls")
+        return CustomResource(
+            f"{namespace}-{name}-issuer",
             api_version=API_VERSION,
-            kind="ClusterIssuer",
-            metadata=meta.ObjectMetaArgs(name="millrace-self-signed", labels=labels),
-            spec={"selfSigned": {}},
+            kind="Issuer",
+            metadata=meta.ObjectMetaArgs(
+                name=name, namespace=namespace, labels=naming.labels(naming.ISSUER, self.stack.environment)
+            ),
+            spec={"ca": {"secretName": name}},
+            opts=self.child(after=[key]),
+        )
+
+    def _secret(
+        self,
+        name: str,
+        namespace: str,
+        files: Mapping[str, pulumi.Input[str]],
+        labels: Mapping[str, str] | None = None,
+        *,
+        type_: str = "Opaque",
+    ) -> core.Secret:
+        return core.Secret(
+            f"{namespace}-{name}",
+            metadata=meta.ObjectMetaArgs(
+                name=name,
+                namespace=namespace,
+                labels=naming.labels(naming.ISSUER, self.stack.environment) | dict(labels or {}),
+            ),
+            type=type_,
+            string_data=files,
             opts=self.child(),
         )
-        authority = CustomResource(
-            naming.ISSUER,
-            api_version=API_VERSION,
-            kind="Certificate",
-            metadata=meta.ObjectMetaArgs(
-                name=naming.ISSUER, namespace=stack.cluster.cert_manager_namespace, labels=labels
-            ),
-            spec={
-                "isCA": True,
-                "commonName": f"Millrace {stack.environment}",
-                "secretName": naming.ISSUER,
-                "duration": AUTHORITY_DURATION,
-                "renewBefore": AUTHORITY_RENEW_BEFORE,
-                # A new key would make every leaf invalid at once; the authority's key is replaced by a runbook.
-                "privateKey": {**_KEY, "rotationPolicy": "Never"},
-                "usages": ["cert sign", "crl sign"],
-                "issuerRef": {"name": "millrace-self-signed", "kind": "ClusterIssuer"},
-            },
-            opts=self.keeper(after=[root]),
-        )
-        self.issuer = CustomResource(
-            f"{naming.ISSUER}-issuer",
-            api_version=API_VERSION,
-            kind="ClusterIssuer",
-            metadata=meta.ObjectMetaArgs(name=naming.ISSUER, labels=labels),
-            spec={"ca": {"secretName": naming.ISSUER}},
-            opts=self.child(after=[authority]),
-        )
-        for namespace in naming.NAMESPACES:
-            self.leaf(naming.AUTHORITY, [f"{naming.AUTHORITY}.{namespace}"], namespace=namespace)
-        self.register_outputs({})
 
     def leaf(
         self,
         component: str,
         names: Sequence[str],
         *,
-        namespace: str | None = None,
         client: bool = False,
         labels: Mapping[str, str] | None = None,
     ) -> CustomResource:
@@ -82,7 +103,7 @@ class Certificates(Component):
         `client`: it also proves itself to others with it (nodes of a cluster among themselves). `labels`: of the
         Secret.
         """
-        namespace = namespace or naming.namespace_of(component)
+        namespace = naming.namespace_of(component)
         return CustomResource(
             f"{namespace}-{naming.tls_secret(component)}",
             api_version=API_VERSION,
@@ -101,7 +122,12 @@ class Certificates(Component):
                 "renewBefore": LEAF_RENEW_BEFORE,
                 "privateKey": {**_KEY, "rotationPolicy": "Always"},
                 "usages": ["digital signature", "server auth", *(["client auth"] if client else [])],
-                "issuerRef": {"name": naming.ISSUER, "kind": "ClusterIssuer"},
+                "issuerRef": {"name": naming.issuer(self.stack.generations(AUTHORITY)[0]), "kind": "Issuer"},
             },
-            opts=self.child(after=[self.issuer]),
+            opts=self.child(after=[self.issuers[namespace]]),
         )
+
+
+def _bundle(pairs: Sequence[Pair]) -> str:
+    # In an order that does not say who signs: another signer is no reason to roll who trusts both.
+    return "".join(sorted(pair.certificate.decode() for pair in pairs))

@@ -18,8 +18,10 @@ from infra.components.component import Component
 from infra.components.passwords import SERVERS, Passwords
 from infra.servers import hashes
 from infra.servers.capacity import session_limits
+from infra.servers.logins import Accepted, logins
 from infra.servers.postgresql import settings_sql
 from infra.servers.postgresql_conf import hba_rules, tuning
+from infra.settings.archive import Identity, Irsa, Keys
 from infra.settings.backends import CloudNativePG, S3Store
 from infra.settings.stack import Stack
 from infra.settings.values import Resources
@@ -29,8 +31,12 @@ API_VERSION = "postgresql.cnpg.io/v1"
 BARMAN_API_VERSION = "barmancloud.cnpg.io/v1"
 #: The plugin that took the place of `spec.backup.barmanObjectStore`.
 BARMAN_PLUGIN = "barman-cloud.cloudnative-pg.io"
+#: On a Secret: the operator takes what changed in it at once.
+RELOAD = {"cnpg.io/reload": "true"}
 #: The operator sets these itself and refuses to be told.
 _FIXED_BY_OPERATOR = frozenset({"full_page_writes", "superuser_reserved_connections"})
+#: What the cluster calls the one whose archive it is restored from.
+_LOST = "lost"
 #: A primary that stops writes its last log to a replica and to the bucket first.
 STOP_SECONDS, SMART_STOP_SECONDS = 300, 60
 
@@ -59,10 +65,9 @@ class CloudNativePGCluster(Component):
                 for host in (f"{naming.POSTGRESQL}-{service}", f"{naming.POSTGRESQL}-{service}.{naming.NAMESPACE_DATA}")
                 for name in (host, f"{host}.svc", f"{host}.svc.cluster.local")
             ],
-            # The operator reloads a server whose Secret has this label when it changes.
-            labels={"cnpg.io/reload": "true"},
+            labels=RELOAD,
         )
-        roles = [self._role(role, passwords) for role in contract.POSTGRESQL_ROLES]
+        roles = [self._login(role, number, passwords) for role in contract.POSTGRESQL_ROLES for number in (1, 2)]
         sql = files.config_map(self, naming.POSTGRESQL, {"settings.sql": settings_sql()})
         store = self._custom(BARMAN_API_VERSION, "ObjectStore", naming.POSTGRESQL, self._store())
         cluster = self._custom(
@@ -99,16 +104,22 @@ class CloudNativePGCluster(Component):
             opts=options(after=after),
         )
 
-    def _role(self, role: Role, passwords: Passwords) -> core.Secret:
+    def _login(self, role: Role, number: int, passwords: Passwords) -> core.Secret:
         """A verifier and no password: the same one that PgBouncer has, so that a login passes through it."""
         assert "postgresql" in SERVERS[role]  # noqa: S101 - both lists come from the contract
-        verifier = passwords.of(role, "postgresql").apply(hashes.postgresql)
+        login = contract.login(role, number)
+
+        def verifier(accepted: Accepted) -> str:
+            password = logins(role, accepted)[login]
+            return hashes.POSTGRESQL_LOCKED if password is None else hashes.postgresql(password)
+
         return files.secret(
             self,
             naming.POSTGRESQL,
-            f"postgresql-role-{role}",
-            {"username": str(role), "password": verifier},
+            _secret_of(login),
+            {"username": login, "password": passwords.accepted(role, "postgresql").apply(verifier)},
             type_="kubernetes.io/basic-auth",
+            labels=RELOAD,
         )
 
     def _cluster(self) -> dict[str, Any]:
@@ -129,22 +140,15 @@ class CloudNativePGCluster(Component):
             "primaryUpdateStrategy": "supervised",
             "stopDelay": STOP_SECONDS,
             "smartShutdownTimeout": SMART_STOP_SECONDS,
-            "bootstrap": {
-                "initdb": {
-                    "database": contract.POSTGRESQL_DATABASE,
-                    "owner": str(Role.OWNER),
-                    "secret": {"name": f"postgresql-role-{Role.OWNER}"},
-                    "dataChecksums": True,
-                    "encoding": "UTF8",
-                    "localeCollate": "C.UTF-8",
-                    "localeCType": "C.UTF-8",
-                    "postInitApplicationSQLRefs": {
-                        "configMapRefs": [{"name": f"{naming.POSTGRESQL}-config", "key": "settings.sql"}]
-                    },
-                }
-            },
+            **self._begin(),
+            **self._account(),
             "managed": {
-                "roles": [_managed(role, limits[role]) for role in contract.POSTGRESQL_ROLES if role is not Role.OWNER]
+                "roles": [
+                    _managed(role, login, limits[role])
+                    for role in contract.POSTGRESQL_ROLES
+                    for login in contract.logins(role)
+                    if login != Role.OWNER
+                ]
             },
             "postgresql": {
                 "parameters": parameters,
@@ -154,13 +158,13 @@ class CloudNativePGCluster(Component):
             },
             "certificates": {
                 "serverTLSSecret": naming.tls_secret(naming.POSTGRESQL),
-                "serverCASecret": naming.tls_secret(naming.POSTGRESQL),
+                "serverCASecret": naming.tls_secret(naming.AUTHORITY),
             },
             "plugins": [
                 {
                     "name": BARMAN_PLUGIN,
                     "isWALArchiver": True,
-                    "parameters": {"barmanObjectName": naming.POSTGRESQL},
+                    "parameters": {"barmanObjectName": naming.POSTGRESQL, "serverName": settings.archive},
                 }
             ],
             "storage": self._volume(settings.storage),
@@ -184,6 +188,45 @@ class CloudNativePGCluster(Component):
             "monitoring": {"enablePodMonitor": False},
         }
 
+    def _begin(self) -> dict[str, Any]:
+        """What a cluster begins with that does not exist yet: an empty database, or what an archive holds."""
+        application = {
+            "database": contract.POSTGRESQL_DATABASE,
+            "owner": str(Role.OWNER),
+            "secret": {"name": _secret_of(Role.OWNER)},
+        }
+        recovery = self.settings.recovery
+        if recovery is None:
+            settings_sql = {"name": f"{naming.POSTGRESQL}-config", "key": "settings.sql"}
+            initdb = {
+                **application,
+                "dataChecksums": True,
+                "encoding": "UTF8",
+                "localeCollate": "C.UTF-8",
+                "localeCType": "C.UTF-8",
+                "postInitApplicationSQLRefs": {"configMapRefs": [settings_sql]},
+            }
+            return {"bootstrap": {"initdb": initdb}}
+        target = recovery.target_time
+        archive = {"barmanObjectName": naming.POSTGRESQL, "serverName": recovery.archive}
+        return {
+            "bootstrap": {
+                "recovery": {
+                    **application,
+                    "source": _LOST,
+                    **({"recoveryTarget": {"targetTime": target.isoformat()}} if target else {}),
+                }
+            },
+            "externalClusters": [{"name": _LOST, "plugin": {"name": BARMAN_PLUGIN, "parameters": archive}}],
+        }
+
+    def _account(self) -> dict[str, Any]:
+        """The pods' service account, which the operator makes; with IRSA it names the role that they are in AWS."""
+        assert isinstance(self.stack.object_store, S3Store)  # noqa: S101 - the settings refuse anything else
+        identity = self.stack.object_store.identity
+        annotations = {"eks.amazonaws.com/role-arn": identity.role_arn} if isinstance(identity, Irsa) else {}
+        return {"serviceAccountTemplate": {"metadata": {"annotations": annotations}}} if annotations else {}
+
     def _store(self) -> dict[str, Any]:
         assert isinstance(self.stack.object_store, S3Store)  # noqa: S101 - the settings refuse anything else
         store = self.stack.object_store
@@ -192,8 +235,7 @@ class CloudNativePGCluster(Component):
             "configuration": {
                 "destinationPath": f"s3://{store.bucket}/{naming.POSTGRESQL}",
                 "endpointURL": f"https://{store.endpoint}",
-                # The pods' own identity: no key to keep, to leak or to rotate.
-                "s3Credentials": {"inheritFromIAMRole": True},
+                "s3Credentials": _credentials(store.identity),
                 "wal": {"compression": "gzip", "encryption": "AES256", "maxParallel": 4},
                 "data": {"compression": "gzip", "encryption": "AES256", "jobs": 2},
             },
@@ -204,9 +246,25 @@ class CloudNativePGCluster(Component):
         return {"size": size, **({"storageClass": storage_class} if storage_class else {})}
 
 
-def _managed(role: Role, sessions: int) -> dict[str, Any]:
+def _credentials(identity: Identity) -> dict[str, Any]:
+    """The pods' own identity, where there is one: no key to keep, to leak or to rotate."""
+    if not isinstance(identity, Keys):
+        return {"inheritFromIAMRole": True}
+    secret = naming.s3_secret(naming.POSTGRESQL)
     return {
-        "name": str(role),
+        "accessKeyId": {"name": secret, "key": "s3_user"},
+        "secretAccessKey": {"name": secret, "key": "s3_password"},
+    }
+
+
+def _secret_of(login: str) -> str:
+    return f"postgresql-role-{login.replace('_', '-')}"
+
+
+def _managed(role: Role, login: str, sessions: int) -> dict[str, Any]:
+    groups = [str(role)] if login != role else ["pg_read_all_data"] if role is Role.BACKUP else []
+    return {
+        "name": login,
         "ensure": "present",
         "login": True,
         "superuser": False,
@@ -215,8 +273,8 @@ def _managed(role: Role, sessions: int) -> dict[str, Any]:
         "replication": False,
         "bypassrls": False,
         "connectionLimit": sessions,
-        "passwordSecret": {"name": f"postgresql-role-{role}"},
-        **({"inRoles": ["pg_read_all_data"]} if role is Role.BACKUP else {}),
+        "passwordSecret": {"name": _secret_of(login)},
+        **({"inRoles": groups} if groups else {}),
     }
 
 

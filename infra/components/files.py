@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import pulumi
 from pulumi_kubernetes.core import v1 as core
+from pulumi_kubernetes.meta import v1 as meta
 
+from infra import naming
 from infra.components.component import Component
 from infra.workloads import metadata
 
@@ -20,12 +23,22 @@ def config_map(parent: Component, component: str, files: Mapping[str, str]) -> c
 
 
 def secret(
-    parent: Component, component: str, name: str, files: Mapping[str, pulumi.Input[str]], *, type_: str = "Opaque"
+    parent: Component,
+    component: str,
+    name: str,
+    files: Mapping[str, pulumi.Input[str]],
+    *,
+    type_: str = "Opaque",
+    labels: Mapping[str, str] = MappingProxyType({}),
 ) -> core.Secret:
     """A Secret in the component's namespace, with these files."""
     return core.Secret(
         name,
-        metadata=metadata(parent.stack, component, name),
+        metadata=meta.ObjectMetaArgs(
+            name=name,
+            namespace=naming.namespace_of(component),
+            labels=naming.labels(component, parent.stack.environment) | dict(labels),
+        ),
         type=type_,
         string_data={key: pulumi.Output.secret(value) for key, value in files.items()},
         opts=parent.child(),

@@ -49,7 +49,7 @@ class ForeignPool(Component):
                 selector=meta.LabelSelectorArgs(match_labels=naming.selector(component)),
                 template=core.PodTemplateSpecArgs(
                     metadata=pod_metadata(
-                        stack, component, {naming.ANNOTATION_CONFIG_HASH: backends.passwords_hash(component)}
+                        stack, component, {naming.ANNOTATION_CONFIG_HASH: backends.secrets_hash(component)}
                     ),
                     spec=pod(
                         stack, component, [_container(component, pool, application)],
@@ -66,7 +66,6 @@ class ForeignPool(Component):
 
 def _container(component: str, pool: Pool, application: Application) -> Container:
     """Its container; the folder of secrets holds the broker's URL with the password, and our CA."""
-    authority = Files(secret=naming.tls_secret(naming.AUTHORITY), paths={"ca.crt": "ca.crt"})
     own = Files(secret=naming.passwords_secret(component))
     return Container(
         name=component,
@@ -74,7 +73,7 @@ def _container(component: str, pool: Pool, application: Application) -> Containe
         arguments=application.command,
         environment=worker.environment(pool) | application.environment,
         resources=pool.resources,
-        volumes=[scratch(), secrets(authority, own)],
+        volumes=[scratch(), secrets(own)],
         # No liveness probe: while the broker is away there is no connection, and a restart would not help.
         probes=Probes(readiness=exec_probe(application.probe, every=10, failures=3)),
     )

@@ -18,6 +18,7 @@ from infra.components.process_deployment import ProcessDeployment
 from infra.components.scalers import cpu_scaler
 from infra.endpoints import Backends
 from infra.probes import Probes, https_probe
+from infra.settings.rotation import AUTHORITY
 from infra.settings.scaling import Fixed, HpaCpu
 from infra.settings.stack import Stack
 from infra.volumes import spool
@@ -79,6 +80,11 @@ class Gateway(ProcessDeployment):
             opts=self.child(),
         )
 
+    def _issuer(self) -> dict[str, str]:
+        if (public := self.stack.workloads.gateway.ingress.issuer) is not None:
+            return {"cert-manager.io/cluster-issuer": public}
+        return {"cert-manager.io/issuer": naming.issuer(self.stack.generations(AUTHORITY)[0])}
+
     def _ingress(self) -> None:
         ingress = self.stack.workloads.gateway.ingress
         by_annotation = ingress_classes.named_by_annotation(ingress.class_name)
@@ -89,7 +95,7 @@ class Gateway(ProcessDeployment):
                 name=naming.GATEWAY,
                 namespace=naming.NAMESPACE_APP,
                 labels=naming.labels(naming.GATEWAY, self.stack.environment),
-                annotations={"cert-manager.io/cluster-issuer": ingress.issuer, **named, **ingress.annotations},
+                annotations={**self._issuer(), **named, **ingress.annotations},
             ),
             spec=networking.IngressSpecArgs(
                 ingress_class_name=None if by_annotation else ingress.class_name,

@@ -43,7 +43,7 @@ class Monitoring(Component):
                 self,
                 naming.RABBITMQ,
                 f"{PROMETHEUS}-rabbitmq",
-                {"username": PROMETHEUS, "password": passwords.of(Role.PROMETHEUS, "rabbitmq")},
+                {"username": passwords.login(Role.PROMETHEUS), "password": passwords.of(Role.PROMETHEUS, "rabbitmq")},
                 type_="kubernetes.io/basic-auth",
             )
             self._pod_monitors()

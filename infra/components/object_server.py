@@ -45,7 +45,7 @@ class S3Server(Component):
         host = naming.service_host(naming.OBJECT_STORE)
         self.environment = {"MILLRACE_S3_ENDPOINT": f"https://{host}:{contract.PORT_OBJECT_STORE}"}
         ports = {"s3": contract.PORT_OBJECT_STORE}
-        settings_files = {"policy.json": policy_json()}
+        settings_files = {"policy.json": policy_json(stack.rotation)}
         secret_files: dict[str, pulumi.Input[str]] = {
             "users.json": passwords.all_of("s3").apply(users_json),
         }
@@ -80,7 +80,7 @@ class S3Server(Component):
                 data_at(DATA),
                 scratch(),
                 config(f"{naming.OBJECT_STORE}-config"),
-                secrets(Files(secret=naming.tls_secret(naming.OBJECT_STORE)), Files(secret=SECRET)),
+                secrets(Files(secret=SECRET), certified=naming.OBJECT_STORE),
             ],
             probes=Probes(
                 startup=exec_probe(["millrace-healthy", "alive"], every=5, failures=24),

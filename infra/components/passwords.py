@@ -1,4 +1,8 @@
-"""Every password, generated once and kept: one a role and server. State holds them encrypted, nothing else at all."""
+"""Every password, generated once and kept: one a role, server and generation. State holds them encrypted.
+
+While a password is rotated its server accepts two generations (`Stack.rotation`). A role's Secret has the login beside
+the password: a container of the old release that starts again meanwhile reads both, and they belong together.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +18,10 @@ from app.contract import Role
 from infra import naming
 from infra.components.component import Component
 from infra.components.files import content_hash
+from infra.servers.logins import Accepted
 from infra.servers.rabbitmq.outsiders import Outsider
 from infra.settings.backends import ObjectServer
+from infra.settings.rotation import AUTHORITY
 from infra.settings.stack import Stack
 
 #: 43 letters and digits are 256 bits; no signs, because a password travels in URLs and in configuration files.
@@ -70,7 +76,7 @@ class Passwords(Component):
             **{outsider.user: ("rabbitmq",) for outsider in outsiders},
         }
         self._values = {
-            naming.password(user, server): self._generate(naming.password(user, server))
+            (user, server): self._generations(user, naming.password(user, server))
             for user, servers in self._servers.items()
             for server in servers
         }
@@ -81,21 +87,36 @@ class Passwords(Component):
         self.register_outputs({})
 
     def of(self, user: str, server: str) -> pulumi.Output[str]:
-        """The password of a role, or of an outsider, on a server."""
-        return self._values[naming.password(user, server)]
+        """The password with which a role, or an outsider, logs in to a server."""
+        return self._values[user, server][self.stack.generations(user)[0]]
+
+    def login(self, user: str) -> str:
+        """The name with which it does so; Redis alone knows users by their own names."""
+        return contract.login(user, self.stack.generations(user)[0])
+
+    def accepted(self, user: str, server: str) -> pulumi.Output[Accepted]:
+        """The passwords of a role, or of an outsider, that a server accepts, whichever of them is used."""
+        wanted = sorted(self.stack.generations(user))
+        values = {contract.login(user, number): self._values[user, server][number] for number in wanted}
+        return pulumi.Output.all(**values).apply(dict)
 
     def hash_of(self, user: str) -> pulumi.Output[str]:
-        """A hash that changes with any password of the user and reveals none."""
-        return content_hash({server: self.of(user, server) for server in self._servers[user]})
+        """A hash that changes with any password that the user logs in with, and reveals none."""
+        return content_hash(self._files(user))
 
-    def all_of(self, server: str) -> pulumi.Output[Mapping[Role, str]]:
-        """Every role's password on a server: what its list of users is made from."""
-        values = {str(role): self.of(role, server) for role, servers in SERVERS.items() if server in servers}
+    def all_of(self, server: str) -> pulumi.Output[Mapping[Role, Accepted]]:
+        """Every role's passwords on a server: what its list of users is made from."""
+        values = {str(role): self.accepted(role, server) for role, servers in SERVERS.items() if server in servers}
         return pulumi.Output.all(**values).apply(lambda found: {Role(role): value for role, value in found.items()})
 
-    def of_outsiders(self, outsiders: Sequence[Outsider]) -> pulumi.Output[Sequence[str]]:
+    def of_outsiders(self, outsiders: Sequence[Outsider]) -> pulumi.Output[Sequence[Accepted]]:
         """The passwords of `outsiders` on RabbitMQ, in the same order."""
-        return pulumi.Output.all(*(self.of(outsider.user, "rabbitmq") for outsider in outsiders))
+        return pulumi.Output.all(*(self.accepted(outsider.user, "rabbitmq") for outsider in outsiders))
+
+    def authority_seeds(self) -> list[pulumi.Output[str]]:
+        """What the certificate authorities that are trusted are made from; the first one signs."""
+        seeds = self._generations(AUTHORITY, AUTHORITY)
+        return [seeds[generation] for generation in self.stack.generations(AUTHORITY)]
 
     def generate(self, name: str) -> pulumi.Output[str]:
         """One more secret value that belongs to no role, such as a cluster's cookie."""
@@ -112,13 +133,30 @@ class Passwords(Component):
             metadata=meta.ObjectMetaArgs(
                 name=name, namespace=naming.NAMESPACE_APP, labels=naming.labels(user, self.stack.environment)
             ),
-            string_data={f"{server}_password": self.of(user, server) for server in self._servers[user]} | more,
+            string_data=self._files(user) | more,
             opts=self.child(),
         )
 
+    def _files(self, user: str) -> dict[str, pulumi.Input[str]]:
+        files: dict[str, pulumi.Input[str]] = {}
+        for server in self._servers[user]:
+            if server == "flower":
+                # Flower is the server: it accepts what stands here, a password a line.
+                files["flower_password"] = self.accepted(user, server).apply(lambda found: "\n".join(found.values()))
+                continue
+            files[f"{server}_user"] = user if server == "redis" else self.login(user)
+            files[f"{server}_password"] = self.of(user, server)
+        return files
+
+    def _generations(self, user: str, name: str) -> dict[int, pulumi.Output[str]]:
+        """All generations so far: in prod a password is protected, and the engine refuses to remove it."""
+        newest = max(self.stack.generations(user))
+        return {number: self._generate(name if number == 1 else f"{name}-{number}") for number in range(1, newest + 1)}
+
     def _broker_url(self, user: str) -> pulumi.Output[str]:
         host = naming.service_host(naming.RABBITMQ)
-        return self.of(user, "rabbitmq").apply(lambda password: contract.broker_url(user, password, host))
+        login = self.login(user)
+        return self.of(user, "rabbitmq").apply(lambda password: contract.broker_url(login, password, host))
 
     def _generate(self, name: str) -> pulumi.Output[str]:
         # Kept also in staging: a password that is generated anew locks everybody out of a volume that was kept.

@@ -18,6 +18,7 @@ from infra.components.deployment import ROLLING, disruption_budget, roll_out, se
 from infra.components.passwords import Passwords
 from infra.components.stateful import service
 from infra.probes import Probes, exec_probe
+from infra.servers.capacity import POOLED_ROLES
 from infra.servers.pgbouncer import pgbouncer_ini, userlist
 from infra.settings.stack import Stack
 from infra.volumes import Files, config, scratch, secrets
@@ -46,7 +47,8 @@ class PgBouncer(Component):
         super().__init__(naming.PGBOUNCER, stack, after=after)
         self.environment = {"MILLRACE_POSTGRESQL_HOST": naming.service_host(naming.PGBOUNCER)}
         ports = {"postgresql": contract.PORT_POSTGRESQL}
-        settings_files = {"pgbouncer.ini": pgbouncer_ini(server_host, stack.fleet)}
+        rotated = [role for role in POOLED_ROLES if len(stack.generations(role)) > 1]
+        settings_files = {"pgbouncer.ini": pgbouncer_ini(server_host, stack.fleet, rotated)}
         secret_files = {"userlist.txt": passwords.all_of("postgresql").apply(userlist)}
         before: list[pulumi.Resource] = [
             certificates.leaf(naming.PGBOUNCER, naming.service_names(naming.PGBOUNCER)),
@@ -62,7 +64,7 @@ class PgBouncer(Component):
             volumes=[
                 scratch(),
                 config(f"{naming.PGBOUNCER}-config"),
-                secrets(Files(secret=naming.tls_secret(naming.PGBOUNCER)), Files(secret=SECRET)),
+                secrets(Files(secret=SECRET), certified=naming.PGBOUNCER),
             ],
             probes=Probes(
                 startup=exec_probe(["millrace-healthy"], every=2, failures=30),
@@ -82,7 +84,11 @@ class PgBouncer(Component):
                     metadata=pod_metadata(
                         stack,
                         naming.PGBOUNCER,
-                        {naming.ANNOTATION_CONFIG_HASH: files.content_hash(settings_files, secret_files)},
+                        {
+                            naming.ANNOTATION_CONFIG_HASH: files.content_hash(
+                                settings_files, secret_files, {"ca.crt": certificates.trust}
+                            )
+                        },
                     ),
                     spec=pod(stack, naming.PGBOUNCER, [container], grace_period_seconds=GRACE_SECONDS),
                 ),

@@ -73,7 +73,8 @@ class PostgreSQL(Component):
             headless_service=f"{naming.POSTGRESQL}-nodes",
             pod=self._pod(),
             storage=settings.storage,
-            config_hash=files.content_hash(settings_files, secret_files),
+            # Without the roles: the pod sets them while it runs (images/postgresql/healthy), and no password stops it.
+            config_hash=files.content_hash(settings_files),
             after=before,
         )
         self._backup(passwords)
@@ -90,7 +91,7 @@ class PostgreSQL(Component):
                 scratch(),
                 scratch("/run/postgresql"),
                 config(f"{naming.POSTGRESQL}-config"),
-                secrets(Files(secret=naming.tls_secret(naming.POSTGRESQL)), Files(secret=SECRET)),
+                secrets(Files(secret=SECRET), certified=naming.POSTGRESQL),
             ],
             probes=Probes(
                 # Recovery after a crash reads the log from the last checkpoint on: up to ten minutes of it.
@@ -109,7 +110,10 @@ class PostgreSQL(Component):
             self,
             component,
             f"{component}-secrets",
-            {"postgresql_password": passwords.of(Role.BACKUP, "postgresql")},
+            {
+                "postgresql_user": passwords.login(Role.BACKUP),
+                "postgresql_password": passwords.of(Role.BACKUP, "postgresql"),
+            },
         )
         claim = core.PersistentVolumeClaim(
             BACKUPS,
@@ -131,16 +135,12 @@ class PostgreSQL(Component):
                     command=("millrace-backup",),
                     environment={
                         "PGHOST": self.host,
-                        "PGUSER": str(Role.BACKUP),
                         "MILLRACE_BACKUPS_KEEP": str(self.settings.backup.keep),
                     },
                     resources=self.stack.workloads.job.resources,
                     volumes=[
                         scratch(),
-                        secrets(
-                            Files(secret=naming.tls_secret(naming.AUTHORITY), paths={"ca.crt": "ca.crt"}),
-                            Files(secret=f"{component}-secrets"),
-                        ),
+                        secrets(Files(secret=f"{component}-secrets")),
                         Volume(
                             name="backups",
                             path="/backups",

@@ -50,7 +50,7 @@ class ProcessDeployment(Component):
                     metadata=pod_metadata(
                         stack,
                         process.component,
-                        {naming.ANNOTATION_CONFIG_HASH: backends.passwords_hash(process.role)},
+                        {naming.ANNOTATION_CONFIG_HASH: backends.secrets_hash(process.role)},
                     ),
                     spec=pod_of(stack, process, backends),
                 ),

@@ -22,6 +22,7 @@ from infra.components.passwords import Passwords
 from infra.components.stateful import data_at, headless_service, service, stateful_set
 from infra.probes import Probes, exec_probe, tcp_probe
 from infra.servers.capacity import broker_limits
+from infra.servers.logins import Accepted
 from infra.servers.rabbitmq import cluster as rabbitmq, definitions
 from infra.servers.rabbitmq.files import config
 from infra.settings.limits import broker_connections
@@ -78,7 +79,7 @@ class RabbitMQ(Component):
             pod=self._pod(),
             storage=stack.broker.storage,
             # Without the cookie: nodes with different cookies do not speak, so it is never changed by a roll-out.
-            config_hash=files.content_hash(settings, users),
+            config_hash=files.content_hash(settings, users, {"ca.crt": certificates.trust}),
             after=[certificate, config_map, secret, nodes, service_account(self, naming.RABBITMQ)],
             reviewed={"CKV_K8S_8": "A restart mends no broker: it costs a quorum its member while others fail too"},
         )
@@ -108,7 +109,6 @@ class RabbitMQ(Component):
                 config_folder(f"{naming.RABBITMQ}-config", *config(self.cluster)),
                 # Definitions with the folder in their paths: RabbitMQ gives up at a link (definitions.py).
                 secrets(
-                    Files(secret=naming.tls_secret(naming.RABBITMQ)),
                     Files(
                         secret="rabbitmq-secrets",  # noqa: S106 - a name
                         paths={
@@ -120,6 +120,7 @@ class RabbitMQ(Component):
                         config_map=f"{naming.RABBITMQ}-config",
                         paths={definitions.VHOST_FILE: f"{definitions.FOLDER}/{definitions.VHOST_FILE}"},
                     ),
+                    certified=naming.RABBITMQ,
                 ),
                 _skip_marker(),
             ],
@@ -155,10 +156,10 @@ class RabbitMQ(Component):
         core.ConfigMap(
             name,
             metadata=where,
-            data={"host": address, "username": str(Role.KEDA), "tls": "enable"},
+            data={"host": address, "tls": "enable"},
             opts=self.child(),
         )
-        password = {"name": naming.passwords_secret(Role.KEDA), "key": "rabbitmq_password"}
+        secret = naming.passwords_secret(Role.KEDA)
         CustomResource(
             name,
             api_version="keda.sh/v1alpha1",
@@ -166,11 +167,11 @@ class RabbitMQ(Component):
             metadata=meta.ObjectMetaArgs(name=TRIGGER_AUTHENTICATION, namespace=naming.NAMESPACE_APP, labels=labels),
             spec={
                 "configMapTargetRef": [
-                    {"parameter": parameter, "name": name, "key": parameter}
-                    for parameter in ("host", "username", "tls")
+                    {"parameter": parameter, "name": name, "key": parameter} for parameter in ("host", "tls")
                 ],
                 "secretTargetRef": [
-                    {"parameter": "password", **password},
+                    {"parameter": "username", "name": secret, "key": "rabbitmq_user"},
+                    {"parameter": "password", "name": secret, "key": "rabbitmq_password"},
                     {"parameter": "ca", "name": naming.tls_secret(naming.AUTHORITY), "key": "ca.crt"},
                 ],
             },
@@ -178,7 +179,7 @@ class RabbitMQ(Component):
         )
 
 
-def _users_file(stack: Stack, roles: Mapping[Role, str], outsiders: Sequence[str]) -> str:
+def _users_file(stack: Stack, roles: Mapping[Role, Accepted], outsiders: Sequence[Accepted]) -> str:
     known = dict(zip(stack.outsiders, outsiders, strict=True))
     return definitions.users_file(roles, stack.queues, broker_limits(stack.fleet), known)
 

@@ -78,7 +78,7 @@ class Redis(Component):
             headless_service=naming.REDIS_NODES,
             pod=self._pod(),
             storage=settings.storage,
-            config_hash=files.content_hash(settings_files, secret_files),
+            config_hash=files.content_hash(settings_files, secret_files, {"ca.crt": certificates.trust}),
             after=before,
         )
         self.register_outputs({})
@@ -89,7 +89,7 @@ class Redis(Component):
             data_at(DATA),
             scratch(),
             config(f"{naming.REDIS}-config"),
-            secrets(Files(secret=naming.tls_secret(naming.REDIS)), Files(secret=SECRET)),
+            secrets(Files(secret=SECRET), certified=naming.REDIS),
         ]
         server = Container(
             name=naming.REDIS,

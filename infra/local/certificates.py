@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import secrets as random
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
-AUTHORITY_LIFETIME = dt.timedelta(days=3650)
+from infra.authority import Pair, authority, key_pem, key_usage, name as name_of
+
 LEAF_LIFETIME = dt.timedelta(days=397)
 #: A leaf is made anew at the next start when it has less than this to live.
 RENEW_BEFORE = dt.timedelta(days=30)
@@ -21,70 +22,22 @@ RENEW_BEFORE = dt.timedelta(days=30)
 BACKDATED = dt.timedelta(hours=1)
 
 
-@dataclass(frozen=True)
-class Pair:
-    """A certificate and its key, both PEM."""
-
-    certificate: bytes
-    key: bytes
-
-
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-
-
-def _name(subject: str) -> x509.Name:
-    return x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Millrace"),
-            x509.NameAttribute(NameOID.COMMON_NAME, subject),
-        ]
-    )
-
-
-def _builder(subject: str, key: ec.EllipticCurvePrivateKey, lifetime: dt.timedelta) -> x509.CertificateBuilder:
+def _builder(subject: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
     now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
-        .subject_name(_name(subject))
+        .subject_name(name_of(subject))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - BACKDATED)
-        .not_valid_after(now + lifetime)
+        .not_valid_after(now + LEAF_LIFETIME)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
 
 
-def _key_usage(*, authority: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=True,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=authority,
-        crl_sign=authority,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
 def make_authority() -> Pair:
-    """A self-signed authority that may sign leaves and no further authority."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = "Millrace local CA"
-    certificate = (
-        _builder(subject, key, AUTHORITY_LIFETIME)
-        .issuer_name(_name(subject))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_key_usage(authority=True), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    return Pair(certificate.public_bytes(serialization.Encoding.PEM), _key_pem(key))
+    """Another authority each time."""
+    return authority(random.token_urlsafe(32), "Millrace local CA")
 
 
 def _alternative_names(names: Sequence[str]) -> x509.SubjectAlternativeName:
@@ -97,19 +50,19 @@ def _alternative_names(names: Sequence[str]) -> x509.SubjectAlternativeName:
     return x509.SubjectAlternativeName(general)
 
 
-def make_leaf(authority: Pair, names: Sequence[str]) -> Pair:
+def make_leaf(signer: Pair, names: Sequence[str]) -> Pair:
     """A certificate for these names, good as server and as client (a worker is asked for metrics, Prometheus asks)."""
-    issuer = x509.load_pem_x509_certificate(authority.certificate)
-    issuer_key = serialization.load_pem_private_key(authority.key, password=None)
+    issuer = x509.load_pem_x509_certificate(signer.certificate)
+    issuer_key = serialization.load_pem_private_key(signer.key, password=None)
     if not isinstance(issuer_key, ec.EllipticCurvePrivateKey):
         msg = "the authority's key is not an elliptic-curve key"
         raise TypeError(msg)
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = (
-        _builder(names[0], key, LEAF_LIFETIME)
+        _builder(names[0], key)
         .issuer_name(issuer.subject)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(authority=False), critical=True)
+        .add_extension(key_usage(authority=False), critical=True)
         .add_extension(
             x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
             critical=False,
@@ -123,15 +76,15 @@ def make_leaf(authority: Pair, names: Sequence[str]) -> Pair:
         .add_extension(_alternative_names(names), critical=False)
         .sign(issuer_key, hashes.SHA256())
     )
-    return Pair(certificate.public_bytes(serialization.Encoding.PEM), _key_pem(key))
+    return Pair(certificate.public_bytes(serialization.Encoding.PEM), key_pem(key))
 
 
-def still_good(authority: Pair, leaf: Pair, names: Sequence[str]) -> bool:
+def still_good(signer: Pair, leaf: Pair, names: Sequence[str]) -> bool:
     """Whether a kept certificate is this authority's, for just these names, matches its key, and lives long enough."""
     try:
         certificate = x509.load_pem_x509_certificate(leaf.certificate)
         key = serialization.load_pem_private_key(leaf.key, password=None)
-        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority.certificate))
+        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(signer.certificate))
         kept = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
         return False

@@ -6,15 +6,19 @@ import secrets as random
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from app import contract
 from app.contract import Role
+from infra.authority import Pair
 from infra.local import certificates, files, folders
-from infra.local.certificates import Pair
 from infra.local.compose_files import fleet, outsiders_of
 from infra.local.state import State
 from infra.servers import capacity, object_store, postgresql, prometheus, redis
+from infra.servers.logins import Accepted
 from infra.servers.rabbitmq import definitions
 from infra.servers.rabbitmq.outsiders import Outsider
+from infra.settings.rotation import FIRST, Generations
 
 
 def write_secrets(state: State) -> None:
@@ -29,7 +33,7 @@ def write_secrets(state: State) -> None:
         if folder.names:
             _leaf(path, authority, folder.names)
         for server in folder.passwords:
-            _once(path / f"{server}_password")
+            _login(state, folder.name, server)
     _flower(state)
     _redis(state)
     _rabbitmq(state, outsiders)
@@ -43,13 +47,46 @@ def write_secrets(state: State) -> None:
     files.write(monitoring / "probe.yml", prometheus.probe_config())
 
 
-def passwords(state: State, server: str) -> dict[Role, str]:
-    """The passwords of every role that logs in to a server."""
+def passwords(state: State, server: str) -> dict[Role, Accepted]:
+    """The passwords of every role that a server accepts."""
     return {
-        Role(folder.name): (state.secrets / folder.name / f"{server}_password").read_text()
+        Role(folder.name): _accepted(state, folder.name, server)
         for folder in folders.ROLES
         if server in folder.passwords
     }
+
+
+def rotation(state: State) -> dict[str, Generations]:
+    """Which generations of each user's passwords are accepted; the first one is used. A user that it lacks has one."""
+    if not state.rotation.is_file():
+        return {}
+    return TypeAdapter(dict[str, Generations]).validate_json(state.rotation.read_bytes())
+
+
+def _generations(state: State, user: str) -> Generations:
+    return rotation(state).get(user, FIRST)
+
+
+def _accepted(state: State, user: str, server: str) -> Accepted:
+    """Passwords are kept by their generations in a folder that nobody mounts."""
+    kept = files.folder(state.secrets / "kept")
+    used = state.secrets / user / f"{server}_password"
+    first = kept / f"{user}-{server}-1"
+    if used.is_file() and not first.is_file():
+        # Of a checkout that knew no generations.
+        files.write(first, used.read_text())
+    return {
+        contract.login(user, number): _once(kept / f"{user}-{server}-{number}")
+        for number in sorted(_generations(state, user))
+    }
+
+
+def _login(state: State, user: str, server: str) -> None:
+    """What a user's processes log in with: the login's name and its password."""
+    login = contract.login(user, _generations(state, user)[0])
+    path = state.secrets / user
+    files.write(path / f"{server}_user", user if server == "redis" else login)
+    files.write(path / f"{server}_password", _accepted(state, user, server)[login])
 
 
 def _authority(path: Path) -> Pair:
@@ -82,25 +119,26 @@ def _once(path: Path) -> str:
 
 
 def _flower(state: State) -> None:
-    """Flower checks one password itself: the operator's, so it needs it in full."""
-    password = (state.secrets / Role.OPERATOR / "flower_password").read_text()
-    files.write(state.secrets / Role.FLOWER / "flower_password", password)
+    """Flower checks the operator's passwords itself, so it needs them in full: one a line."""
+    accepted = _accepted(state, Role.OPERATOR, "flower")
+    files.write(state.secrets / Role.FLOWER / "flower_password", "\n".join(accepted.values()))
 
 
 def _redis(state: State) -> None:
     """The access list, and the one password that the server's own health check logs in with."""
     words = passwords(state, "redis")
     files.write(state.secrets / "redis" / "users.acl", redis.users_acl(words))
-    files.write(state.secrets / "redis" / "probe_password", words[Role.PROBE])
+    files.write(state.secrets / "redis" / "probe_password", (state.secrets / Role.PROBE / "redis_password").read_text())
 
 
 def _rabbitmq(state: State, outsiders: Sequence[Outsider]) -> None:
     """The nodes share the cookie and the definitions; each folder holds both, because a container mounts one folder."""
     queues = contract.queues()
-    known = {outsider: _once(state.secrets / outsider.user / "rabbitmq_password") for outsider in outsiders}
-    for outsider, password in known.items():
-        url = contract.broker_url(outsider.user, password, "rabbitmq")
-        files.write(state.secrets / outsider.user / "broker_url", url)
+    known = {outsider: _accepted(state, outsider.user, "rabbitmq") for outsider in outsiders}
+    for outsider in outsiders:
+        path = state.secrets / outsider.user
+        login, password = ((path / f"rabbitmq_{part}").read_text() for part in ("user", "password"))
+        files.write(path / "broker_url", contract.broker_url(login, password, "rabbitmq"))
     imported = {
         definitions.VHOST_FILE: definitions.vhost_file(queues),
         definitions.USERS_FILE: definitions.users_file(

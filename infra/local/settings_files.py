@@ -8,7 +8,7 @@ from pathlib import Path
 
 from app import contract
 from app.contract import QueuesFileError, Role
-from infra.local import compose_files, files, folders
+from infra.local import compose_files, files, folders, secrets
 from infra.local.state import State
 from infra.observability import targets
 from infra.observability.alerts import rule_files
@@ -63,7 +63,7 @@ def write_settings(state: State, version: RabbitMQVersion, nodes: Sequence[str] 
     most = capacity.redis_max_clients(fleet)
     files.write(redis / "redis.conf", redis_conf(REDIS_MEMORY_BYTES, most), files.PUBLIC_FILE)
     objectstore = files.folder(state.config / "objectstore", files.PUBLIC_FOLDER)
-    files.write(objectstore / "policy.json", policy_json(), files.PUBLIC_FILE)
+    files.write(objectstore / "policy.json", policy_json(secrets.rotation(state)), files.PUBLIC_FILE)
     prometheus = files.folder(state.config / "prometheus", files.PUBLIC_FOLDER)
     files.write(
         prometheus / "prometheus.yml",

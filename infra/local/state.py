@@ -35,6 +35,11 @@ class State:
         return self.root / "secrets"
 
     @property
+    def rotation(self) -> Path:
+        """Generations of passwords, as `millrace:rotation` of a stack file has them; JSON, written by hand."""
+        return self.root / "rotation.json"
+
+    @property
     def config(self) -> Path:
         """Server settings without secrets."""
         return self.root / "config"

@@ -20,6 +20,13 @@ def _salt(server: str, password: str, length: int) -> bytes:
     return hashlib.sha256(f"millrace {server} salt {password}".encode()).digest()[:length]
 
 
+#: In the forms of RabbitMQ and PostgreSQL: of no password, because nobody knows what hashes to nought.
+RABBITMQ_LOCKED = base64.b64encode(bytes(36)).decode()
+POSTGRESQL_LOCKED = "SCRAM-SHA-256${}:{}${}:{}".format(
+    SCRAM_ITERATIONS, *(base64.b64encode(bytes(length)).decode() for length in (16, 32, 32))
+)
+
+
 def rabbitmq(password: str) -> str:
     """`rabbit_password_hashing_sha256`: base64 of four bytes of salt and the SHA-256 of salt and password."""
     salt = _salt("rabbitmq", password, 4)

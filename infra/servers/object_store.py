@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from app import contract
 from app.contract import Role
+from infra.servers.logins import Accepted, logins
 
 _BUCKET = f"arn:aws:s3:::{contract.BUCKET}"
 _OBJECTS = f"{_BUCKET}/*"
@@ -20,16 +22,25 @@ RIGHTS: Mapping[Role, Mapping[str, tuple[str, ...]]] = {
 }
 
 
-def users_json(passwords: Mapping[Role, str]) -> str:
-    """The users, named as their roles are; the server's own root is not among them."""
-    users = {role: {"access": role, "secret": passwords[role], "role": "user"} for role in RIGHTS}
+def users_json(passwords: Mapping[Role, Accepted]) -> str:
+    """The users, named as their roles' logins are; the server's own root is not among them."""
+    users = {
+        login: {"access": login, "secret": secret, "role": "user"}
+        for role in RIGHTS
+        for login, secret in logins(role, passwords[role]).items()
+        if secret is not None
+    }
     return json.dumps({"accessAccounts": users})
 
 
-def policy_json() -> str:
-    """The bucket's policy, in the language of S3. A bucket elsewhere needs the same rights."""
+def policy_json(generations: Mapping[str, Sequence[int]] = MappingProxyType({})) -> str:
+    """The bucket's policy, in the language of S3. A bucket elsewhere needs the same rights.
+
+    It names the logins that are accepted, and no others: the server refuses a policy that names a stranger.
+    """
+    names = {role: [contract.login(role, number) for number in sorted(generations.get(role, (1,)))] for role in RIGHTS}
     statements = [
-        {"Effect": "Allow", "Principal": {"AWS": [role]}, "Action": list(actions), "Resource": resource}
+        {"Effect": "Allow", "Principal": {"AWS": names[role]}, "Action": list(actions), "Resource": resource}
         for role, rights in RIGHTS.items()
         for resource, actions in rights.items()
     ]

@@ -6,23 +6,32 @@ proof PgBouncer gets the key with which it logs in there as the same role: so th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from app import contract
 from app.contract import Role
 from infra.servers import hashes
 from infra.servers.capacity import POOLED_ROLES, Fleet, pool_size, pooler_clients
+from infra.servers.logins import Accepted, logins
 
 SECRETS = "/run/secrets/millrace"
 
 
-def userlist(passwords: Mapping[Role, str]) -> str:
-    """userlist.txt: the verifiers, as PostgreSQL has them."""
-    return "".join(f'"{role}" "{hashes.postgresql(passwords[role])}"\n' for role in POOLED_ROLES)
+def userlist(passwords: Mapping[Role, Accepted]) -> str:
+    """userlist.txt: the verifiers of the logins that are accepted, as PostgreSQL has them."""
+    return "".join(
+        f'"{login}" "{hashes.postgresql(password)}"\n'
+        for role in POOLED_ROLES
+        for login, password in logins(role, passwords[role]).items()
+        if password is not None
+    )
 
 
-def pgbouncer_ini(server_host: str, fleet: Fleet) -> str:
-    """pgbouncer.ini of each of the fleet's PgBouncers, in front of `server_host`."""
+def pgbouncer_ini(server_host: str, fleet: Fleet, rotated: Collection[str] = ()) -> str:
+    """pgbouncer.ini of each of the fleet's PgBouncers, in front of `server_host`.
+
+    The two logins of a role in `rotated`, whose password is rotated, share the connections of the role.
+    """
     database = contract.POSTGRESQL_DATABASE
     lines = [
         "; Made by infra.servers.pgbouncer.",
@@ -31,7 +40,11 @@ def pgbouncer_ini(server_host: str, fleet: Fleet) -> str:
         f"{database} = host={server_host} port={contract.PORT_POSTGRESQL} dbname={database}",
         "",
         "[users]",
-        *(f"{role} = pool_size={pool_size(fleet, role)}" for role in POOLED_ROLES),
+        *(
+            f"{login} = pool_size={max(1, pool_size(fleet, role) // (2 if role in rotated else 1))}"
+            for role in POOLED_ROLES
+            for login in contract.logins(role)
+        ),
         "",
         "[pgbouncer]",
         "listen_addr = *",
@@ -41,7 +54,7 @@ def pgbouncer_ini(server_host: str, fleet: Fleet) -> str:
         "auth_type = scram-sha-256",
         f"auth_file = {SECRETS}/userlist.txt",
         "; SHOW only, for the person with the runbook; nobody changes settings.",
-        f"stats_users = {Role.OPERATOR}",
+        f"stats_users = {', '.join(contract.logins(Role.OPERATOR))}",
         "",
         "client_tls_sslmode = require",
         f"client_tls_cert_file = {SECRETS}/tls.crt",

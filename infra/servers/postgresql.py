@@ -7,24 +7,30 @@ from collections.abc import Mapping
 from app import contract
 from app.contract import Role
 from infra.servers import hashes
+from infra.servers.logins import Accepted, logins
 
-_NOTHING_SPECIAL = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
+_NOTHING_SPECIAL = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
 #: Who reads for as long as it takes: the ledger, and the dump.
 _PATIENT = (Role.AUDITOR, Role.BACKUP)
 
 
-def roles_sql(passwords: Mapping[Role, str], limits: Mapping[Role, int]) -> str:
-    """Creates each role that is missing, sets its SCRAM verifier and its limit of sessions; may run again and again.
+def roles_sql(passwords: Mapping[Role, Accepted], limits: Mapping[Role, int]) -> str:
+    """Creates each role that is missing, sets its SCRAM verifiers and its limit of sessions; may run again, under load.
+
+    A role's second login is a role of its own that becomes the first one when its session begins, and so owns nothing.
 
     `owner` owns the database and its schema, `backup` reads everything; the others come with nothing but the right to
     connect. A statement's time is limited here and not by the client: PgBouncer's connections are nobody's own.
     """
     statements = ["\\set ON_ERROR_STOP 1", "SET client_min_messages = warning;", "BEGIN;", *_roles()]
     for role in contract.POSTGRESQL_ROLES:
-        statements += [
-            f"ALTER ROLE {role} {_NOTHING_SPECIAL} CONNECTION LIMIT {limits[role]};",
-            f"ALTER ROLE {role} PASSWORD '{hashes.postgresql(passwords[role])}';",
-        ]
+        for login, password in logins(role, passwords[role]).items():
+            verifier = "NULL" if password is None else f"'{hashes.postgresql(password)}'"
+            statements += [
+                f"ALTER ROLE {login} {'NOLOGIN' if password is None else 'LOGIN'} {_NOTHING_SPECIAL};",
+                f"ALTER ROLE {login} CONNECTION LIMIT {limits[role]};",
+                f"ALTER ROLE {login} PASSWORD {verifier};",
+            ]
     return "\n".join([*statements, *_rights(), "COMMIT;", ""])
 
 
@@ -37,10 +43,12 @@ def _roles() -> list[str]:
     statements = []
     for role in contract.POSTGRESQL_ROLES:
         timeout_seconds = 0 if role in _PATIENT else contract.STATEMENT_TIMEOUT_SECONDS
-        statements += [
-            f"DO $$ BEGIN CREATE ROLE {role}; EXCEPTION WHEN duplicate_object THEN NULL; END $$;",
-            f"ALTER ROLE {role} SET statement_timeout = '{timeout_seconds}s';",
-        ]
+        for login in contract.logins(role):
+            statements += [
+                f"DO $$ BEGIN CREATE ROLE {login}; EXCEPTION WHEN duplicate_object THEN NULL; END $$;",
+                f"ALTER ROLE {login} SET statement_timeout = '{timeout_seconds}s';",
+            ]
+        statements += [f"GRANT {role} TO {login};", f"ALTER ROLE {login} SET role = '{role}';"]
     return statements
 
 

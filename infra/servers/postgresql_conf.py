@@ -122,7 +122,7 @@ def _lines(settings: Mapping[str, str]) -> str:
 
 def hba_rules() -> tuple[str, ...]:
     """Who may log in over the network: our roles, over TLS, with a SCRAM password, into this database only."""
-    roles = ",".join(contract.POSTGRESQL_ROLES)
+    roles = ",".join(login for role in contract.POSTGRESQL_ROLES for login in contract.logins(role))
     return (
         f"hostssl {contract.POSTGRESQL_DATABASE} {roles} all scram-sha-256",
         # Said out loud, although no match means no: without TLS nobody comes in.

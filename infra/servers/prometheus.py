@@ -11,6 +11,7 @@ from app import contract
 from app.contract import Queue, Role
 from infra import naming
 from infra.servers import hashes
+from infra.servers.logins import Accepted, logins
 
 SECRETS = "/run/secrets/millrace"
 SCRAPE_INTERVAL = "10s"
@@ -98,8 +99,8 @@ def prometheus_config(nodes: Sequence[str], queues: Sequence[Queue]) -> str:
     return yaml.safe_dump(document, sort_keys=False)
 
 
-def web_config(passwords: Mapping[Role, str]) -> str:
-    """web.yml: TLS, and two users: the person, and Prometheus asking itself."""
+def web_config(passwords: Mapping[Role, Accepted]) -> str:
+    """web.yml: TLS, and two users: the person, and Prometheus asking itself. A user has two logins in a rotation."""
     return yaml.safe_dump(
         {
             "tls_server_config": {
@@ -107,7 +108,12 @@ def web_config(passwords: Mapping[Role, str]) -> str:
                 "key_file": f"{SECRETS}/tls.key",
                 "min_version": "TLS12",
             },
-            "basic_auth_users": {str(role): hashes.prometheus(password) for role, password in passwords.items()},
+            "basic_auth_users": {
+                login: hashes.prometheus(password)
+                for role, accepted in passwords.items()
+                for login, password in logins(role, accepted).items()
+                if password is not None
+            },
         },
         sort_keys=False,
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from app.contract import Role
 from infra.servers import hashes
+from infra.servers.logins import Accepted
 
 #: Rate limits: throttled-py's keys and ours.
 _LIMITS = "~throttled:* ~millrace:*"
@@ -53,16 +54,19 @@ RULES: dict[Role, str] = {
 CLIENTS: Mapping[str, str] = {str(role): RULES[role] for role in (Role.GATEWAY, Role.WORKER, Role.OPERATOR)}
 
 
-def users_acl(passwords: Mapping[Role, str]) -> str:
+def users_acl(passwords: Mapping[Role, Accepted]) -> str:
     """Redis' ACL file; a role without a password gets no user."""
     return acl_file(passwords, RULES, default=f"{_NOTHING} {_READS_THE_FILE}")
 
 
-def acl_file(passwords: Mapping[Role, str], rules: Mapping[Role, str], *, default: str = _NOTHING) -> str:
-    """An ACL file; a role without a password gets no user. The default user, for clients without a name, is off."""
+def acl_file(passwords: Mapping[Role, Accepted], rules: Mapping[Role, str], *, default: str = _NOTHING) -> str:
+    """An ACL file; a role without a password gets no user, and one whose password is rotated has two.
+
+    The default user, for clients without a name, is off.
+    """
     lines = [f"user default off resetpass {default}"]
     lines += [
-        f"user {role} reset on {hashes.redis(passwords[role])} {rule}"
+        f"user {role} reset on {' '.join(hashes.redis(word) for word in passwords[role].values())} {rule}"
         for role, rule in rules.items()
         if role in passwords
     ]

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from app import contract
 from app.contract import Role
+from infra.servers.logins import Accepted
 from infra.servers.redis import acl_file
 from infra.servers.redis_conf import tls
 
@@ -29,8 +30,8 @@ RULES: dict[Role, str] = {
 }
 
 
-def sentinel_acl(passwords: Mapping[Role, str]) -> str:
-    """The sentinels' ACL file; a role has the same password as on Redis."""
+def sentinel_acl(passwords: Mapping[Role, Accepted]) -> str:
+    """The sentinels' ACL file; a role has the same passwords as on Redis."""
     return acl_file(passwords, RULES)
 
 

@@ -11,7 +11,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from infra.servers.rabbitmq.cluster import VERSIONS, RabbitMQVersion
-from infra.settings.values import Cidr, Digest, Host, Model, Quantity, Resources, quantity_bytes
+from infra.settings.archive import Identity, Recovery, Subnet
+from infra.settings.values import Cidr, Digest, Host, Model, Name, Quantity, Resources, quantity_bytes
 
 
 class RabbitMQ(Model):
@@ -90,9 +91,20 @@ class CloudNativePG(Model):
     image: str = Field(description="the operand image without tag or digest")
     image_tag: str
     image_digest: Digest
-    api_server_cidrs: tuple[Cidr, ...] = Field(
+    api_server_cidrs: tuple[Subnet, ...] = Field(
         min_length=1, description="instances ask the API server who is the primary; nothing else of ours may reach it"
     )
+    archive: Name = Field("postgresql", description="the folder in the bucket; a restored cluster begins another one")
+    recovery: Recovery | None = Field(None, description="restore this archive; left out: begin with an empty database")
+
+    @model_validator(mode="after")
+    def _archives_are_two(self) -> Self:
+        if self.recovery is not None and self.recovery.archive == self.archive:
+            raise ValueError(
+                f"recovery.archive {self.archive} is also the cluster's own archive, and would be written over while "
+                "it is read: name another archive (archive: ...)"
+            )
+        return self
 
     @model_validator(mode="after")
     def _survives(self) -> Self:
@@ -119,6 +131,7 @@ class S3Store(Model):
     endpoint: Host
     region: str = "eu-central-1"
     cidrs: tuple[Cidr, ...] = Field(min_length=1, description="where the endpoint is: a way out of the cluster")
+    identity: Identity = Field(description="as whom the database's pods log in to the bucket")
 
 
 class ObjectServer(Model):

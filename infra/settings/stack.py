@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from app.contract import Queue
+from app.contract import Queue, Role
 from infra.servers.capacity import Fleet
 from infra.servers.rabbitmq.outsiders import Outsider, foreign_pools, producers
 from infra.settings import limits, shutdown
@@ -28,6 +28,7 @@ from infra.settings.explain import JOINED
 from infra.settings.images import ImageName, Images
 from infra.settings.pools import completed, misplaced
 from infra.settings.queues import DEFAULT, QueuesFile, QueuesPath
+from infra.settings.rotation import AUTHORITY, FIRST, Generations
 from infra.settings.scaling import KedaQueue
 from infra.settings.shutdown import Timings
 from infra.settings.values import Cidr, Model, Name, RunbooksUrl, is_narrow
@@ -108,6 +109,9 @@ class Stack(Model):
     producers: dict[Name, Producer] = Field(
         {}, description="where producers of the queues run; the pods of one that is left out cannot reach the broker"
     )
+    rotation: dict[str, Generations] = Field(
+        {}, description="generations of a role's passwords: the first is used, a second one accepted as well"
+    )
     timings: Timings = Timings()
     log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
     drills: bool = Field(default=False, description="tasks that misbehave on purpose; never in prod")
@@ -136,6 +140,10 @@ class Stack(Model):
         """Every queue, in its order of service."""
         return self.queues_file.queues
 
+    def generations(self, user: str) -> Generations:
+        """The generations of a user's passwords, or of the authority: the first is used, all are accepted."""
+        return self.rotation.get(user, FIRST)
+
     @property
     def outsiders(self) -> tuple[Outsider, ...]:
         """The producers and foreign pools, which log in to RabbitMQ with users of their own."""
@@ -163,7 +171,7 @@ class Stack(Model):
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
-        problems = [*self._workers(), *self._producers(), *self._choices(), *self._of_prod()]
+        problems = [*self._workers(), *self._producers(), *self._rotated(), *self._choices(), *self._of_prod()]
         problems += [f"workloads.pools.{line}" for line in misplaced(self.queues, self.workloads.pools)]
         problems += self.images.broken(self.own_images, self.broker.version, by_digest=self.is_prod)
         problems += [*shutdown.broken(self), *limits.broken(self)]
@@ -192,6 +200,14 @@ class Stack(Model):
             "of a queue, or take it out here"
             for name in self.producers
             if name not in declared
+        ]
+
+    def _rotated(self) -> list[str]:
+        known = sorted({AUTHORITY, *Role, *(outsider.user for outsider in self.outsiders)})
+        return [
+            f"rotation.{name}: nobody of this name logs in; there are {', '.join(known)}"
+            for name in self.rotation
+            if name not in known
         ]
 
     def _choices(self) -> list[str]:

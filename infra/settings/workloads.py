@@ -17,7 +17,9 @@ class Ingress(Model):
     class_name: str
     host: Host
     #: Who signs the certificate that the world sees.
-    issuer: str = Field("millrace-ca", description="a ClusterIssuer of cert-manager")
+    issuer: str | None = Field(
+        None, description="a ClusterIssuer of cert-manager; left out: our own authority, which no browser trusts"
+    )
     controller_namespace: Name | None = Field(None, description="where the controller's pods are")
     controller_labels: dict[str, str] = Field({}, description="of the controller's pods")
     controller_cidrs: tuple[Cidr, ...] = Field(

@@ -111,6 +111,10 @@ class Load:
                 within=within, what=f"{queue} executes what was accepted after the fault", tolerate=(psycopg.Error,),
             )  # fmt: skip
 
+    def send_to(self, url: str) -> None:
+        """From now on requests go to another gateway; those under way end where they are."""
+        self._drive.client.base_url = url
+
     @property
     def sending(self) -> bool:
         """Whether requests are still planned."""

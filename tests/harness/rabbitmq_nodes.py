@@ -21,8 +21,8 @@ from testcontainers.core.network import Network
 
 from app import contract
 from app.contract import Role
+from infra.authority import Pair
 from infra.local import certificates, compose_files, secrets
-from infra.local.certificates import Pair
 from infra.local.state import State, container_uid
 from infra.servers import capacity
 from infra.servers.rabbitmq import definitions
@@ -193,7 +193,9 @@ class Nodes:
 
     def definitions(self, **passwords: str) -> dict[str, str]:
         """The folder of definitions, with other passwords for some roles."""
-        known = secrets.passwords(self.state, "rabbitmq") | {Role(name): word for name, word in passwords.items()}
+        known = secrets.passwords(self.state, "rabbitmq") | {
+            Role(name): {name: word} for name, word in passwords.items()
+        }
         limits = capacity.broker_limits(compose_files.fleet(contract.queues()))
         folder = definitions.FOLDER
         return {

@@ -14,6 +14,7 @@ from redis.retry import Retry
 
 from app import contract
 from app.contract import Role
+from infra.authority import Pair
 from infra.local import certificates, files
 from infra.servers import sentinel
 from infra.servers.redis import RULES, users_acl
@@ -95,14 +96,15 @@ class Redis:
         ]
         self.limiter: Container | None = None
 
-    def _server_secrets(self, path: Path, authority: certificates.Pair) -> Path:
+    def _server_secrets(self, path: Path, authority: Pair) -> Path:
         files.folder(path)
         leaf = certificates.make_leaf(authority, (*_NODES, "localhost", "127.0.0.1"))
         files.write(path / "ca.crt", authority.certificate)
         files.write(path / "tls.crt", leaf.certificate)
         files.write(path / "tls.key", leaf.key)
-        files.write(path / "users.acl", users_acl(self.passwords))
-        files.write(path / "sentinel.acl", sentinel.sentinel_acl(self.passwords))
+        accepted = {role: {str(role): password} for role, password in self.passwords.items()}
+        files.write(path / "users.acl", users_acl(accepted))
+        files.write(path / "sentinel.acl", sentinel.sentinel_acl(accepted))
         for role in (Role.REPLICA, Role.SENTINEL, Role.PROBE):
             files.write(path / f"{role}_password", self.passwords[role])
         return path
@@ -114,7 +116,7 @@ class Redis:
         files.write(path / "nodes", sentinel.nodes_file(_NODES), files.PUBLIC_FILE)
         return path
 
-    def _client_secrets(self, path: Path, authority: certificates.Pair, role: Role) -> Path:
+    def _client_secrets(self, path: Path, authority: Pair, role: Role) -> Path:
         files.folder(path)
         files.write(path / "ca.crt", authority.certificate)
         files.write(path / "redis_password", self.passwords[role])

@@ -36,6 +36,10 @@ class WaysIn:
         """A role's password."""
         return (self.state.secrets / role / f"{server}_password").read_text()
 
+    def login(self, role: str, server: str) -> str:
+        """The name with which a role logs in."""
+        return (self.state.secrets / role / f"{server}_user").read_text()
+
     def port(self, name: str, inside: int) -> int:
         """Where a container's port is published: the same for the life of the stack."""
         return self._ports.setdefault((name, inside), free_port())
@@ -67,7 +71,7 @@ class WaysIn:
             host="127.0.0.1",
             port=self.port("postgresql", contract.PORT_POSTGRESQL),
             dbname=contract.POSTGRESQL_DATABASE,
-            user=str(role),
+            user=self.login(role, "postgresql"),
             password=self.password(role, "postgresql"),
             sslmode="verify-full",
             sslrootcert=str(self.ca_file),

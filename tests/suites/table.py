@@ -228,6 +228,12 @@ PROOFS = (
         guards=("app/kinds/", "app/storage/", "app/relay/", "app/gateway/acceptance.py", "docs/patterns/"),
     ),
     _on_servers(
+        "rotation",
+        390,
+        "every password rotated under load: no request fails, the ledger is exact, the old ones are refused (I10)",
+        guards=("infra/servers/", "infra/local/secrets.py", "infra/images/postgresql/"),
+    ),
+    _on_servers(
         "runbooks",
         300,
         "diagnosis and verification of every runbook on the local stack, and the metrics that alerts read",
@@ -335,6 +341,12 @@ PROOFS = (
         330,
         "a second deployment, a change, a bad image",
         guards=("infra/lab/staging/", "infra/components/"),
+    ),
+    _on_cluster(
+        "e2e_rotation",
+        600,
+        "passwords of gateway and workers rotated by `pulumi up` under load, to their second logins and back",
+        guards=("infra/components/passwords.py", "infra/settings/rotation.py", "infra/servers/logins.py"),
     ),
     Suite(
         name="e2e",

@@ -18,6 +18,7 @@ from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
 from infra import naming
+from infra.authority import Pair
 from infra.lab.devcluster import (
     addons,
     cgroups,
@@ -39,7 +40,7 @@ from infra.lab.devcluster.shell import run
 from infra.lab.devcluster.supervisor import Supervisor
 from infra.lab.devcluster.waiting import DevclusterError, until
 from infra.lab.toolchain import go_tool
-from infra.local.certificates import Pair, make_leaf
+from infra.local.certificates import make_leaf
 from infra.local.progress import Steps
 
 #: What nodes call to give pods their network.

@@ -6,9 +6,10 @@ import base64
 from collections.abc import Sequence
 from pathlib import Path
 
+from infra.authority import Pair
 from infra.lab.devcluster.identity import User, kubeconfig, token_file
 from infra.lab.devcluster.masters import Master
-from infra.local.certificates import Pair, make_authority, make_leaf
+from infra.local.certificates import make_authority, make_leaf
 
 KUBELET_CLIENT = "kube-apiserver-kubelet-client"
 

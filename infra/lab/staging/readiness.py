@@ -110,7 +110,7 @@ _RULES: Mapping[str, Callable[[Mapping[str, Any]], Readiness]] = {
     "StatefulSet": _stateful_set,
     "Job": _job,
     "Certificate": _by_condition,
-    "ClusterIssuer": _by_condition,
+    "Issuer": _by_condition,
     "Cluster": _by_condition,
 }
 #: Kinds that become something after they exist.

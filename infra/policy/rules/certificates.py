@@ -41,6 +41,14 @@ def _usages(manifest: Manifest, _: Context) -> Iterator[Finding]:
         )
 
 
+def _own_issuer(manifest: Manifest, _: Context) -> Iterator[Finding]:
+    advice = "use an Issuer in the namespace: it signs for nobody else"
+    if kind(manifest) == "ClusterIssuer" and group(manifest) == "cert-manager.io":
+        yield Finding(manifest, "kind", "ClusterIssuer", advice)
+    elif _is_certificate(manifest) and (found := at(manifest, "spec", "issuerRef", "kind")) == "ClusterIssuer":
+        yield Finding(manifest, "spec.issuerRef.kind", found, advice)
+
+
 RULES = (
     ResourceRule(
         name="certificate-key-rotated",
@@ -53,5 +61,11 @@ RULES = (
         description="Every certificate says what it is for; only an authority signs.",
         reason="A worker's stolen certificate must not be a server's, and never an authority's.",
         check=_usages,
+    ),
+    ResourceRule(
+        name="issuer-own-namespace",
+        description="No certificate of ours comes from a ClusterIssuer, and none is made.",
+        reason="Whoever may create a Certificate in any namespace of the cluster could be RabbitMQ or PostgreSQL.",
+        check=_own_issuer,
     ),
 )

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from app.contract import Queue, Role
+from infra.servers.logins import Accepted
 from infra.servers.rabbitmq.cluster import CONSUMER_TIMEOUT_SECONDS
 from infra.servers.rabbitmq.outsiders import Outsider
 from infra.servers.rabbitmq.users import user_definitions
@@ -36,10 +37,10 @@ def vhost_file(
 
 
 def users_file(
-    passwords: Mapping[Role, str],
+    passwords: Mapping[Role, Accepted],
     queues: Sequence[Queue],
     limits: Mapping[Role, int],
-    outsiders: Mapping[Outsider, str] = MappingProxyType({}),
+    outsiders: Mapping[Outsider, Accepted] = MappingProxyType({}),
 ) -> str:
     """Users with hashes of their passwords, and their permissions: a secret."""
     return _json(user_definitions(passwords, queues, limits, outsiders))

@@ -11,6 +11,7 @@ from typing import Any
 from app import contract
 from app.contract import Queue, Role
 from infra.servers import hashes
+from infra.servers.logins import Accepted, logins
 from infra.servers.rabbitmq.outsiders import Outsider, control_names, routing_keys
 
 NOTHING = "^$"
@@ -119,10 +120,10 @@ class NoPasswordError(ValueError):
 
 
 def user_definitions(
-    passwords: Mapping[Role, str],
+    passwords: Mapping[Role, Accepted],
     queues: Sequence[Queue],
     limits: Mapping[Role, int],
-    outsiders: Mapping[Outsider, str] = MappingProxyType({}),
+    outsiders: Mapping[Outsider, Accepted] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Users and permissions. With users defined there is no default user: RabbitMQ makes `guest` only without.
 
@@ -137,21 +138,34 @@ def user_definitions(
     """
     roles = permissions(queues)
     most = {**MAX_CONNECTIONS, **limits}
-    known = {str(role): passwords.get(role) for role in roles} | {one.user: word for one, word in outsiders.items()}
-    if missing := [user for user, password in known.items() if not password]:
+    known = {str(role): passwords.get(role, {}) for role in roles} | {one.user: word for one, word in outsiders.items()}
+    if missing := [user for user, accepted in known.items() if not accepted or not all(accepted.values())]:
         raise NoPasswordError(f"no password for {', '.join(missing)}")
     return {
         "users": [
-            *(_user(role, passwords[role], most[role], TAGS.get(role)) for role in roles),
-            *(_user(one.user, password, one.max_connections) for one, password in outsiders.items()),
+            *(
+                _user(login, password, most[role], TAGS.get(role))
+                for role in roles
+                for login, password in logins(role, passwords[role]).items()
+            ),
+            *(
+                _user(login, password, one.max_connections)
+                for one, accepted in outsiders.items()
+                for login, password in logins(one.user, accepted).items()
+            ),
         ],
         "permissions": [
-            *(_permission(role, allowed) for role, allowed in roles.items()),
-            *(_permission(one.user, outsider_permissions(one)) for one in outsiders),
+            *(_permission(login, allowed) for role, allowed in roles.items() for login in contract.logins(role)),
+            *(
+                _permission(login, outsider_permissions(one))
+                for one in outsiders
+                for login in contract.logins(one.user)
+            ),
         ],
         "topic_permissions": [
-            {"user": one.user, "vhost": contract.VHOST, "exchange": exchange, "write": keys, "read": NOTHING}
+            {"user": login, "vhost": contract.VHOST, "exchange": exchange, "write": keys, "read": NOTHING}
             for one in outsiders
+            for login in contract.logins(one.user)
             for exchange, keys in routing_keys(one).items()
         ],
     }
@@ -159,7 +173,7 @@ def user_definitions(
 
 def _permission(user: str, allowed: Permissions) -> dict[str, str]:
     return {
-        "user": str(user),
+        "user": user,
         "vhost": contract.VHOST,
         "configure": allowed.configure,
         "write": allowed.write,
@@ -167,12 +181,12 @@ def _permission(user: str, allowed: Permissions) -> dict[str, str]:
     }
 
 
-def _user(name: str, password: str, most_connections: int, tags: Sequence[str] | None = None) -> dict[str, Any]:
-    """A salted hash: no password stands in the definitions."""
+def _user(name: str, password: str | None, most_connections: int, tags: Sequence[str] | None = None) -> dict[str, Any]:
+    """A salted hash: no password stands in the definitions. An import removes no user: a login is locked instead."""
     return {
-        "name": str(name),
-        "password_hash": hashes.rabbitmq(password),
+        "name": name,
+        "password_hash": hashes.RABBITMQ_LOCKED if password is None else hashes.rabbitmq(password),
         "hashing_algorithm": "rabbit_password_hashing_sha256",
-        "tags": list(tags or ()),
+        "tags": list(tags or ()) if password is not None else [],
         "limits": {"max-connections": most_connections},
     }

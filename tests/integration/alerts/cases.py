@@ -251,6 +251,13 @@ def _servers(gone: str) -> Iterator[Case]:
     yield Case(
         alert="BrokerAlarm", what="fires for the disk", series=_series(_one(disk, "rabbitmq", always(1))), fires=True
     )
+    logins = "rabbitmq_auth_attempts_failed_total"
+    yield from of_alert(
+        "LoginsRefused",
+        fires=_series(_one(logins, "rabbitmq", rising(2), protocol="amqp091")),
+        quiet=_series(_one(logins, "rabbitmq", always(40), protocol="amqp091")),
+        after=_series(*_first_deleted(logins, "rabbitmq", rising(2), protocol="amqp091")),
+    )
     yield from of_alert(
         "QueueWithoutConsumers",
         fires=_series(_queue(CONSUMERS, always(0))),

@@ -120,11 +120,11 @@ def own_secrets(stack: Stack) -> dict[str, set[str]]:
     workers = [naming.worker(pool.name) for pool in stack.workloads.pools]
     servers = (naming.RABBITMQ, naming.REDIS, naming.POSTGRESQL, naming.PGBOUNCER, naming.OBJECT_STORE)
     return {
-        **{name: {tls(name), passwords(name)} for name in served},
-        **{name: {tls(name), passwords("worker")} for name in workers},
+        **{name: {tls(name), authority, passwords(name)} for name in served},
+        **{name: {tls(name), authority, passwords("worker")} for name in workers},
         **{name: {authority, passwords("owner")} for name in (naming.MIGRATE, naming.RETENTION)},
         **{name: {authority, passwords(name)} for name in (naming.TOPOLOGY, naming.OPERATOR)},
-        **{name: {tls(name), f"{name}-secrets"} for name in servers},
+        **{name: {tls(name), authority, f"{name}-secrets"} for name in servers},
         naming.POSTGRESQL_BACKUP: {authority, f"{naming.POSTGRESQL_BACKUP}-secrets"},
     }
 
@@ -137,7 +137,9 @@ def test_pods_have_the_secrets_of_their_role_only(kubectl: Kubectl, stack: Stack
         seen.add(component)
         mounted = dict(_mounted(spec))
         assert set(mounted) <= own[component], name
-        assert mounted.get(naming.tls_secret(naming.AUTHORITY), ["ca.crt"]) == ["ca.crt"], name
+        assert mounted[naming.tls_secret(naming.AUTHORITY)] == ["ca.crt"], name
+        # Whom to trust stands with the authority alone: beside a certificate cert-manager writes who signed it.
+        assert mounted.get(naming.tls_secret(component), ["tls.crt", "tls.key"]) == ["tls.crt", "tls.key"], name
         assert "secretRef" not in json.dumps(spec), name
         assert "secretKeyRef" not in json.dumps(spec), name
     assert seen == set(own)

@@ -210,6 +210,6 @@ def test_its_user_may_publish_where_its_pool_says(stack: Stack) -> None:
 def test_it_has_no_secret_but_its_own(unchanged: Machine) -> None:
     """Its folder holds the way to the broker; its environment names no server and no user of ours."""
     assert sorted(unchanged.execute("ls", "/run/secrets/millrace").split()) == [
-        "broker_url", "ca.crt", "rabbitmq_password",
+        "broker_url", "ca.crt", "rabbitmq_password", "rabbitmq_user",
     ]  # fmt: skip
     assert "_USER" not in unchanged.execute("env")

@@ -98,7 +98,7 @@ DOCUMENTS: dict[str, Document] = {
         spec={
             "secretName": "gateway-tls",
             "dnsNames": ["gateway.millrace.svc"],
-            "issuerRef": {"name": "millrace-ca", "kind": "ClusterIssuer"},
+            "issuerRef": {"name": "millrace-ca-1", "kind": "Issuer"},
             "privateKey": {"rotationPolicy": "Always", "algorithm": "ECDSA", "size": 256},
         },
     ),

@@ -139,5 +139,5 @@ def test_the_crds_are_good_manifests_themselves(tmp_path: Path) -> None:
         (tmp_path / f"{crd['metadata']['name']}.yaml").write_text(yaml.safe_dump(crd))
     assert kubeconform.validate(tmp_path) == ()
     kinds = {crd["spec"]["names"]["kind"] for crd in crds}
-    assert kinds >= {"ScaledObject", "TriggerAuthentication", "Certificate", "ClusterIssuer", "Cluster"}
+    assert kinds >= {"ScaledObject", "TriggerAuthentication", "Certificate", "Issuer", "Cluster"}
     assert kinds >= {"ScheduledBackup", "ObjectStore", "ServiceMonitor", "PodMonitor", "PrometheusRule"}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from app import contract
+from infra.authority import Pair
 from infra.local import certificates, files, secrets
-from infra.local.certificates import Pair
 from infra.servers import pgbouncer
 from infra.servers.capacity import Fleet, Workers
 from tests.harness import images

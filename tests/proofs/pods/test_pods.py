@@ -13,8 +13,8 @@ import pytest
 
 from app import contract
 from app.contract import Role
+from infra.authority import Pair
 from infra.local import certificates, files, folders
-from infra.local.certificates import Pair
 from infra.local.state import container_uid
 from tests.harness.containers import Machine
 from tests.harness.stack import QUICK, Stack

@@ -108,7 +108,7 @@ def test_definitions_are_imported(nodes: Nodes) -> None:
 
 
 def _user_names() -> set[str]:
-    return {str(role) for role in users.permissions(contract.queues())}
+    return {login for role in users.permissions(contract.queues()) for login in contract.logins(role)}
 
 
 def test_a_queue_without_a_type_is_a_quorum_queue_and_an_exclusive_one_is_not(nodes: Nodes) -> None:

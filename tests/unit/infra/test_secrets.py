@@ -62,7 +62,13 @@ def test_servers_hold_no_password_in_plain(state: State) -> None:
     The probe's is there: it is Redis asking itself how it is, and opens nothing else.
     """
     known = [passwords(state, server) for server in ("postgresql", "rabbitmq", "redis")]
-    every = {word for words in known for role, word in words.items() if role is not Role.PROBE}
+    every = {
+        word
+        for words in known
+        for role, accepted in words.items()
+        if role is not Role.PROBE
+        for word in accepted.values()
+    }
     for folder in folders.SERVERS:
         text = b"".join(path.read_bytes() for path in (state.secrets / folder.name).rglob("*") if path.is_file())
 
@@ -71,7 +77,12 @@ def test_servers_hold_no_password_in_plain(state: State) -> None:
 
 def test_each_password_is_its_own(state: State) -> None:
     """One that leaks opens one door."""
-    every = [word for server in ("postgresql", "rabbitmq", "redis") for word in passwords(state, server).values()]
+    every = [
+        word
+        for server in ("postgresql", "rabbitmq", "redis")
+        for accepted in passwords(state, server).values()
+        for word in accepted.values()
+    ]
 
     assert len(set(every)) == len(every)
 

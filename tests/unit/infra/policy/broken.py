@@ -226,6 +226,8 @@ BROKEN = [
         "certificate-key-rotated", changed("certificate", "spec/privateKey/rotationPolicy", "Never"), "rotationPolicy"
     ),
     Case("certificate-key-rotated", changed("authority", "spec/privateKey", None), "rotationPolicy"),
+    Case("issuer-own-namespace", changed("certificate", "spec/issuerRef/kind", "ClusterIssuer"), "spec.issuerRef.kind"),
+    Case("issuer-own-namespace", changed("authority", "kind", "ClusterIssuer"), "kind"),
     Case("certificate-usages", changed("certificate", "spec/usages", None), "usages"),
     Case("certificate-usages", changed("certificate", "spec/usages", ["any"]), "usages"),
     Case("certificate-usages", changed("certificate", "spec/usages", ["server auth", "cert sign"]), "usages"),

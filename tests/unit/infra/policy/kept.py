@@ -178,6 +178,7 @@ KEPT = [
     ),
     Case("secrets-without-data", without()),
     Case("certificate-key-rotated", with_also(certificate("flower"))),
+    Case("issuer-own-namespace", with_also(certificate("flower"))),
     Case("certificate-usages", with_also(certificate("flower", usages=["client auth"]))),
     Case(
         "no-api-token",

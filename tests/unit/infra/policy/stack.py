@@ -158,6 +158,7 @@ def certificate(component: str, **spec: Any) -> Manifest:
             "secretName": f"{component}-tls",
             "privateKey": {"rotationPolicy": "Always"},
             "usages": ["server auth", "client auth"],
+            "issuerRef": {"name": "millrace-ca-1", "kind": "Issuer"},
             **spec,
         },
     }

@@ -79,6 +79,7 @@ def test_its_secret_is_a_broker_url(staging: Rendered) -> None:
     secret = staging.registration(staging.one("Secret", f"{POOL}-passwords")).inputs["stringData"].value
 
     assert secret == {
+        "rabbitmq_user": POOL,
         "rabbitmq_password": f"marked-{POOL}-rabbitmq",
         "broker_url": f"amqps://{POOL}:marked-{POOL}-rabbitmq@rabbitmq.millrace-data.svc:5671/millrace",
     }

@@ -91,7 +91,7 @@ def test_what_holds_data_is_kept_in_prod_and_only_there(rendered: Rendered) -> N
     """Protected, and not removed with its stack; the passwords to it as well."""
     for manifest in rendered.manifests:
         one = rendered.registration(manifest)
-        keeps = manifest.kind in KEEPS_DATA or (manifest.kind, manifest.name) == ("Certificate", "millrace-ca")
+        keeps = manifest.kind in KEEPS_DATA
         kept = keeps and rendered.stack.is_prod
         assert (one.protect, one.retain_on_delete) == (kept, kept)
     passwords = [one for one in rendered.registered if one.type.startswith("random:")]

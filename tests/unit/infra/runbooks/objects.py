@@ -14,7 +14,7 @@ KINDS: Mapping[str, str | None] = {
     "pod": None, "pods": None, "events": None, "certificaterequests": None, "backups": None, "jobs": "Job",
     "cronjob": "CronJob", "deployment": "Deployment", "deployments": "Deployment", "hpa": "HorizontalPodAutoscaler",
     "pvc": "PersistentVolumeClaim", "podmonitors": "PodMonitor", "certificates": "Certificate",
-    "clusterissuers": "ClusterIssuer", "scaledobjects": "ScaledObject", "scheduledbackups": "ScheduledBackup",
+    "issuers": "Issuer", "scaledobjects": "ScaledObject", "scheduledbackups": "ScheduledBackup",
     "clusters.postgresql.cnpg.io": "Cluster",
 }  # fmt: skip
 #: Options that take the following word.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+from collections.abc import Collection
 
 import pytest
 
@@ -17,12 +18,12 @@ from infra.servers.postgresql_conf import hba_rules, pg_hba_conf, postgresql_con
 GIB = 1024**3
 FLEET = Fleet(gateways=2, relays=2, queues=3, workers=(Workers(pods=3, children=4),), poolers=2)
 LIMITS = capacity.session_limits(FLEET)
-PASSWORDS = {role: f"secret-of-{role}" for role in contract.POSTGRESQL_ROLES}
+PASSWORDS = {role: {str(role): f"secret-of-{role}"} for role in contract.POSTGRESQL_ROLES}
 
 
-def _ini() -> configparser.ConfigParser:
+def _ini(rotated: Collection[Role] = ()) -> configparser.ConfigParser:
     parser = configparser.ConfigParser(interpolation=None)
-    parser.read_string(pgbouncer_ini("postgresql.millrace-data.svc", FLEET))
+    parser.read_string(pgbouncer_ini("postgresql.millrace-data.svc", FLEET, rotated))
     return parser
 
 
@@ -80,21 +81,31 @@ def test_every_role_has_a_limit_in_time_but_those_who_read_long() -> None:
     ]
 
     assert unlimited == [Role.AUDITOR, Role.BACKUP]
-    assert not [word for word in PASSWORDS.values() if word in text]
+    assert "secret-of" not in text
 
 
 def test_the_pool_has_the_same_verifiers() -> None:
     """Byte for byte, or the key of a client's login does not open the server; and no password in plain."""
     text, roles = userlist(PASSWORDS), roles_sql(PASSWORDS, LIMITS)
     for role in POOLED_ROLES:
-        assert f'"{role}" "{hashes.postgresql(PASSWORDS[role])}"\n' in text
-        assert hashes.postgresql(PASSWORDS[role]) in roles
-    assert not [word for word in PASSWORDS.values() if word in text]
+        verifier = hashes.postgresql(PASSWORDS[role][role])
+        assert f'"{role}" "{verifier}"\n' in text
+        assert verifier in roles
+    assert "secret-of" not in text
 
 
-def test_every_role_that_comes_this_way_has_a_pool() -> None:
-    """Of its own size."""
-    assert _ini()["users"] == {str(role): f"pool_size={capacity.pool_size(FLEET, role)}" for role in POOLED_ROLES}
+@pytest.mark.parametrize("rotated", [(), (Role.WORKER,)])
+def test_every_login_that_comes_this_way_has_a_pool(rotated: tuple[Role, ...]) -> None:
+    """Of its role's size; two logins in a rotation share it."""
+    pools = _ini(rotated)["users"]
+    assert set(pools) == {login for role in POOLED_ROLES for login in contract.logins(role)}
+    for role in POOLED_ROLES:
+        size = capacity.pool_size(FLEET, role)
+        sizes = [int(pools[login].removeprefix("pool_size=")) for login in contract.logins(role)]
+        if role in rotated:
+            assert size - 1 <= sum(sizes) <= size
+        else:
+            assert sizes == [size, size]
 
 
 def test_pool_trusts_nobody() -> None:
@@ -106,6 +117,6 @@ def test_pool_trusts_nobody() -> None:
     assert settings["auth_type"] == "scram-sha-256"
     assert settings["unix_socket_dir"] == ""
     assert "admin_users" not in settings
-    assert settings["stats_users"] == "operator"
+    assert settings["stats_users"] == "operator, operator_b"
     assert "user=" not in _ini()["databases"][contract.POSTGRESQL_DATABASE]
     assert Role.OWNER not in POOLED_ROLES

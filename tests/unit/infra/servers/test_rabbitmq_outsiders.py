@@ -16,7 +16,8 @@ QUEUES = (
     Queue(name="bulk", purpose="a test", producers=("reports",)),
     Queue(name="external", purpose="a test"),
 )
-PASSWORDS = dict.fromkeys(Role, "secret-of-all")
+PASSWORDS = {role: {str(role): "secret-of-all"} for role in Role}
+LIMITS = {Role.RELAY: 100, Role.WORKER: 1000}
 
 
 def test_a_producer_is_one_user_with_all_queues_that_name_it() -> None:
@@ -51,9 +52,7 @@ def test_a_producer_uses_the_routing_keys_of_its_queues(exchange: str, key: str,
 
 def test_each_exchange_that_an_outsider_may_use_names_its_keys() -> None:
     """Each outsider has a pattern for every exchange it may write to, and the definitions declare those exchanges."""
-    made = users.user_definitions(
-        PASSWORDS, QUEUES, {Role.RELAY: 100, Role.WORKER: 1000}, dict.fromkeys(producers(QUEUES), "x")
-    )
+    made = users.user_definitions(PASSWORDS, QUEUES, LIMITS, {one: {one.user: "x"} for one in producers(QUEUES)})
     exchanges = {one["name"] for one in vhost.vhost_definitions(QUEUES)["exchanges"]}
 
     for outsider in producers(QUEUES):
@@ -68,9 +67,10 @@ def test_each_exchange_that_an_outsider_may_use_names_its_keys() -> None:
 
 def test_an_outsider_has_a_password_a_limit_and_no_tag() -> None:
     """No tag: the management API does not know it."""
-    made = users.user_definitions(PASSWORDS, QUEUES, {Role.RELAY: 100, Role.WORKER: 1000}, {producers(QUEUES)[0]: "x"})
+    first = producers(QUEUES)[0]
+    made = users.user_definitions(PASSWORDS, QUEUES, LIMITS, {first: {first.user: "x"}})
     [user] = [one for one in made["users"] if one["name"] == "producer-billing"]
 
     assert (user["tags"], user["limits"]) == ([], {"max-connections": 100})
     with pytest.raises(users.NoPasswordError, match="producer-billing"):
-        users.user_definitions(PASSWORDS, QUEUES, {Role.RELAY: 100, Role.WORKER: 1000}, {producers(QUEUES)[0]: ""})
+        users.user_definitions(PASSWORDS, QUEUES, LIMITS, {first: {}})

@@ -10,7 +10,7 @@ from app.contract import Queue, Role
 from infra.servers.rabbitmq import definitions, users, vhost
 
 QUEUES = tuple(Queue(name=name, purpose="a test") for name in ("interactive", "bulk", "invoices"))
-PASSWORDS = dict.fromkeys(Role, "secret-of-all")
+PASSWORDS = {role: {str(role): "secret-of-all"} for role in Role}
 LIMITS = {Role.RELAY: 100, Role.WORKER: 1000}
 
 
@@ -70,7 +70,7 @@ def test_definitions_hold_no_password() -> None:
 def test_everybody_has_a_password() -> None:
     """RabbitMQ would make a user whom anybody can be."""
     with pytest.raises(users.NoPasswordError, match="beat, keda"):
-        users.user_definitions({**PASSWORDS, Role.KEDA: "", Role.BEAT: ""}, QUEUES, LIMITS)
+        users.user_definitions({**PASSWORDS, Role.KEDA: {"keda": ""}, Role.BEAT: {}}, QUEUES, LIMITS)
 
 
 def test_who_only_asks_over_http_has_no_part_in_the_vhost() -> None:

@@ -13,7 +13,7 @@ from infra.servers.redis import RULES, users_acl
 from infra.servers.redis_conf import redis_conf
 
 MIB = 1024 * 1024
-PASSWORDS = {role: f"secret-of-{role}" for role in RULES}
+PASSWORDS = {role: {str(role): f"secret-of-{role}"} for role in RULES}
 NODES = sentinel.node_names(3, "redis-nodes", "millrace-data")
 
 
@@ -68,7 +68,7 @@ def test_access_lists_begin_with_nobody(acl: type, reads: str) -> None:
     first, *users = acl(PASSWORDS).splitlines()
 
     assert first == "user default off resetpass resetkeys resetchannels -@all" + reads
-    assert not [word for word in PASSWORDS.values() if word in "".join(users)]
+    assert "secret-of" not in "".join(users)
     assert all(" reset on #" in line for line in users)
 
 
@@ -97,7 +97,7 @@ def test_the_gateway_reads_results_and_writes_none() -> None:
 
 def test_only_who_has_a_password_has_a_user() -> None:
     """A single Redis knows neither replica nor sentinel."""
-    acl = users_acl({Role.GATEWAY: "g", Role.PROBE: "p"})
+    acl = users_acl({Role.GATEWAY: {"gateway": "g"}, Role.PROBE: {"probe": "p"}})
 
     assert [line.split()[1] for line in acl.splitlines()] == ["default", "gateway", "probe"]
 

@@ -71,7 +71,7 @@ ON_DELETE = {"replicas": 3, "updateStrategy": {"type": "OnDelete"}}
             "Issuing: wait",
         ),
         (
-            _object("ClusterIssuer", {"conditions": [_condition("Ready", "True", observedGeneration=2)]}),
+            _object("Issuer", {"conditions": [_condition("Ready", "True", observedGeneration=2)]}),
             State.READY,
             "",
         ),
@@ -88,4 +88,4 @@ def test_readiness(live: dict[str, Any] | None, state: State, why: str) -> None:
 
 def test_what_becomes_something_is_waited_for() -> None:
     """Volume claims are not among them: theirs may be bound only when a pod comes."""
-    assert {"Deployment", "StatefulSet", "Job", "Certificate", "ClusterIssuer", "Cluster"} == WATCHED
+    assert {"Deployment", "StatefulSet", "Job", "Certificate", "Issuer", "Cluster"} == WATCHED

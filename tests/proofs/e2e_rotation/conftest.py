@@ -1,0 +1,5 @@
+"""On the deployment of `make staging`."""
+
+from __future__ import annotations
+
+pytest_plugins = ["tests.harness.kubernetes.plugin"]
