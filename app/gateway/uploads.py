@@ -59,7 +59,7 @@ async def upload(request: Request, key: Writer) -> Response:
     with parts.upload_slots.one(key.api_key_id), _spool_file(parts) as spool:
         name, size = await _spool(request, parts, spool)
         spool.seek(0)
-        is_new = await parts.object_store.put(name, spool)
+        is_new = await parts.object_store.put(name, spool, size_bytes=size, api_key_id=key.api_key_id)
     request.state.log = {"upload": name, "bytes": size, "stored": is_new}
     return _answer(name, size, status=201 if is_new else 200)
 
