@@ -95,6 +95,9 @@ class Settings(BaseSettings):
     upload_seconds: float = Field(120.0, gt=0, description="for the whole body of an upload")
     uploads_at_once: int = Field(4, ge=1, description="each may fill the spool with one upload")
     uploads_at_once_of_one_key: int = Field(2, ge=1, description="the other slots are for other API keys")
+    upload_bytes_a_day_of_one_key: int = Field(
+        10 * 1024**3, ge=1024, description="new content that an API key stores within 24 hours, by long items, too"
+    )
     spool_dir: Path = Path("/var/spool/millrace")
     item_max_bytes: int = Field(
         4 * 1024 * 1024, ge=256, description="with an object store, items above payload_max_bytes travel by reference"
@@ -199,6 +202,16 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"MILLRACE_BODIES_MAX_BYTES is {self.bodies_max_bytes} and must be at least three times "
                 f"MILLRACE_REQUEST_MAX_BYTES, {self.request_max_bytes}: a body of that size would never be accepted"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_upload_fits(self) -> Self:
+        longest = max(self.upload_max_bytes, self.item_max_bytes, 64 * 1024)
+        if self.upload_bytes_a_day_of_one_key < longest:
+            raise ValueError(
+                f"MILLRACE_UPLOAD_BYTES_A_DAY_OF_ONE_KEY is {self.upload_bytes_a_day_of_one_key} and must be at least "
+                f"{longest}: content of that size would never be accepted"
             )
         return self
 

@@ -27,6 +27,7 @@ from app.gateway import (
 from app.gateway.middleware import RequestContext
 from app.gateway.parts import Parts
 from app.gateway.problems import METHOD_NOT_ALLOWED, NOT_FOUND, Kind, ProblemError
+from app.gateway.unread_bodies import UnreadBodies
 from app.kinds import registry
 from app.telemetry import context
 
@@ -75,6 +76,7 @@ def create(parts: Parts) -> FastAPI:
     for error in (ProblemError, RequestValidationError, HTTPException):
         app.add_exception_handler(error, _refuse)
     app.add_middleware(RequestContext)
+    app.add_middleware(UnreadBodies)
     openapi.complete(app.openapi(), tasks)
     return app
 

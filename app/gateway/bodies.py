@@ -13,8 +13,6 @@ from app.gateway.problems import BODY_TIMEOUT, OVERLOADED, TOO_LARGE, UNSUPPORTE
 
 #: Seconds for the whole body: 32 MiB at 13 Mbit/s. Who is slower holds memory for nothing.
 READ_SECONDS = 20.0
-#: What is left unread must not be taken for the next request.
-_CLOSE = {"Connection": "close"}
 #: Bodies above this leave a part of the memory to the others: long lists must not keep single events out.
 _SMALL_BYTES = 256 * 1024
 _SHARE_OF_LARGE = 0.75
@@ -54,7 +52,6 @@ class BodyMemory:
         if self.used_bytes + more_bytes > limit:
             metrics.BODIES_REFUSED.inc()
             detail = "The bodies of other requests fill the memory."
-            # The connection stays and the rest of the body is thrown away: closed now, the answer could be lost.
             raise ProblemError(OVERLOADED, detail, headers=retry_after(_RETRY_SECONDS))
         self._use(more_bytes)
 
@@ -94,14 +91,14 @@ def check_headers(content_type: str | None, content_encoding: str | None) -> Non
     """
     media_type, _, parameters = (content_type or "").partition(";")
     if media_type.strip().lower() != "application/json":
-        raise ProblemError(UNSUPPORTED_TYPE, "Send Content-Type: application/json.", headers=_CLOSE)
+        raise ProblemError(UNSUPPORTED_TYPE, "Send Content-Type: application/json.")
     for parameter in parameters.split(";"):
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in {"utf-8", "utf8"}:
-            raise ProblemError(UNSUPPORTED_TYPE, "JSON is UTF-8.", headers=_CLOSE)
+            raise ProblemError(UNSUPPORTED_TYPE, "JSON is UTF-8.")
     # Unpacking somebody's archive is how a small request becomes a large one.
     if (content_encoding or "identity").strip().lower() not in {"identity", ""}:
-        raise ProblemError(UNSUPPORTED_TYPE, "Send the body without Content-Encoding.", headers=_CLOSE)
+        raise ProblemError(UNSUPPORTED_TYPE, "Send the body without Content-Encoding.")
 
 
 async def read(request: Request, share: Share, *, max_bytes: int) -> bytes:
@@ -125,11 +122,11 @@ async def read(request: Request, share: Share, *, max_bytes: int) -> bytes:
                 share.read(len(part))
                 parts.append(part)
     except TimeoutError:
-        raise ProblemError(BODY_TIMEOUT, headers=_CLOSE) from None
+        raise ProblemError(BODY_TIMEOUT) from None
     except ClientDisconnect:
-        raise ProblemError(BODY_TIMEOUT, "The connection was closed.", headers=_CLOSE) from None
+        raise ProblemError(BODY_TIMEOUT, "The connection was closed.") from None
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _too_large(max_bytes: int) -> ProblemError:
-    return ProblemError(TOO_LARGE, f"At most {max_bytes} bytes are allowed.", headers=_CLOSE)
+    return ProblemError(TOO_LARGE, f"At most {max_bytes} bytes are allowed.")

@@ -222,8 +222,7 @@ def _state(found: Row) -> str:
     if found["finished_at"]:
         return "finished"
     if found["revoked_at"]:
-        ended = found["chunks_done"] + found["chunks_dead"] + found["chunks_revoked"]
-        return "revoked" if ended >= found["chunks_added"] else "revoking"
+        return "revoking" if found["revoking"] else "revoked"
     return "sealed" if found["sealed_at"] else "open"
 
 

@@ -41,11 +41,13 @@ class RequestContext:
             correlation_id=_text(headers.get(_REQUEST_ID)), traceparent=_text(headers.get(_TRACEPARENT))
         )
         status = 0
+        # Not the time that the rest of a refused body takes: any caller could make that long.
+        answered: float | None = None
 
         async def send_with_ids(message: Message) -> None:
-            nonlocal status
+            nonlocal status, answered
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, answered = message["status"], time.perf_counter()
                 message["headers"] = [
                     *message["headers"],
                     (_REQUEST_ID, trace.correlation_id.encode()),
@@ -62,7 +64,7 @@ class RequestContext:
             answer = problems.response(problems.ProblemError(problems.INTERNAL), request_id=trace.correlation_id)
             await answer(scope, receive, send_with_ids)
         finally:
-            _observe(scope, asked.get("route"), status=status, seconds=time.perf_counter() - started)
+            _observe(scope, asked.get("route"), status=status, seconds=(answered or time.perf_counter()) - started)
             context.clear()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, TypeVar
@@ -12,7 +13,7 @@ import structlog
 from app.errors import ObjectStoreAwayError
 from app.gateway.connections import Connection
 from app.gateway.database import Database
-from app.gateway.problems import STORE_AWAY, ProblemError, retry_after
+from app.gateway.problems import STORE_AWAY, UPLOAD_QUOTA, ProblemError, retry_after
 from app.settings import Settings
 from app.storage import object_uses, objects
 
@@ -31,15 +32,16 @@ class ObjectStore:
         """Connect lazily: the gateway starts while S3 is away."""
         self.configured = bool(settings.s3_endpoint)
         self._database = database
+        self._bytes_a_day = settings.upload_bytes_a_day_of_one_key
         self._threads = ThreadPoolExecutor(settings.uploads_at_once + _MORE_THREADS, thread_name_prefix="s3")
 
-    async def put(self, key: str, content: bytes | IO[bytes]) -> bool:
+    async def put(self, key: str, content: bytes | IO[bytes], *, size_bytes: int, api_key_id: str) -> bool:
         """Store content unless it is there; returns whether it was stored now.
 
         Raises:
-            ProblemError: 503 if S3 or PostgreSQL is away.
+            ProblemError: 429 if the API key has stored too much within a day, 503 if S3 or PostgreSQL is away.
         """
-        await self._mark(key)
+        await self._count(key, size_bytes, api_key_id)
         return await self._ask(lambda: objects.put(key, content))
 
     async def size_bytes(self, key: str) -> int | None:
@@ -56,6 +58,25 @@ class ObjectStore:
     def close(self) -> None:
         """Cancel the work that has not begun, and do not wait for the rest."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _count(self, key: str, size_bytes: int, api_key_id: str) -> None:
+        """Count content for the API key before it is stored, unless it was counted already."""
+        parameters = {
+            "key": key, "api_key_id": api_key_id, "bytes": size_bytes,
+            "bytes_min": object_uses.COUNTED_BYTES_MIN, "bytes_a_day": self._bytes_a_day,
+        }  # fmt: skip
+
+        async def count(connection: Connection) -> float:
+            cursor = await connection.execute(object_uses.COUNT, parameters)
+            [wait_seconds] = await cursor.fetchone() or [0.0]
+            return float(wait_seconds)
+
+        if wait_seconds := await self._database.run(count, writes=True):
+            detail = (
+                f"An API key stores at most {self._bytes_a_day} bytes within 24 hours. There is room for these "
+                f"{size_bytes} bytes in {math.ceil(wait_seconds)} s. Content that is there already needs no room."
+            )
+            raise ProblemError(UPLOAD_QUOTA, detail, headers=retry_after(wait_seconds, spread=0))
 
     async def _mark(self, key: str) -> None:
         async def mark(connection: Connection) -> None:

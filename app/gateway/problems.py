@@ -58,6 +58,9 @@ KEY_REUSED = Kind(
 RATE_LIMITED = Kind(
     name="rate-limited", status=429, title="This API key sends more requests than it may; nothing was accepted"
 )
+UPLOAD_QUOTA = Kind(
+    name="upload-quota", status=429, title="This API key has stored as much as it may today; nothing was accepted"
+)
 INTERNAL = Kind(
     name=ServerProblem.INTERNAL,
     status=500,

@@ -106,7 +106,11 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Answered, maybe before the body was whole: then its rest must come soon, and a next request as well."""
         super().on_response_complete()
-        if self.cycle.response_complete and not self._between_requests and not self.transport.is_closing():
+        if self.transport.is_closing():
+            # Under TLS the connection stays for half a minute if the other side does not close it.
+            self._stop_waiting()
+            self._head_deadline = self.loop.call_later(self.bounds.head_seconds, self.transport.abort)
+        elif self.cycle.response_complete and not self._between_requests:
             self._expect_head()
 
     def send_400_response(self, msg: str) -> None:

@@ -117,7 +117,7 @@ async def _prepare(
     max_bytes = parts.settings.item_max_bytes if by_reference else parts.settings.payload_max_bytes
     submission = await items.parse(body, target.declaration.form, payload_max_bytes=max_bytes)
     if by_reference:
-        submission = await _checked_in(parts, submission)
+        submission = await _checked_in(parts, submission, target.api_key_id)
     trace = context.current() or context.bind(correlation_id=None, traceparent=None)
     job = NewJob(
         job_id=new_id(),
@@ -144,13 +144,13 @@ async def _prepare(
     return Order(job=job, messages=outgoing, key=once)
 
 
-async def _checked_in(parts: Parts, submission: Submission) -> Submission:
+async def _checked_in(parts: Parts, submission: Submission, api_key_id: str) -> Submission:
     """Store items that are too long for a message before the job is accepted: no reference may lack its content."""
     checked = list(submission.items)
     for place, item in enumerate(checked):
         if item.size_bytes > parts.settings.payload_max_bytes:
             claim = claims.claim_of(item.wire)
-            await parts.object_store.put(claim.key, claim.content)
+            await parts.object_store.put(claim.key, claim.content, size_bytes=len(claim.content), api_key_id=api_key_id)
             checked[place] = replace(item, members=None, texts={}, reference=claim.reference)
     return replace(submission, items=checked)
 

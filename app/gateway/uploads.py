@@ -34,8 +34,6 @@ router = APIRouter(responses=refusals(401, 403, 422, 429, 501, 503))
 PATH = "/v1/uploads"
 #: The gateway collects so many bytes of a body before a thread hashes and writes them.
 _BLOCK_BYTES = 1024 * 1024
-#: The unread rest of a body must not be taken for the next request.
-_CLOSE = {"Connection": "close"}
 _RETRY_SECONDS = 2.0
 
 Writer = Annotated[KeyRecord, Depends(Caller(Scope.TASKS_WRITE))]
@@ -61,7 +59,7 @@ async def upload(request: Request, key: Writer) -> Response:
     with parts.upload_slots.one(key.api_key_id), _spool_file(parts) as spool:
         name, size = await _spool(request, parts, spool)
         spool.seek(0)
-        is_new = await parts.object_store.put(name, spool)
+        is_new = await parts.object_store.put(name, spool, size_bytes=size, api_key_id=key.api_key_id)
     request.state.log = {"upload": name, "bytes": size, "stored": is_new}
     return _answer(name, size, status=201 if is_new else 200)
 
@@ -84,7 +82,7 @@ def with_store(request: Request) -> Parts:
     """
     parts = parts_of(request)
     if not parts.object_store.configured:
-        raise ProblemError(NO_OBJECT_STORE, headers=_CLOSE)
+        raise ProblemError(NO_OBJECT_STORE)
     return parts
 
 
@@ -98,7 +96,7 @@ def _spool_file(parts: Parts) -> IO[bytes]:
 def _unwritable(error: OSError) -> ProblemError:
     log.error("spool_unwritable", reason=str(error))
     detail = "The disk for uploads is full, or cannot be written."
-    return ProblemError(OVERLOADED, detail, headers=retry_after(_RETRY_SECONDS) | _CLOSE)
+    return ProblemError(OVERLOADED, detail, headers=retry_after(_RETRY_SECONDS))
 
 
 async def _spool(request: Request, parts: Parts, spool: IO[bytes]) -> tuple[str, int]:
@@ -109,7 +107,7 @@ async def _spool(request: Request, parts: Parts, spool: IO[bytes]) -> tuple[str,
             disk is full.
     """
     max_bytes = parts.settings.upload_max_bytes
-    too_large = ProblemError(TOO_LARGE, f"An upload has at most {max_bytes} bytes.", headers=_CLOSE)
+    too_large = ProblemError(TOO_LARGE, f"An upload has at most {max_bytes} bytes.")
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > max_bytes:
         raise too_large
@@ -131,9 +129,9 @@ async def _spool(request: Request, parts: Parts, spool: IO[bytes]) -> tuple[str,
                     block.clear()
         await parts.object_store.run(partial(write, bytes(block)))
     except TimeoutError:
-        raise ProblemError(BODY_TIMEOUT, headers=_CLOSE) from None
+        raise ProblemError(BODY_TIMEOUT) from None
     except ClientDisconnect:
-        raise ProblemError(BODY_TIMEOUT, "The connection was closed.", headers=_CLOSE) from None
+        raise ProblemError(BODY_TIMEOUT, "The connection was closed.") from None
     except OSError as error:
         raise _unwritable(error) from None
     return found.hexdigest(), size

@@ -89,6 +89,8 @@ def _rows(upload_key: str, form: ItemForm) -> Iterator[bytes]:
     except UnicodeDecodeError:
         raise LineRefusedError(number, "is not UTF-8") from None
     except ItemRefusedError as error:
-        raise LineRefusedError(number, error.detail.strip("()")) from None
+        # pydantic's JSON parser sees one line only.
+        because = error.detail.strip("()").replace(" at line 1 column ", f" at line {number} column ")
+        raise LineRefusedError(number, because) from None
     except LineTooLongError as error:
         raise LineRefusedError(number + 1, error.detail.strip("()")) from None

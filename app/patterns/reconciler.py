@@ -28,8 +28,8 @@ from app.storage.vanished import Unfinished
 
 log = structlog.get_logger(__name__)
 
-#: Jobs are read by the hour of their acceptance, so that no statement grows with the table.
-_WINDOW = timedelta(hours=1)
+#: Jobs are read in pages of so many items, so that no statement takes longer the more jobs an hour has: about a second.
+_PAGE_ITEMS = 100_000
 _JOBS_AT_ONCE = 200
 
 
@@ -70,16 +70,14 @@ class Rules:
 def find(database: Engine, rules: Rules) -> list[Unfinished]:
     """Jobs and batches whose messages count as vanished, by what PostgreSQL says now."""
     now = datetime.now(UTC)
-    end = now - timedelta(seconds=rules.older_than_seconds)
-    begin = end - timedelta(days=rules.kept_days)
+    youngest = now - timedelta(seconds=rules.older_than_seconds)
+    first, end = first_id_at(youngest - timedelta(days=rules.kept_days)), first_id_at(youngest)
     found: list[Unfinished] = []
-    while begin < end:
-        until = min(begin + _WINDOW, end)
+    while first < end:
         with database.connect() as connection:
-            found += vanished.unfinished(
-                connection, first=first_id_at(begin), end=first_id_at(until), lately_seconds=rules.lately_seconds
-            )
-        begin = until
+            until = vanished.page_end(connection, first=first, end=end, items=_PAGE_ITEMS)
+            found += vanished.unfinished(connection, first=first, end=until, lately_seconds=rules.lately_seconds)
+        first = until
     return [one for one in found if rules.apply(one, now)]
 
 

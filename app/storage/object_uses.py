@@ -21,6 +21,11 @@ MARK = """
     INSERT INTO objects (key, used_at) VALUES (%(key)s, now())
     ON CONFLICT (key) DO UPDATE SET used_at = excluded.used_at
 """
+#: The same for content that counts for an API key. Content that is there or on its way counts only once. Returns the
+#: seconds after which there is room for it, or 0 if it may be stored now. With psycopg's parameters.
+COUNT = "SELECT count_object(%(key)s, %(api_key_id)s, greatest(%(bytes)s, %(bytes_min)s), %(bytes_a_day)s)"
+#: Smaller content counts as so long. This bounds the number of contents of an API key, and the rows that are added up.
+COUNTED_BYTES_MIN = 64 * 1024
 # Content has no row if the database was restored from an older backup. It counts as used when it was stored.
 _ADOPT = text("INSERT INTO objects (key, used_at) VALUES (:key, :stored_at) ON CONFLICT DO NOTHING")
 _DUE = text("SELECT key FROM objects WHERE used_at < :before ORDER BY key")

@@ -332,12 +332,15 @@ put_back = Table(
     Column("put_back_by", Text, nullable=False),
 )
 
-#: Content in S3, by the hash that is its key (`app/storage/object_uses.py`).
+#: Content in S3, by the hash that is its key, and the API key that stored it first (`app/storage/object_uses.py`).
 objects = Table(
     "objects",
     metadata,
     Column("key", Text, primary_key=True),
     _at("used_at"),
+    Column("api_key_id", Text),
+    Column("counted_bytes", BigInteger),  # at least those of a small content
+    _at("stored_at", nullable=True),
 )
 
 #: The last slot that beat has handled, for each schedule.

@@ -32,6 +32,13 @@ class Unfinished:
     keys: tuple[str, ...]
 
 
+# It reads no further than the page.
+_PAGE_END = text("""
+    SELECT job_id FROM (
+        SELECT job_id, sum(cardinality(keys)) OVER (ORDER BY job_id) - cardinality(keys) AS items_before
+        FROM jobs WHERE job_id >= :first AND job_id < :end
+    ) counted WHERE items_before >= :items ORDER BY job_id LIMIT 1
+""")
 # Scalar subqueries, and not joins: PostgreSQL looks each item up in the inbox, and does not read all of it.
 _JOBS = text("""
     SELECT j.job_id, j.task_name, j.queue, array_agg(k.key) AS keys
@@ -89,6 +96,12 @@ _RECORD = text("""
 #: One reconciler at a time; the lock ends with the transaction.
 _LOCK = text("SELECT pg_try_advisory_xact_lock(7263849501)")
 _PUT_BACK_LATELY = text("SELECT count(*) FROM put_back WHERE put_back_at > now() - interval '1 day'")
+
+
+def page_end(connection: Connection, *, first: UUID, end: UUID, items: int) -> UUID:
+    """The id before which the jobs from `first` on have about so many items; `end` if they have fewer."""
+    found: UUID | None = connection.execute(_PAGE_END, {"first": first, "end": end, "items": items}).scalar()
+    return found or end
 
 
 def unfinished(connection: Connection, *, first: UUID, end: UUID, lately_seconds: float) -> list[Unfinished]:

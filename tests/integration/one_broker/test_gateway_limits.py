@@ -73,6 +73,31 @@ def test_what_comes_before_a_request_is_bounded(single: Stack) -> None:
         assert b"application/problem+json" in got
 
 
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (f"POST /v1/events HTTP/1.1\r\n{contract.HEADER_API_KEY}: no", 401),
+        ("POST /v1/nothing HTTP/1.1\r\nHost: x", 404),
+        ("DELETE /v1/events HTTP/1.1\r\nHost: x", 405),
+        (f"POST /v1/events HTTP/1.1\r\n{contract.HEADER_API_KEY}: {{key}}", 415),
+    ],
+)
+@pytest.mark.parametrize("body_bytes", [1000, 200 * 1024])
+def test_a_refused_caller_gets_the_whole_answer(single: Stack, request_: str, status: int, body_bytes: int) -> None:
+    """It sends a body slowly, as a proxy passes it on, and looks for the answer after that."""
+    head = request_.replace("{key}", single.api_key) + f"\r\nContent-Length: {body_bytes}\r\n\r\n"
+    with _session(single) as session:
+        session.sendall(head.encode())
+        for _ in range(body_bytes // 500):
+            session.sendall(b"x" * 500)
+        session.sendall(b"x" * (body_bytes % 500))
+        got = b""
+        while not got.endswith(b"}"):
+            got += session.recv(65536) or b"}"
+    assert got.startswith(f"HTTP/1.1 {status} ".encode())
+    assert json.loads(got.partition(b"\r\n\r\n")[2])["status"] == status
+
+
 @pytest.fixture(scope="module")
 def strict(_single: Stack) -> Stack:
     """A gateway with low bounds."""

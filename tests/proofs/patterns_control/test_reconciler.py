@@ -11,7 +11,10 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from app import contract
 from app.contract import Role
+from app.patterns import reconciler
+from app.patterns.reconciler import Rules
 from infra.local.state import REPOSITORY
 from tests.harness import here, jobs
 from tests.harness.messages import event
@@ -70,6 +73,23 @@ def test_a_purge_is_put_back_once(stack: Stack, client: httpx.Client) -> None:
     eventually(lambda: client.get(batch["status_url"]).json()["state"] == "finished", what="the batch is finished")
     assert stack.query("SELECT watt_hours FROM tasks.meters WHERE meter = %s", meter) == [(3,)]
     assert _reconcile(stack, "--older-than-seconds", "0")["vanished"] == 0
+
+
+def test_every_page_is_read(stack: Stack, client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages end between jobs, also within a millisecond, and a job that is longer than a page is a page."""
+    stack.remove(*WORKERS)
+    accepted = {jobs.submit(client, event()) for _ in range(7)}
+    accepted |= {jobs.submit(client, [event() for _ in range(5)]) for _ in range(3)}
+    batch = client.post("/v1/batches", json={"task": "meter_totals"}).raise_for_status().json()
+    client.put(f"{batch['status_url']}/chunks/0", json=[{"meter": "m", "watt_hours": 1}]).raise_for_status()
+    _sent(stack)
+    rules = Rules(empty=frozenset(contract.queue_names()), older_than_seconds=0)
+    for items in (1, 3, 100_000):
+        monkeypatch.setattr(reconciler, "_PAGE_ITEMS", items)
+        found = [str(one.job_id) for one in reconciler.find(stack.engine(Role.OPERATOR), rules)]
+        assert sorted(found) == sorted({*accepted, batch["batch_id"]})
+    stack.ensure(*WORKERS)
+    assert {jobs.ended(client, job_id)["state"] for job_id in accepted} == {"succeeded"}
 
 
 def test_under_load_each_item_has_one_effect(stack: Stack, client: httpx.Client) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from uuid import uuid4
 
 import httpx
 
+from app.contract import Role
 from tests.harness import here, jobs
 from tests.harness.messages import event
 from tests.harness.stack import Stack
@@ -89,3 +91,31 @@ def test_a_batch_is_revoked_whole(stack: Stack, client: httpx.Client) -> None:
     assert (again["state"], again["revoked_at"], again["aggregate"]) == ("finished", None, finished["aggregate"])
     with jobs.owner(stack) as stranger:
         assert stranger.post(f"{batch['status_url']}/revoke").status_code == 404
+
+
+_LETTER = """
+    INSERT INTO dead_letters (dead_letter_id, fingerprint, state, queue, reason, job_id, keys, attempts, exchange,
+                              routing_key, properties, body, died_at, archived_at)
+    VALUES (gen_random_uuid(), %s, 'dead', 'bulk', 'rejected', %s, ARRAY[%s], 1, '', 'bulk', '{}', '', now(), now())
+"""
+
+
+def test_a_revoked_batch_stays_revoked(stack: Stack, client: httpx.Client) -> None:
+    """A waiting upload may add chunks, so its batch is not `revoked` yet. A replayed dead letter is still an end."""
+    stack.remove("worker-bulk")
+    with_upload = client.post("/v1/batches", json={"task": "meter_totals"}).raise_for_status().json()
+    row = json.dumps({"meter": uuid4().hex, "watt_hours": 1}).encode()
+    key = client.post("/v1/uploads", content=row).raise_for_status().json()["key"]
+    client.put(f"{with_upload['status_url']}/uploads/{key}").raise_for_status()
+    with_letter = _opened(client, uuid4().hex, 1)
+    batch_id = with_letter["batch_id"]
+    stack.query(_LETTER, batch_id.encode(), batch_id, f"{batch_id}/0", role=Role.OWNER)
+    eventually(lambda: not stack.query("SELECT 1 FROM outbox_pending"), what="the broker has all messages")
+    assert client.post(f"{with_upload['status_url']}/revoke").json()["state"] == "revoking"
+    assert client.post(f"{with_letter['status_url']}/revoke").json()["state"] == "revoked"
+    for state in ("replayed", "discarded"):
+        stack.query("UPDATE dead_letters SET state = %s WHERE job_id = %s", state, batch_id, role=Role.OWNER)
+        assert client.get(with_letter["status_url"]).json()["state"] == "revoked"
+    stack.ensure("worker-bulk")
+    assert _reaches(client, with_upload, "revoked")["chunks"]["added"] == 0
+    stack.query("DELETE FROM dead_letters WHERE job_id = %s", batch_id, role=Role.OWNER)

@@ -83,9 +83,9 @@ def age(stack: Stack, key: str) -> None:
     stack.machines["objectstore"].execute("touch", "-d", "40 days ago", str(_OBJECTS / key))
 
 
-def run_program(stack: Stack, name: str, program: str) -> None:
+def run_program(stack: Stack, name: str, program: str, **variables: str) -> None:
     """Replace a process by a program of tests/mutants."""
     stack.replace(
-        name, environment=QUICK, mounts={str(REPOSITORY / "tests" / "mutants"): "/mutants"},
+        name, environment={**QUICK, **variables}, mounts={str(REPOSITORY / "tests" / "mutants"): "/mutants"},
         options={"entrypoint": ["tini", "--", "python", f"/mutants/{program}.py"]},
     )  # fmt: skip

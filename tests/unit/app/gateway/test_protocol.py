@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 import uvicorn
+import uvloop
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
 from app.gateway.protocol import Bounds, bounded
@@ -47,12 +49,16 @@ async def _echo(request: Request) -> PlainTextResponse:
 
 
 def serve(
-    scenario: Callable[[Connect], Coroutine[Any, Any, None]], *, tls: ssl.SSLContext | None = None, **bounds: Any
+    scenario: Callable[[Connect], Coroutine[Any, Any, None]],
+    *,
+    tls: ssl.SSLContext | None = None,
+    app: ASGIApp | None = None,
+    **bounds: Any,
 ) -> None:
     """Run a scenario against a server with these bounds."""
+    app = app or Starlette(routes=[Route("/", _echo, methods=["GET", "POST"])])
 
     async def run() -> None:
-        app = Starlette(routes=[Route("/", _echo, methods=["GET", "POST"])])
         config = uvicorn.Config(app, log_config=None)
         config.load()
         chosen = Bounds(**({"head_max_bytes": 32_768, "head_seconds": 60.0, "connections": 10} | bounds))
@@ -69,7 +75,19 @@ def serve(
                 with suppress(ConnectionError):
                     await writer.wait_closed()
 
-    asyncio.run(run())
+    uvloop.run(run())  # as the gateway runs
+
+
+def tls_contexts(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Of a server and of its clients."""
+    authority = certificates.make_authority()
+    leaf = certificates.make_leaf(authority, ["localhost"])
+    for name, content in (("ca.crt", authority.certificate), ("tls.crt", leaf.certificate), ("tls.key", leaf.key)):
+        (folder / name).write_bytes(content)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(folder / "tls.crt", folder / "tls.key")
+    client = ssl.create_default_context(cafile=folder / "ca.crt")
+    return server, client
 
 
 async def send(writer: asyncio.StreamWriter, data: bytes) -> None:
@@ -202,13 +220,7 @@ def test_there_are_only_so_many_connections() -> None:
 
 def test_a_silent_client_leaves_at_once_under_tls(tmp_path: Path) -> None:
     """BR-25: a silent client held its place for 30 s more, because the server waited for its goodbye."""
-    authority = certificates.make_authority()
-    leaf = certificates.make_leaf(authority, ["localhost"])
-    for name, content in (("ca.crt", authority.certificate), ("tls.crt", leaf.certificate), ("tls.key", leaf.key)):
-        (tmp_path / name).write_bytes(content)
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(tmp_path / "tls.crt", tmp_path / "tls.key")
-    client = ssl.create_default_context(cafile=tmp_path / "ca.crt")
+    server, client = tls_contexts(tmp_path)
 
     def shaken(plain: socket.socket) -> ssl.SSLSocket:
         return client.wrap_socket(plain, server_hostname="localhost")

@@ -56,6 +56,15 @@ def test_there_are_not_too_many_chunks(stored: list[bytes], monkeypatch: pytest.
         _chunks()
 
 
+def test_a_wrong_line_has_its_number_in_the_upload(stored: list[bytes]) -> None:
+    """Also in the words of the JSON parser, which gets one line at a time."""
+    stored += [_ROW + b"\n" + _ROW + b'\n{"meter": ']
+    with pytest.raises(batch_uploads.LineRefusedError) as raised:
+        _chunks()
+    assert raised.value.line == 3
+    assert raised.value.because.endswith("at line 3 column 10")
+
+
 @pytest.mark.parametrize("parts", [[b"a\n12345\n"], [b"a\n12", b"345\nb"], [b"a\n12345"]])
 def test_a_long_line_is_refused_wherever_it_ends(stored: list[bytes], parts: list[bytes]) -> None:
     """The lines before it are read; a line that ends in the same part is refused, too."""
