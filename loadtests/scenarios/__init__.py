@@ -1,0 +1,1 @@
+"""Closed-loop users, for the `locust` command."""
