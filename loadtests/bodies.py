@@ -26,4 +26,4 @@ def headers(api_key: str, request_id: str) -> dict[str, str]:
 
 def name_of(kind: Kind) -> str:
     """The name under which Locust counts a request: a route, never an id."""
-    return f"POST {EVENTS_PATH} (list)" if kind is Kind.LIST else f"POST {EVENTS_PATH}"
+    return f"{EVENTS_PATH} (list)" if kind is Kind.LIST else EVENTS_PATH

@@ -1,1 +1,1 @@
-"""Closed-loop users, for the `locust` command."""
+"""Scenarios for the `locust` command, a User class each (docs/load.md)."""

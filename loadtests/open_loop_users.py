@@ -25,6 +25,11 @@ from loadtests.feed import Answer, Feed, Request, plan_requests, read_answer, se
 from loadtests.ledger import Ledger
 from loadtests.plan import FINISH_SIGNAL, PLAN_VARIABLE, Plan
 
+if PLAN_VARIABLE not in os.environ:
+    raise SystemExit(
+        "This file belongs to the open-loop generator, which `python -m loadtests demo` starts. "
+        "For load of your own: locust -f loadtests/scenarios --host https://… (docs/load.md)."
+    )
 PLAN = Plan.read(Path(os.environ[PLAN_VARIABLE]))
 API_KEY = Path(PLAN.api_key_file).read_text().strip()
 #: From the last user's start to the first request: the first intents are synced meanwhile.
