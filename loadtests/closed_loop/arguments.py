@@ -69,7 +69,9 @@ def add_arguments(parser: LocustArgumentParser) -> None:
     parser.add_argument("--pause-seconds", type=float, default=0.1, help="How long a user waits between two requests")
     parser.add_argument("--task", default=contract.TASK_INGEST_EVENT, help="What DeclaredTask sends: a task's name")
     parser.add_argument(
-        "--body", default="", help="Its item as a JSON file; {{uuid}} in it is new in each request (else its example)"
+        "--body",
+        default="",
+        help="A JSON file with its item; {{uuid}} in it is new in each request. Left out: its example",
     )
     parser.add_argument(
         "--end-seconds", type=float, default=120.0, help="How long accepted jobs may take to end after the run"
