@@ -14,11 +14,12 @@ from locust import FastHttpUser, tag, task
 
 from app import contract
 from loadtests.bodies import headers
-from loadtests.closed_loop import gateway, run
+from loadtests.closed_loop import finish, gateway, run
 from loadtests.closed_loop.shape import ByArgument
 from loadtests.history import STATUS_ACCEPTED
 
-__all__ = ["ByArgument", "MillraceUser", "scenario"]
+#: A scenario imports the shape too, which Locust finds by that; `finish` listens to the end of a run.
+__all__ = ["ByArgument", "MillraceUser", "finish", "scenario"]
 
 _REASON_CHARACTERS = 200
 Check = Callable[[Mapping[str, Any]], str | None]
