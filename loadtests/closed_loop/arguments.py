@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -49,7 +50,7 @@ def _number(options: Mapping[str, Any], name: str, *, above: float | None = None
         number = float(options[name])
     except ValueError:
         number = -1.0
-    if number < 0 or (above is not None and number <= above) or number == float("inf"):
+    if not math.isfinite(number) or number < 0 or (above is not None and number <= above):
         least = "0 or more" if above is None else f"more than {above:g}"
         raise SettingError(f"--{name.replace('_', '-')} is a number of seconds, {least}, not {options[name]!r}.")
     return number

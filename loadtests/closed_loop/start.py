@@ -11,7 +11,7 @@ import flask
 import gevent
 from locust import User, events
 from locust.env import Environment
-from locust.runners import MasterRunner, WorkerRunner
+from locust.runners import STATE_RUNNING, STATE_SPAWNING, MasterRunner, WorkerRunner
 from locust.web import WebUI
 
 from loadtests.closed_loop import gateway
@@ -60,16 +60,17 @@ def _keep_tagged(environment: Environment) -> None:
 
 
 def refuse(environment: Environment, host: str | None, options: dict[str, Any], classes: Collection[str]) -> None:
-    """Look whether a run of these User classes can work.
+    """Look whether a run of these User classes can work; one that is under way is not asked again.
 
     Raises:
         SettingError: it cannot, and why.
     """
-    arguments = Arguments.read(options)
+    arguments, runner = Arguments.read(options), environment.runner
+    if runner.state in {STATE_RUNNING, STATE_SPAWNING}:
+        return
     gateway.check(host)
     if _DECLARED_TASK in classes:
         template(str(host), arguments.task, arguments.body)
-    runner = environment.runner
     deadline = time.monotonic() + environment.stop_timeout + _BACK_SECONDS
     while isinstance(runner, MasterRunner) and not runner.worker_count:
         if time.monotonic() > deadline:
