@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import orjson
 
 from app import contract
-from loadtests.history import STATUS_ACCEPTED, Intent, Kind, Outcome, Result, classify
+from loadtests.bodies import events_body
+from loadtests.history import STATUS_ACCEPTED, Intent, Outcome, Result, classify
 from loadtests.ledger import Ledger
 from loadtests.schedule import Slot
 from loadtests.source import EventSource
@@ -61,7 +62,7 @@ def plan_requests(slots: Iterable[Slot], source: EventSource, *, run: str, start
             intended_at=started_at + slot.offset_seconds,
             effects=tuple(effects),
         )
-        yield Request(intent, bodies[0] if slot.kind is Kind.SINGLE else b"[" + b",".join(bodies) + b"]")
+        yield Request(intent, events_body(bodies, slot.kind))
 
 
 class Feed:

@@ -49,7 +49,7 @@ class Generator:
         self._finishing = False
         self.process = subprocess.Popen(  # noqa: S603 - our own command
             [
-                sys.executable, "-m", "locust", "-f", str(Path(__file__).with_name("locustfile.py")), "--headless",
+                sys.executable, "-m", "locust", "-f", str(Path(__file__).with_name("open_loop_users.py")), "--headless",
                 "-u", str(plan.users), "-r", str(plan.users), "-t", f"{plan.schedule.seconds + _END_SECONDS:.0f}s",
                 "--stop-timeout", "15", "--only-summary", "--reset-stats", "--loglevel", "WARNING",
             ],

@@ -240,6 +240,12 @@ PROOFS = (
         guards=("runbooks/", "infra/observability/", "compose.yaml"),
     ),
     _on_servers("loads", 105, "a load finds its rate in a trial, and ends when it is told to", guards=("loadtests/",)),
+    _on_servers(
+        "locust",
+        150,
+        "docs/load.md: plain Locust alone, with workers, by its web UI; what it says of lost jobs and a dead gateway",
+        guards=("loadtests/closed_loop/", "loadtests/scenarios/", "app/gateway/"),
+    ),
     _on_servers("beat", 130, "canaries through outages of broker and workers", guards=("app/beat/", "app/worker/")),
     _on_servers("schemathesis", 40, "the gateway against its own OpenAPI document", guards=("app/gateway/",)),
     _on_servers(

@@ -20,12 +20,16 @@ from locust import FastHttpUser, constant, events, task
 from locust.env import Environment
 from locust.exception import StopUser
 
-from app import contract
+from loadtests.bodies import EVENTS_PATH, headers, name_of
 from loadtests.feed import Answer, Feed, Request, plan_requests, read_answer, send_one
-from loadtests.history import Kind
 from loadtests.ledger import Ledger
 from loadtests.plan import FINISH_SIGNAL, PLAN_VARIABLE, Plan
 
+if PLAN_VARIABLE not in os.environ:
+    raise SystemExit(
+        "This file belongs to the open-loop generator, which `python -m loadtests demo` starts. "
+        "For load of your own: locust -f loadtests/scenarios --host https://… (docs/load.md)."
+    )
 PLAN = Plan.read(Path(os.environ[PLAN_VARIABLE]))
 API_KEY = Path(PLAN.api_key_file).read_text().strip()
 #: From the last user's start to the first request: the first intents are synced meanwhile.
@@ -119,14 +123,10 @@ class EventsUser(FastHttpUser):  # type: ignore[misc]  # Locust has no types her
 
     def _post(self, request: Request) -> Answer:
         response = self.client.post(
-            "/v1/events",
+            EVENTS_PATH,
             data=request.body,
-            name="POST /v1/events (list)" if request.intent.kind is Kind.LIST else "POST /v1/events",
-            headers={
-                contract.HEADER_API_KEY: API_KEY,
-                contract.HEADER_IDEMPOTENCY_KEY: request.intent.request_id,
-                "Content-Type": "application/json",
-            },
+            name=name_of(request.intent.kind),
+            headers=headers(API_KEY, request.intent.request_id),
         )
         if not response.status_code:
             error = getattr(response, "error", None)

@@ -1,0 +1,1 @@
+"""Scenarios for the `locust` command, a User class each (docs/load.md)."""
