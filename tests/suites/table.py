@@ -70,11 +70,11 @@ def _on_servers(name: str, seconds: int, proves: str, *words: str, guards: tuple
     )
 
 
-def _on_cluster(name: str, seconds: int, proves: str, guards: tuple[str, ...] = ()) -> Suite:
+def _on_cluster(name: str, seconds: int, proves: str, guards: tuple[str, ...] = (), *, not_in_ci: str = "") -> Suite:
     return Suite(
         name=name, proves=proves, seconds=seconds,
         commands=(*_STAGING, _pytest(f"tests/proofs/{name}", "--timeout", "1800")),
-        guards=(f"tests/proofs/{name}/", *guards), on_cluster=True,
+        guards=(f"tests/proofs/{name}/", *guards), on_cluster=True, not_in_ci=not_in_ci,
     )  # fmt: skip
 
 
@@ -353,6 +353,7 @@ PROOFS = (
         600,
         "passwords of gateway and workers rotated by `pulumi up` under load, to their second logins and back",
         guards=("infra/components/passwords.py", "infra/settings/rotation.py", "infra/servers/logins.py"),
+        not_in_ci="three deployments under one load: it was not run yet, so its time is a guess",
     ),
     Suite(
         name="e2e",
