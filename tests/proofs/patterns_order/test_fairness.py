@@ -11,6 +11,7 @@ import httpx
 
 from app import contract
 from app.contract import Scope
+from app.settings import Settings
 from infra.local.state import REPOSITORY
 from tests.harness import here, jobs
 from tests.harness.stack import QUICK, Stack
@@ -24,7 +25,9 @@ SMALL_SHARES = {**QUICK, "MILLRACE_SHARE_ITEMS_PER_SECOND": "1", "MILLRACE_SHARE
 
 [_BULK] = [queue for queue in contract.queues() if queue.name == contract.EVENT_LIST_QUEUE]
 #: What may be in the broker when another sender's item comes: each relay sends what there was room for when it looked.
-BOUND = RELAYS * _BULK.hold_back_above
+BOUND = _BULK.hold_back_above + RELAYS * min(
+    _BULK.hold_back_above, Settings.model_fields["relay_batch_messages"].default
+)
 
 
 @contextmanager
