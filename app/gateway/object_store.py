@@ -68,8 +68,8 @@ class ObjectStore:
 
         async def count(connection: Connection) -> float:
             cursor = await connection.execute(object_uses.COUNT, parameters)
-            [wait_seconds] = await cursor.fetchone() or [0.0]
-            return float(wait_seconds)
+            [row] = await cursor.fetchall()
+            return float(row["wait_seconds"])
 
         if wait_seconds := await self._database.run(count, writes=True):
             detail = (

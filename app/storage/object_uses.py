@@ -23,7 +23,9 @@ MARK = """
 """
 #: The same for content that counts for an API key. Content that is there or on its way counts only once. Returns the
 #: seconds after which there is room for it, or 0 if it may be stored now. With psycopg's parameters.
-COUNT = "SELECT count_object(%(key)s, %(api_key_id)s, greatest(%(bytes)s, %(bytes_min)s), %(bytes_a_day)s)"
+COUNT = """
+    SELECT count_object(%(key)s, %(api_key_id)s, greatest(%(bytes)s, %(bytes_min)s), %(bytes_a_day)s) AS wait_seconds
+"""
 #: Smaller content counts as so long. This bounds the number of contents of an API key, and the rows that are added up.
 COUNTED_BYTES_MIN = 64 * 1024
 # Content has no row if the database was restored from an older backup. It counts as used when it was stored.

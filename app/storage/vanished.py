@@ -110,7 +110,7 @@ def unfinished(connection: Connection, *, first: UUID, end: UUID, lately_seconds
     rows = [row for statement in (_JOBS, _CHUNKS) for row in connection.execute(statement, bounds).mappings()]
     # After the jobs: a message that was pending until then may have left meanwhile, and is seen as gone the next time.
     parameters = {"job_ids": list({row["job_id"] for row in rows}), "lately_seconds": lately_seconds}
-    present = set(connection.execute(_NOT_VANISHED, parameters).tuples()) if rows else set()
+    present = {(row.job_id, row.key) for row in connection.execute(_NOT_VANISHED, parameters)} if rows else set()
     found = [
         Unfinished(**{**row, "keys": tuple(key for key in row["keys"] if (row["job_id"], key) not in present)})
         for row in rows

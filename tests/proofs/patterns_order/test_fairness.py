@@ -24,8 +24,10 @@ BACKLOG = 2000
 SMALL_SHARES = {**QUICK, "MILLRACE_SHARE_ITEMS_PER_SECOND": "1", "MILLRACE_SHARE_RESERVE_ITEMS": "10"}
 
 [_BULK] = [queue for queue in contract.queues() if queue.name == contract.EVENT_LIST_QUEUE]
-#: What may be in the broker when another sender's item comes: each relay may send a batch after it has looked.
-BOUND = _BULK.hold_back_above + RELAYS * Settings.model_fields["relay_batch_messages"].default
+#: What may be in the broker when another sender's item comes: each relay sends what there was room for when it looked.
+BOUND = _BULK.hold_back_above + RELAYS * min(
+    _BULK.hold_back_above, Settings.model_fields["relay_batch_messages"].default
+)
 
 
 @contextmanager
