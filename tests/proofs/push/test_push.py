@@ -6,7 +6,9 @@ import contextlib
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -53,21 +55,22 @@ def _stack_file(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pushed(registry: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+def pushed(registry: Server) -> Iterator[tuple[Path, str]]:
     """The stack file after the first push, and what the push said."""
-    folder = tmp_path_factory.mktemp("pushed")
-    file = _stack_file(folder)
-    user: tuple[str, ...] = ()
-    if os.getuid() == 0:
-        user = _as_somebody()
-        for path in (folder, file):
-            os.chown(path, _SOMEBODY, _SOMEBODY)
-    words = ("staging", "--registry", f"{registry.host}/team", "--stack-file", str(file))
-    done = _push(*words, folder=folder, user=user)
-    assert done.returncode == 0, done.stdout + done.stderr
-    yield file, done.stdout
+    user = _as_somebody() if os.getuid() == 0 else ()
+    # Not pytest's own folder, which nobody but root may enter.
+    with tempfile.TemporaryDirectory(prefix="millrace-push-") as path:
+        folder = Path(path)
+        file = _stack_file(folder)
+        if user:
+            for one in (folder, file):
+                os.chown(one, _SOMEBODY, _SOMEBODY)
+        words = ("staging", "--registry", f"{registry.host}/team", "--stack-file", str(file))
+        done = _push(*words, folder=folder, user=user)
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield file, done.stdout
     if user:
-        own = [f"{name}-pods" for name in (image.alias for image in pod_images.wanted("4.3"))]
+        own = [f"{image.alias}-pods" for image in pod_images.wanted("4.3")]
         subprocess.run(("docker", "image", "rm", *own), capture_output=True, check=True)
 
 
@@ -136,7 +139,7 @@ def test_an_image_that_changed_is_pushed_and_no_other(
 def _in_process(file: Path, folder: Path, prefix: str | None = None) -> pushing.Pushed:
     state = State(folder / "state")
     state.root.mkdir(exist_ok=True)
-    with Steps(state, Console(file=(folder / "said").open("w"))) as steps:
+    with Steps(state, Console(file=StringIO())) as steps:
         return pushing.push(file, prefix, state, steps)
 
 
