@@ -46,7 +46,7 @@ for pool in stack.workloads.pools:
     if pool.application is None:
         WorkerPool(stack, pool, servers, certificates, after=[migrated, declared])
     else:
-        ForeignPool(stack, pool, pool.application, servers, after=[declared])
+        ForeignPool.of(stack, pool, pool.application, servers, after=[declared])
 Archiver(stack, servers, certificates, after=[migrated, declared])
 
 # Around: the clock, the nightly cleaning, and what people look at, are woken by and operate with.

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import pulumi
 
+from infra import naming
 from infra.components.certificates import Certificates
 from infra.components.cloudnative_pg import CloudNativePGCluster
 from infra.components.files import content_hash
@@ -19,7 +20,11 @@ from infra.components.postgresql import PostgreSQL
 from infra.components.rabbitmq import RabbitMQ, queue_trigger
 from infra.components.redis import Redis
 from infra.endpoints import Backends, Server
+from infra.servers.capacity import broker_limits, redis_max_clients
+from infra.servers.rabbitmq.definitions import users_file
 from infra.settings.backends import ObjectServer, SinglePostgreSQL
+from infra.settings.limits import broker_connections
+from infra.settings.scaling import KedaQueue
 from infra.settings.stack import Stack
 
 
@@ -27,8 +32,16 @@ def build(
     stack: Stack, certificates: Certificates, passwords: Passwords, *, after: Sequence[pulumi.Resource]
 ) -> Backends:
     """Make the servers of a stack's choice."""
-    broker = RabbitMQ(stack, certificates, passwords, after=after)
-    redis = Redis(stack, certificates, passwords, after=after)
+    broker = _broker(stack, certificates, passwords, after=after)
+    redis = Redis(
+        stack,
+        stack.result_backend,
+        certificates,
+        passwords.all_of("redis"),
+        image=stack.images.reference("redis"),
+        max_clients=redis_max_clients(stack.fleet),
+        after=after,
+    )
     database: PostgreSQL | CloudNativePGCluster
     if isinstance(stack.database, SinglePostgreSQL):
         database = PostgreSQL(stack, stack.database, certificates, passwords, after=after)
@@ -43,6 +56,33 @@ def build(
         database_direct=Server({"MILLRACE_POSTGRESQL_HOST": database.host}, (database,)),
         secrets_hash=lambda user: content_hash({"passwords": passwords.hash_of(user), "ca.crt": certificates.trust}),
         queue_trigger=queue_trigger,
+    )
+
+
+def _broker(
+    stack: Stack, certificates: Certificates, passwords: Passwords, *, after: Sequence[pulumi.Resource]
+) -> RabbitMQ:
+    everyone = pulumi.Output.all(passwords.all_of("rabbitmq"), passwords.of_outsiders(stack.outsiders))
+    scaled = any(isinstance(pool.scaling, KedaQueue) for pool in stack.workloads.pools)
+    return RabbitMQ(
+        stack,
+        stack.broker,
+        certificates,
+        everyone.apply(
+            lambda known: users_file(
+                known[0],
+                stack.queues,
+                broker_limits(stack.fleet),
+                dict(zip(stack.outsiders, known[1], strict=True)),
+            )
+        ),
+        image=stack.images.reference("rabbitmq"),
+        cookie=passwords.generate("erlang-cookie"),
+        queues=stack.queues,
+        timings=stack.timings,
+        connections=broker_connections(stack),
+        scaled_in=naming.NAMESPACE_APP if scaled else None,
+        after=after,
     )
 
 

@@ -8,6 +8,9 @@ from typing import Any
 
 import pulumi
 
+#: KEDA's trigger for a queue and a threshold in messages a pod.
+QueueTrigger = Callable[[str, int], dict[str, Any]]
+
 
 @dataclass(frozen=True)
 class Server:
@@ -35,5 +38,4 @@ class Backends:
     uploads: Server | None
     #: Changes with a role's passwords and with whom everybody trusts: pods read both once, when they start.
     secrets_hash: Callable[[str], pulumi.Output[str]]
-    #: KEDA's trigger for a queue and a threshold in messages a pod.
-    queue_trigger: Callable[[str, int], dict[str, Any]]
+    queue_trigger: QueueTrigger

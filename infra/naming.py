@@ -40,9 +40,7 @@ RETENTION = "retention"
 OPERATOR = "operator"
 QUEUES = "queues"
 RABBITMQ = "rabbitmq"
-RABBITMQ_NODES = "rabbitmq-nodes"
 REDIS = "redis"
-REDIS_NODES = "redis-nodes"
 POSTGRESQL = "postgresql"
 POSTGRESQL_BACKUP = "postgresql-backup"
 PGBOUNCER = "pgbouncer"
@@ -75,20 +73,25 @@ def labels(component: str, stack: str) -> dict[str, str]:
     return selector(component) | {LABEL_MANAGED_BY: MANAGER, LABEL_STACK: stack}
 
 
-def service_host(service: str) -> str:
+def service_host(service: str, namespace: str | None = None) -> str:
     """The name that clients use; certificates are for it."""
-    return f"{service}.{namespace_of(service)}.svc"
+    return f"{service}.{namespace or namespace_of(service)}.svc"
 
 
-def service_names(service: str) -> tuple[str, ...]:
+def service_names(service: str, namespace: str | None = None) -> tuple[str, ...]:
     """Every DNS name of a service, for its certificate."""
-    host = service_host(service)
+    host = service_host(service, namespace)
     return (service, host, f"{host}.cluster.local")
 
 
 def issuer(generation: int) -> str:
     """The issuer over one generation of our authority, and the Secret with its key."""
     return f"{ISSUER}-{generation}"
+
+
+def nodes(server: str) -> str:
+    """The headless service of a server's pods."""
+    return f"{server}-nodes"
 
 
 def tls_secret(component: str) -> str:

@@ -16,8 +16,8 @@ from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 
 from infra import naming
+from infra.ground import Ground
 from infra.probes import NO_PROBES, Probes
-from infra.settings.stack import Stack
 from infra.settings.values import Resources
 from infra.volumes import Volume
 
@@ -89,7 +89,7 @@ def container(it: Container) -> core.ContainerArgs:
 
 
 def pod(
-    stack: Stack,
+    ground: Ground,
     component: str,
     containers: Sequence[Container],
     *,
@@ -103,7 +103,7 @@ def pod(
     mounted = {volume.name: volume.source for one in (*first, *containers) for volume in one.volumes if volume.source}
     return core.PodSpecArgs(
         service_account_name=component,
-        priority_class_name=naming.PRIORITY_DATA if naming.namespace_of(component) == naming.NAMESPACE_DATA else None,
+        priority_class_name=ground.priority_class_of(component),
         automount_service_account_token=False,
         enable_service_links=False,
         termination_grace_period_seconds=grace_period_seconds,
@@ -120,25 +120,25 @@ def pod(
         containers=[container(one) for one in containers],
         volumes=list(mounted.values()) or None,
         affinity=affinity,
-        topology_spread_constraints=_spread(stack, component, spread_hosts),
+        topology_spread_constraints=_spread(ground, component, spread_hosts),
     )
 
 
-def pod_metadata(stack: Stack, component: str, annotations: Mapping[str, pulumi.Input[str]]) -> meta.ObjectMetaArgs:
+def pod_metadata(ground: Ground, component: str, annotations: Mapping[str, pulumi.Input[str]]) -> meta.ObjectMetaArgs:
     """Labels of a pod template: what policies and services select by, and what the pod must be restarted for."""
     return meta.ObjectMetaArgs(
-        labels=naming.labels(component, stack.environment), annotations=dict(annotations) or None
+        labels=naming.labels(component, ground.environment), annotations=dict(annotations) or None
     )
 
 
 def metadata(
-    stack: Stack, component: str, name: str | None = None, annotations: Mapping[str, pulumi.Input[str]] | None = None
+    ground: Ground, component: str, name: str | None = None, annotations: Mapping[str, pulumi.Input[str]] | None = None
 ) -> meta.ObjectMetaArgs:
     """Name, namespace and labels of an object of a component."""
     return meta.ObjectMetaArgs(
         name=name or component,
-        namespace=naming.namespace_of(component),
-        labels=naming.labels(component, stack.environment),
+        namespace=ground.namespace_of(component),
+        labels=naming.labels(component, ground.environment),
         annotations=dict(annotations) if annotations else None,
     )
 
@@ -157,7 +157,7 @@ def fingerprint(arguments: Any) -> str:
 
 
 def workload_metadata(
-    stack: Stack,
+    ground: Ground,
     component: str,
     name: str | None = None,
     *,
@@ -169,13 +169,13 @@ def workload_metadata(
     `more` are further annotations.
     """
     findings = dict(reviewed or {})
-    if not stack.is_prod:
+    if not ground.is_prod:
         findings["CKV_K8S_15"] = (
             "A tag of ours is a version and never moved; nodes without a registry have images loaded"
         )
         findings["CKV_K8S_43"] = "Images are loaded onto the nodes by tag here; the settings demand digests in prod"
     annotations = {f"checkov.io/skip{i}": f"{check}={reason}" for i, (check, reason) in enumerate(findings.items(), 1)}
-    return metadata(stack, component, name, annotations | dict(more or {}))
+    return metadata(ground, component, name, annotations | dict(more or {}))
 
 
 def apart(component: str) -> core.AffinityArgs:
@@ -192,10 +192,10 @@ def apart(component: str) -> core.AffinityArgs:
     )
 
 
-def _spread(stack: Stack, component: str, hosts: str) -> list[core.TopologySpreadConstraintArgs]:
+def _spread(ground: Ground, component: str, hosts: str) -> list[core.TopologySpreadConstraintArgs]:
     """Over hosts, and over zones where there are several. With three of them one may be lost."""
     over = {"kubernetes.io/hostname": hosts}
-    if stack.cluster.zones > 1:
+    if ground.zones > 1:
         over["topology.kubernetes.io/zone"] = "DoNotSchedule" if hosts == "DoNotSchedule" else "ScheduleAnyway"
     return [
         core.TopologySpreadConstraintArgs(

@@ -11,9 +11,10 @@ from pulumi_kubernetes.meta import v1 as meta
 
 from infra import naming
 from infra.authority import Pair, authority
-from infra.components.component import Component
+from infra.components.component import Component, Part
 from infra.components.files import content_hash
 from infra.components.passwords import Passwords
+from infra.ground import Ground
 from infra.settings.rotation import AUTHORITY
 from infra.settings.stack import Stack
 
@@ -103,29 +104,62 @@ class Certificates(Component):
         `client`: it also proves itself to others with it (nodes of a cluster among themselves). `labels`: of the
         Secret.
         """
-        namespace = naming.namespace_of(component)
-        return CustomResource(
-            f"{namespace}-{naming.tls_secret(component)}",
-            api_version=API_VERSION,
-            kind="Certificate",
-            metadata=meta.ObjectMetaArgs(
-                name=naming.tls_secret(component),
-                namespace=namespace,
-                labels=naming.labels(component, self.stack.environment),
-            ),
-            spec={
-                "secretName": naming.tls_secret(component),
-                **({"secretTemplate": {"labels": dict(labels)}} if labels else {}),
-                "commonName": component,
-                "dnsNames": list(names),
-                "duration": LEAF_DURATION,
-                "renewBefore": LEAF_RENEW_BEFORE,
-                "privateKey": {**_KEY, "rotationPolicy": "Always"},
-                "usages": ["digital signature", "server auth", *(["client auth"] if client else [])],
-                "issuerRef": {"name": naming.issuer(self.stack.generations(AUTHORITY)[0]), "kind": "Issuer"},
-            },
-            opts=self.child(after=[self.issuers[namespace]]),
-        )
+        issuer = naming.issuer(self.stack.generations(AUTHORITY)[0])
+        after = [self.issuers[naming.namespace_of(component)]]
+        return _leaf(self, issuer, component, names, client=client, labels=labels, after=after)
+
+
+class Issuer(Part):
+    """An issuer of cert-manager that the namespace has already; its authority is in the Secret `authority-tls`."""
+
+    def __init__(
+        self,
+        ground: Ground,
+        issuer: str,
+        *,
+        trust: pulumi.Input[str] = "",
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """`trust` is another text whenever other authorities are trusted."""
+        super().__init__(issuer, ground, opts=opts)
+        self.issuer, self.trust = issuer, trust
+
+    def leaf(self, component: str, names: Sequence[str], *, client: bool = False) -> CustomResource:
+        """A component's certificate, in the Secret `<component>-tls`."""
+        return _leaf(self, self.issuer, component, names, client=client)
+
+
+def _leaf(
+    parent: Part,
+    issuer: str,
+    component: str,
+    names: Sequence[str],
+    *,
+    client: bool,
+    labels: Mapping[str, str] | None = None,
+    after: Sequence[pulumi.Resource] = (),
+) -> CustomResource:
+    namespace, secret = parent.ground.namespace_of(component), naming.tls_secret(component)
+    return CustomResource(
+        f"{namespace}-{secret}",
+        api_version=API_VERSION,
+        kind="Certificate",
+        metadata=meta.ObjectMetaArgs(
+            name=secret, namespace=namespace, labels=naming.labels(component, parent.ground.environment)
+        ),
+        spec={
+            "secretName": secret,
+            **({"secretTemplate": {"labels": dict(labels)}} if labels else {}),
+            "commonName": component,
+            "dnsNames": list(names),
+            "duration": LEAF_DURATION,
+            "renewBefore": LEAF_RENEW_BEFORE,
+            "privateKey": {**_KEY, "rotationPolicy": "Always"},
+            "usages": ["digital signature", "server auth", *(["client auth"] if client else [])],
+            "issuerRef": {"name": issuer, "kind": "Issuer"},
+        },
+        opts=parent.child(after=after),
+    )
 
 
 def _bundle(pairs: Sequence[Pair]) -> str:

@@ -11,7 +11,7 @@ from pulumi_kubernetes.meta import v1 as meta
 from pulumi_kubernetes.policy import v1 as policy
 
 from infra import naming
-from infra.components.component import Component
+from infra.components.component import Part
 from infra.settings.stack import Stack
 from infra.sizing import sizes
 from infra.workloads import metadata
@@ -28,11 +28,16 @@ POD_SECONDS = 120
 
 
 def roll_out(stack: Stack, component: str) -> pulumi.CustomTimeouts:
-    """How long Pulumi waits for a Deployment: one pod after the other, as many as its scaler may have made.
+    """How long Pulumi waits for a Deployment of the stack."""
+    sized = sizes(stack, naming.namespace_of(component))
+    return roll_out_of(max(size.pods for size in sized if size.component == component))
+
+
+def roll_out_of(pods: int) -> pulumi.CustomTimeouts:
+    """One pod after the other, as many as its scaler may have made.
 
     A Deployment that makes no progress for PROGRESS_SECONDS fails earlier.
     """
-    pods = max(size.pods for size in sizes(stack, naming.namespace_of(component)) if size.component == component)
     seconds = PROGRESS_SECONDS + pods * (POD_SECONDS + MIN_READY_SECONDS)
     return pulumi.CustomTimeouts(create=f"{seconds}s", update=f"{seconds}s")
 
@@ -48,21 +53,21 @@ ROLLING: dict[str, Any] = {
 }
 
 
-def service_account(parent: Component, component: str) -> core.ServiceAccount:
+def service_account(parent: Part, component: str) -> core.ServiceAccount:
     """An account of its own, without rights and without a token."""
     return core.ServiceAccount(
         component,
-        metadata=metadata(parent.stack, component),
+        metadata=metadata(parent.ground, component),
         automount_service_account_token=False,
         opts=parent.child(),
     )
 
 
-def disruption_budget(parent: Component, component: str, max_unavailable: int | str = 1) -> policy.PodDisruptionBudget:
+def disruption_budget(parent: Part, component: str, max_unavailable: int | str = 1) -> policy.PodDisruptionBudget:
     """So many pods may be moved at a time; one that is broken anyway always."""
     return policy.PodDisruptionBudget(
         component,
-        metadata=metadata(parent.stack, component),
+        metadata=metadata(parent.ground, component),
         spec=policy.PodDisruptionBudgetSpecArgs(
             max_unavailable=max_unavailable,
             unhealthy_pod_eviction_policy="AlwaysAllow",

@@ -12,18 +12,20 @@ from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 
 from infra import naming
-from infra.components.component import Component
+from infra.components.component import Part
 from infra.workloads import metadata
 
 
-def config_map(parent: Component, component: str, files: Mapping[str, str]) -> core.ConfigMap:
+def config_map(parent: Part, component: str, files: Mapping[str, str]) -> core.ConfigMap:
     """`<component>-config`: nothing in it is secret."""
     name = f"{component}-config"
-    return core.ConfigMap(name, metadata=metadata(parent.stack, component, name), data=dict(files), opts=parent.child())
+    return core.ConfigMap(
+        name, metadata=metadata(parent.ground, component, name), data=dict(files), opts=parent.child()
+    )
 
 
 def secret(
-    parent: Component,
+    parent: Part,
     component: str,
     name: str,
     files: Mapping[str, pulumi.Input[str]],
@@ -36,8 +38,8 @@ def secret(
         name,
         metadata=meta.ObjectMetaArgs(
             name=name,
-            namespace=naming.namespace_of(component),
-            labels=naming.labels(component, parent.stack.environment) | dict(labels),
+            namespace=parent.ground.namespace_of(component),
+            labels=naming.labels(component, parent.ground.environment) | dict(labels),
         ),
         type=type_,
         string_data={key: pulumi.Output.secret(value) for key, value in files.items()},

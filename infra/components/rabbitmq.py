@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
@@ -12,22 +12,20 @@ from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 
 from app import contract
-from app.contract import Role
+from app.contract import Queue, Role
 from infra import naming
 from infra.components import files
-from infra.components.certificates import LOCALHOST, Certificates
-from infra.components.component import Component
+from infra.components.certificates import LOCALHOST
+from infra.components.component import Part
 from infra.components.deployment import disruption_budget, service_account
-from infra.components.passwords import Passwords
 from infra.components.stateful import data_at, headless_service, service, stateful_set
+from infra.ground import Authority, Ground
 from infra.probes import Probes, exec_probe, tcp_probe
-from infra.servers.capacity import broker_limits
-from infra.servers.logins import Accepted
 from infra.servers.rabbitmq import cluster as rabbitmq, definitions
 from infra.servers.rabbitmq.files import config
-from infra.settings.limits import broker_connections
-from infra.settings.scaling import KedaQueue
-from infra.settings.stack import Stack
+from infra.servers.rabbitmq.vhost import CONNECTIONS
+from infra.settings.backends import RabbitMQ as Settings
+from infra.settings.shutdown import Timings
 from infra.volumes import Files, Volume, config as config_folder, scratch, secrets
 from infra.workloads import Container, apart, pod
 
@@ -43,57 +41,86 @@ _CLIENT_PORTS = {
 TRIGGER_AUTHENTICATION = "rabbitmq"
 
 
-class RabbitMQ(Component):
+class RabbitMQ(Part):
     """StatefulSet, services, definitions, certificate, disruption budget, and KEDA's way to look at queues."""
 
     def __init__(
-        self, stack: Stack, certificates: Certificates, passwords: Passwords, *, after: Sequence[pulumi.Resource]
+        self,
+        ground: Ground,
+        settings: Settings,
+        authority: Authority,
+        users: pulumi.Input[str],
+        *,
+        image: str,
+        cookie: pulumi.Input[str],
+        queues: Sequence[Queue] = (),
+        timings: Timings = Timings(),  # noqa: B008 - frozen
+        connections: int = CONNECTIONS,
+        scaled_in: str | None = None,
+        name: str = naming.RABBITMQ,
+        after: Sequence[pulumi.Resource] = (),
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """As the stack's broker says."""
-        super().__init__(naming.RABBITMQ, stack, after=after)
-        self.environment = {"MILLRACE_RABBITMQ_HOST": naming.service_host(naming.RABBITMQ)}
-        self.cluster = cluster_of(stack)
-        certificate = certificates.leaf(
-            naming.RABBITMQ, [*naming.service_names(naming.RABBITMQ), *self.cluster.hosts, LOCALHOST], client=True
-        )
-        settings = {
+        """A cluster.
+
+        Args:
+            ground: where.
+            settings: version and sizes.
+            authority: who certifies it.
+            users: RabbitMQ's definitions of users and permissions, as JSON.
+            image: one of infra/images/rabbitmq, of the settings' version.
+            cookie: the secret that the nodes share.
+            queues: those that have policies; who declares a queue is another matter.
+            timings: heartbeats, and when a consumer is taken for hung.
+            connections: at most, of all clients.
+            scaled_in: the namespace of ScaledObjects that look at queues.
+            name: of the StatefulSet and its Service.
+            after: what it waits for.
+            opts: of Pulumi.
+        """
+        super().__init__(name, ground, after=after, opts=opts)
+        self.name, self.image, self.settings = name, image, settings
+        self.host = naming.service_host(name, ground.namespace_of(name))
+        self.environment = {"MILLRACE_RABBITMQ_HOST": self.host}
+        self.cluster = _cluster(name, ground.namespace_of(name), settings, timings)
+        names = naming.service_names(name, ground.namespace_of(name))
+        certificate = authority.leaf(name, [*names, *self.cluster.hosts, LOCALHOST], client=True)
+        plain = {
             **config(self.cluster),
             definitions.VHOST_FILE: definitions.vhost_file(
-                stack.queues, self.cluster.consumer_timeout_seconds, connections=broker_connections(stack)
+                queues, self.cluster.consumer_timeout_seconds, connections=connections
             ),
         }
-        everyone = pulumi.Output.all(passwords.all_of("rabbitmq"), passwords.of_outsiders(stack.outsiders))
-        users = {definitions.USERS_FILE: everyone.apply(lambda known: _users_file(stack, *known))}
-        config_map = files.config_map(self, naming.RABBITMQ, settings)
-        secret = files.secret(
-            self, naming.RABBITMQ, "rabbitmq-secrets", {**users, "erlang_cookie": passwords.generate("erlang-cookie")}
-        )
-        nodes = headless_service(self, naming.RABBITMQ, naming.RABBITMQ_NODES, {**_NODE_PORTS, **_CLIENT_PORTS})
-        service(self, naming.RABBITMQ, _CLIENT_PORTS)
-        disruption_budget(self, naming.RABBITMQ)
+        secrets_ = {definitions.USERS_FILE: users}
+        config_map = files.config_map(self, name, plain)
+        secret = files.secret(self, name, f"{name}-secrets", {**secrets_, "erlang_cookie": cookie})
+        nodes = headless_service(self, name, naming.nodes(name), {**_NODE_PORTS, **_CLIENT_PORTS})
+        service(self, name, _CLIENT_PORTS)
+        disruption_budget(self, name)
         stateful_set(
             self,
-            naming.RABBITMQ,
-            replicas=stack.broker.nodes,
-            headless_service=naming.RABBITMQ_NODES,
+            name,
+            replicas=settings.nodes,
+            headless_service=naming.nodes(name),
             pod=self._pod(),
-            storage=stack.broker.storage,
+            storage=settings.storage,
             # Without the cookie: nodes with different cookies do not speak, so it is never changed by a roll-out.
-            config_hash=files.content_hash(settings, users, {"ca.crt": certificates.trust}),
-            after=[certificate, config_map, secret, nodes, service_account(self, naming.RABBITMQ)],
+            config_hash=files.content_hash(plain, secrets_, {"ca.crt": authority.trust}),
+            after=[certificate, config_map, secret, nodes, service_account(self, name)],
             reviewed={"CKV_K8S_8": "A restart mends no broker: it costs a quorum its member while others fail too"},
         )
-        if any(isinstance(pool.scaling, KedaQueue) for pool in stack.workloads.pools):
-            self._trigger_authentication()
+        if scaled_in is not None:
+            self._trigger_authentication(scaled_in)
         self.register_outputs({})
 
     def _pod(self) -> core.PodSpecArgs:
-        broker, stack = self.stack.broker, self.stack
-        nodename = rabbitmq.node_name(f"$(POD_NAME).{naming.RABBITMQ_NODES}.{naming.NAMESPACE_DATA}.svc.cluster.local")
+        broker, kept = self.settings, self.ground.is_prod
+        nodes = f"{naming.nodes(self.name)}.{self.ground.namespace_of(self.name)}"
+        nodename = rabbitmq.node_name(f"$(POD_NAME).{nodes}.svc.cluster.local")
         schedulers = math.ceil(broker.resources.cpu_limit_cores)
         container = Container(
             name=naming.RABBITMQ,
-            image=stack.images.reference("rabbitmq"),
+            image=self.image,
             resources=broker.resources,
             pod_fields={"POD_NAME": "metadata.name"},
             environment={
@@ -106,21 +133,21 @@ class RabbitMQ(Component):
             volumes=[
                 data_at("/var/lib/rabbitmq"),
                 scratch(),
-                config_folder(f"{naming.RABBITMQ}-config", *config(self.cluster)),
+                config_folder(f"{self.name}-config", *config(self.cluster)),
                 # Definitions with the folder in their paths: RabbitMQ gives up at a link (definitions.py).
                 secrets(
                     Files(
-                        secret="rabbitmq-secrets",  # noqa: S106 - a name
+                        secret=f"{self.name}-secrets",
                         paths={
                             "erlang_cookie": "erlang_cookie",
                             definitions.USERS_FILE: f"{definitions.FOLDER}/{definitions.USERS_FILE}",
                         },
                     ),
                     Files(
-                        config_map=f"{naming.RABBITMQ}-config",
+                        config_map=f"{self.name}-config",
                         paths={definitions.VHOST_FILE: f"{definitions.FOLDER}/{definitions.VHOST_FILE}"},
                     ),
-                    certified=naming.RABBITMQ,
+                    certified=self.name,
                 ),
                 _skip_marker(),
             ],
@@ -139,20 +166,20 @@ class RabbitMQ(Component):
             ),
         )
         return pod(
-            stack,
-            naming.RABBITMQ,
+            self.ground,
+            self.name,
             [container],
             grace_period_seconds=broker.grace_period_seconds,
-            spread_hosts="DoNotSchedule" if stack.is_prod else "ScheduleAnyway",
-            affinity=apart(naming.RABBITMQ) if stack.is_prod else None,
+            spread_hosts="DoNotSchedule" if kept else "ScheduleAnyway",
+            affinity=apart(self.name) if kept else None,
         )
 
-    def _trigger_authentication(self) -> None:
+    def _trigger_authentication(self, namespace: str) -> None:
         """KEDA looks over HTTPS: only so does it see unacknowledged messages, and a pool that is busy stays."""
         name = "keda-rabbitmq"
-        labels = naming.labels(naming.RABBITMQ, self.stack.environment)
-        where = meta.ObjectMetaArgs(name=name, namespace=naming.NAMESPACE_APP, labels=labels)
-        address = f"https://{naming.service_host(naming.RABBITMQ)}:{contract.PORT_RABBITMQ_MANAGEMENT}/"
+        labels = naming.labels(self.name, self.ground.environment)
+        where = meta.ObjectMetaArgs(name=name, namespace=namespace, labels=labels)
+        address = f"https://{self.host}:{contract.PORT_RABBITMQ_MANAGEMENT}/"
         core.ConfigMap(
             name,
             metadata=where,
@@ -164,7 +191,7 @@ class RabbitMQ(Component):
             name,
             api_version="keda.sh/v1alpha1",
             kind="TriggerAuthentication",
-            metadata=meta.ObjectMetaArgs(name=TRIGGER_AUTHENTICATION, namespace=naming.NAMESPACE_APP, labels=labels),
+            metadata=meta.ObjectMetaArgs(name=TRIGGER_AUTHENTICATION, namespace=namespace, labels=labels),
             spec={
                 "configMapTargetRef": [
                     {"parameter": parameter, "name": name, "key": parameter} for parameter in ("host", "tls")
@@ -179,22 +206,16 @@ class RabbitMQ(Component):
         )
 
 
-def _users_file(stack: Stack, roles: Mapping[Role, Accepted], outsiders: Sequence[Accepted]) -> str:
-    known = dict(zip(stack.outsiders, outsiders, strict=True))
-    return definitions.users_file(roles, stack.queues, broker_limits(stack.fleet), known)
-
-
-def cluster_of(stack: Stack) -> rabbitmq.Cluster:
+def _cluster(name: str, namespace: str, settings: Settings, timings: Timings) -> rabbitmq.Cluster:
     """The cluster as the generator of its files wants it."""
-    broker = stack.broker
     return rabbitmq.Cluster(
-        version=broker.version,
-        hosts=rabbitmq.kubernetes_hosts(naming.RABBITMQ_NODES, naming.NAMESPACE_DATA, replicas=broker.nodes),
-        memory_limit_bytes=broker.resources.memory_bytes,
+        version=settings.version,
+        hosts=rabbitmq.kubernetes_hosts(naming.nodes(name), namespace, name=name, replicas=settings.nodes),
+        memory_limit_bytes=settings.resources.memory_bytes,
         disk_free_limit=rabbitmq.DiskFreeLimit("relative", "1.0"),
-        discovery=rabbitmq.kubernetes_discovery(broker.version),
-        consumer_timeout_seconds=stack.timings.consumer_timeout_seconds,
-        heartbeat_seconds=stack.timings.broker_heartbeat_seconds,
+        discovery=rabbitmq.kubernetes_discovery(settings.version),
+        consumer_timeout_seconds=timings.consumer_timeout_seconds,
+        heartbeat_seconds=timings.broker_heartbeat_seconds,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pulumi
 from pulumi_kubernetes.core import v1 as core
@@ -11,17 +11,17 @@ from app import contract
 from app.contract import Role
 from infra import naming
 from infra.components import files
-from infra.components.certificates import LOCALHOST, Certificates
-from infra.components.component import Component
+from infra.components.certificates import LOCALHOST
+from infra.components.component import Part
 from infra.components.deployment import disruption_budget, service_account
-from infra.components.passwords import Passwords
 from infra.components.stateful import data_at, headless_service, service, stateful_set
+from infra.ground import Authority, Ground
 from infra.probes import Probes, exec_probe
-from infra.servers.capacity import redis_max_clients
+from infra.servers.logins import Accepted
 from infra.servers.redis import users_acl
 from infra.servers.redis_conf import DATA, redis_conf
 from infra.servers.sentinel import node_names, nodes_file, sentinel_acl, sentinel_conf
-from infra.settings.stack import Stack
+from infra.settings.backends import Redis as Settings
 from infra.sizing import SENTINEL_RESOURCES
 from infra.volumes import Files, config, scratch, secrets
 from infra.workloads import Container, apart, pod
@@ -29,72 +29,79 @@ from infra.workloads import Container, apart, pod
 #: The hand-over of a primary takes up to 15 s (infra/images/redis/hand-over); then the append-only file is closed.
 HAND_OVER_SECONDS = 20
 GRACE_SECONDS = 45
-SECRET = "redis-secrets"  # noqa: S105 - a name
 
 
-class Redis(Component):
+class Redis(Part):
     """StatefulSet, services, access lists, certificate and disruption budget."""
 
     def __init__(
-        self, stack: Stack, certificates: Certificates, passwords: Passwords, *, after: Sequence[pulumi.Resource]
+        self,
+        ground: Ground,
+        settings: Settings,
+        authority: Authority,
+        users: pulumi.Output[Mapping[Role, Accepted]],
+        *,
+        image: str,
+        max_clients: int,
+        name: str = naming.REDIS,
+        after: Sequence[pulumi.Resource] = (),
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """As the stack's result backend says."""
-        super().__init__(naming.REDIS, stack, after=after)
-        settings = stack.result_backend
+        """`users` are the roles that may log in; PROBE is one, with sentinels also REPLICA and SENTINEL."""
+        super().__init__(name, ground, after=after, opts=opts)
+        self.name, self.image, self.settings = name, image, settings
+        namespace = ground.namespace_of(name)
         self.watched = settings.topology == "sentinel"
-        nodes = node_names(settings.replicas, naming.REDIS_NODES, naming.NAMESPACE_DATA)
+        nodes = node_names(settings.replicas, naming.nodes(name), namespace, name=name)
         ports = {"redis": contract.PORT_REDIS} | ({"sentinel": contract.PORT_SENTINEL} if self.watched else {})
-        self.environment = {"MILLRACE_REDIS_HOST": naming.service_host(naming.REDIS)}
-        most = redis_max_clients(stack.fleet)
-        settings_files = {"redis.conf": redis_conf(settings.resources.memory_bytes, most, settings.topology)}
-        everyone = passwords.all_of("redis")
+        self.environment = {"MILLRACE_REDIS_HOST": naming.service_host(name, namespace)}
+        settings_files = {"redis.conf": redis_conf(settings.resources.memory_bytes, max_clients, settings.topology)}
         secret_files: dict[str, pulumi.Input[str]] = {
-            "users.acl": everyone.apply(users_acl),
-            "probe_password": passwords.of(Role.PROBE, "redis"),
+            "users.acl": users.apply(users_acl),
+            "probe_password": _password(users, Role.PROBE),
         }
         if self.watched:
             self.environment = {"MILLRACE_REDIS_SENTINELS": ",".join(nodes)}
             settings_files |= {"sentinel.conf": sentinel_conf(nodes), "nodes": nodes_file(nodes)}
             secret_files |= {
-                "sentinel.acl": everyone.apply(sentinel_acl),
-                "replica_password": passwords.of(Role.REPLICA, "redis"),
-                "sentinel_password": passwords.of(Role.SENTINEL, "redis"),
+                "sentinel.acl": users.apply(sentinel_acl),
+                "replica_password": _password(users, Role.REPLICA),
+                "sentinel_password": _password(users, Role.SENTINEL),
             }
         before: list[pulumi.Resource] = [
-            certificates.leaf(naming.REDIS, [*naming.service_names(naming.REDIS), *nodes, LOCALHOST]),
-            files.config_map(self, naming.REDIS, settings_files),
-            files.secret(self, naming.REDIS, SECRET, secret_files),
-            headless_service(self, naming.REDIS, naming.REDIS_NODES, ports),
-            service_account(self, naming.REDIS),
+            authority.leaf(name, [*naming.service_names(name, namespace), *nodes, LOCALHOST]),
+            files.config_map(self, name, settings_files),
+            files.secret(self, name, f"{name}-secrets", secret_files),
+            headless_service(self, name, naming.nodes(name), ports),
+            service_account(self, name),
         ]
         if not self.watched:
             # Where there are several, clients ask the sentinels: any other way leads to a replica.
-            service(self, naming.REDIS, ports)
-        disruption_budget(self, naming.REDIS)
+            service(self, name, ports)
+        disruption_budget(self, name)
         stateful_set(
             self,
-            naming.REDIS,
+            name,
             replicas=settings.replicas,
-            headless_service=naming.REDIS_NODES,
+            headless_service=naming.nodes(name),
             pod=self._pod(),
             storage=settings.storage,
-            config_hash=files.content_hash(settings_files, secret_files, {"ca.crt": certificates.trust}),
+            config_hash=files.content_hash(settings_files, secret_files, {"ca.crt": authority.trust}),
             after=before,
         )
         self.register_outputs({})
 
     def _pod(self) -> core.PodSpecArgs:
-        stack = self.stack
         volumes = [
             data_at(DATA),
             scratch(),
-            config(f"{naming.REDIS}-config"),
-            secrets(Files(secret=SECRET), certified=naming.REDIS),
+            config(f"{self.name}-config"),
+            secrets(Files(secret=f"{self.name}-secrets"), certified=self.name),
         ]
         server = Container(
             name=naming.REDIS,
-            image=stack.images.reference("redis"),
-            resources=stack.result_backend.resources,
+            image=self.image,
+            resources=self.settings.resources,
             ports={"redis": contract.PORT_REDIS},
             volumes=volumes,
             probes=Probes(
@@ -107,7 +114,7 @@ class Redis(Component):
         )
         sentinel = Container(
             name="sentinel",
-            image=stack.images.reference("redis"),
+            image=self.image,
             command=("millrace-sentinel",),
             resources=SENTINEL_RESOURCES,
             ports={"sentinel": contract.PORT_SENTINEL},
@@ -119,10 +126,15 @@ class Redis(Component):
             ),
         )
         return pod(
-            stack,
-            naming.REDIS,
+            self.ground,
+            self.name,
             [server, sentinel] if self.watched else [server],
             grace_period_seconds=GRACE_SECONDS,
             spread_hosts="DoNotSchedule" if self.watched else "ScheduleAnyway",
-            affinity=apart(naming.REDIS) if self.watched else None,
+            affinity=apart(self.name) if self.watched else None,
         )
+
+
+def _password(users: pulumi.Output[Mapping[Role, Accepted]], role: Role) -> pulumi.Output[str]:
+    """The first of those that are accepted: the one with which the role logs in."""
+    return users.apply(lambda known: next(iter(known[role].values())))

@@ -9,20 +9,20 @@ from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.autoscaling import v2 as autoscaling
 
 from infra import naming, thresholds
-from infra.components.component import Component
-from infra.endpoints import Backends
+from infra.components.component import Part
+from infra.endpoints import QueueTrigger
 from infra.settings.scaling import Fixed, HpaCpu, KedaQueue
 from infra.settings.workloads import Pool
 from infra.workloads import metadata
 
 
 def cpu_scaler(
-    parent: Component, component: str, scaling: HpaCpu, grace_period_seconds: int, target: pulumi.Resource
+    parent: Part, component: str, scaling: HpaCpu, grace_period_seconds: int, target: pulumi.Resource
 ) -> None:
     """An HPA on the Deployment of the same name, by CPU in percent of what a pod requests."""
     autoscaling.HorizontalPodAutoscaler(
         component,
-        metadata=metadata(parent.stack, component),
+        metadata=metadata(parent.ground, component),
         spec=autoscaling.HorizontalPodAutoscalerSpecArgs(
             scale_target_ref=autoscaling.CrossVersionObjectReferenceArgs(
                 api_version="apps/v1", kind="Deployment", name=component
@@ -47,7 +47,7 @@ def cpu_scaler(
 
 
 def queue_scaler(
-    parent: Component, pool: Pool, scaling: KedaQueue, trigger: dict[str, Any], target: pulumi.Resource
+    parent: Part, pool: Pool, scaling: KedaQueue, trigger: dict[str, Any], target: pulumi.Resource
 ) -> None:
     """A ScaledObject: by messages ready and unacknowledged; when it cannot see the queue, the pool's usual number.
 
@@ -58,7 +58,7 @@ def queue_scaler(
         component,
         api_version="keda.sh/v1alpha1",
         kind="ScaledObject",
-        metadata=metadata(parent.stack, component),
+        metadata=metadata(parent.ground, component),
         spec={
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": component},
             "minReplicaCount": scaling.min_replicas,
@@ -82,13 +82,15 @@ def queue_scaler(
     )
 
 
-def pool_scaler(parent: Component, pool: Pool, backends: Backends, target: pulumi.Resource) -> None:
+def pool_scaler(parent: Part, pool: Pool, queue_trigger: QueueTrigger | None, target: pulumi.Resource) -> None:
     """Make the scaler that the pool declares: an HPA, a ScaledObject, or none if the number is fixed."""
     match pool.scaling:
         case HpaCpu() as scaling:
             cpu_scaler(parent, naming.worker(pool.name), scaling, pool.grace_period_seconds, target)
         case KedaQueue() as scaling:
-            trigger = backends.queue_trigger(pool.queue, thresholds.messages_a_pod(pool, scaling))
+            if queue_trigger is None:
+                raise ValueError(f"pool {pool.name} scales by its queue: say how KEDA looks at it (queue_trigger)")
+            trigger = queue_trigger(pool.queue, thresholds.messages_a_pod(pool, scaling))
             queue_scaler(parent, pool, scaling, trigger, target)
         case Fixed():
             pass

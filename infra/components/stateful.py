@@ -10,7 +10,7 @@ from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 
 from infra import naming
-from infra.components.component import Component
+from infra.components.component import Part
 from infra.volumes import Volume
 from infra.workloads import metadata, workload_metadata
 
@@ -34,7 +34,7 @@ def data_at(path: str) -> Volume:
 
 
 def stateful_set(
-    parent: Component,
+    parent: Part,
     component: str,
     *,
     replicas: int,
@@ -50,10 +50,10 @@ def stateful_set(
     Name, serviceName, selector, podManagementPolicy, revisionHistoryLimit and the claims' template can never change:
     Pulumi would replace the set, and a test pins them.
     """
-    labels = naming.labels(component, parent.stack.environment)
+    labels = naming.labels(component, parent.ground.environment)
     return apps.StatefulSet(
         component,
-        metadata=workload_metadata(parent.stack, component, reviewed=reviewed),
+        metadata=workload_metadata(parent.ground, component, reviewed=reviewed),
         spec=apps.StatefulSetSpecArgs(
             replicas=replicas,
             service_name=headless_service,
@@ -76,7 +76,7 @@ def stateful_set(
                     metadata=meta.ObjectMetaArgs(name=DATA_VOLUME, labels=naming.selector(component)),
                     spec=core.PersistentVolumeClaimSpecArgs(
                         access_modes=["ReadWriteOnce"],
-                        storage_class_name=parent.stack.cluster.storage_class,
+                        storage_class_name=parent.ground.storage_class,
                         resources=core.VolumeResourceRequirementsArgs(requests={"storage": storage}),
                     ),
                 )
@@ -89,21 +89,21 @@ def stateful_set(
     )
 
 
-def service(parent: Component, component: str, ports: Mapping[str, int]) -> core.Service:
+def service(parent: Part, component: str, ports: Mapping[str, int]) -> core.Service:
     """The service of a component's ready pods, for its clients."""
     return core.Service(
         component,
-        metadata=metadata(parent.stack, component),
+        metadata=metadata(parent.ground, component),
         spec=core.ServiceSpecArgs(type="ClusterIP", selector=naming.selector(component), ports=_ports(ports)),
         opts=parent.child(),
     )
 
 
-def headless_service(parent: Component, component: str, name: str, ports: Mapping[str, int]) -> core.Service:
+def headless_service(parent: Part, component: str, name: str, ports: Mapping[str, int]) -> core.Service:
     """A name for each pod, also before it is ready: peers must find each other to become so."""
     return core.Service(
         name,
-        metadata=metadata(parent.stack, component, name),
+        metadata=metadata(parent.ground, component, name),
         spec=core.ServiceSpecArgs(
             type="ClusterIP",
             cluster_ip="None",

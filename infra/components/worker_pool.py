@@ -62,5 +62,5 @@ class WorkerPool(ProcessDeployment):
             after=after,
             max_unavailable=MAX_UNAVAILABLE,
         )
-        pool_scaler(self, pool, backends, self.deployment)
+        pool_scaler(self, pool, backends.queue_trigger, self.deployment)
         self.register_outputs({})

@@ -35,10 +35,10 @@ def sentinel_acl(passwords: Mapping[Role, Accepted]) -> str:
     return acl_file(passwords, RULES)
 
 
-def node_names(replicas: int, headless_service: str, namespace: str) -> tuple[str, ...]:
+def node_names(replicas: int, headless_service: str, namespace: str, *, name: str = "redis") -> tuple[str, ...]:
     """The pods' host names: `redis-0.redis-nodes.millrace-data.svc.cluster.local`. Certificates must be for them."""
     return tuple(
-        f"redis-{number}.{headless_service}.{namespace}.svc.cluster.local" for number in range(replicas)
+        f"{name}-{number}.{headless_service}.{namespace}.svc.cluster.local" for number in range(replicas)
     )  # fmt: skip
 
 

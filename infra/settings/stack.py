@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from app.contract import Queue, Role
+from infra import naming
 from infra.servers.capacity import Fleet
 from infra.servers.rabbitmq.outsiders import Outsider, foreign_pools, producers
 from infra.settings import limits, shutdown
@@ -120,6 +121,24 @@ class Stack(Model):
     def is_prod(self) -> bool:
         """Whether people depend on it."""
         return self.environment == "prod"
+
+    @property
+    def zones(self) -> int:
+        """Over how many zones pods spread."""
+        return self.cluster.zones
+
+    @property
+    def storage_class(self) -> str | None:
+        """Of volumes; None: the cluster's default."""
+        return self.cluster.storage_class
+
+    def namespace_of(self, component: str) -> str:
+        """Servers live apart from the application."""
+        return naming.namespace_of(component)
+
+    def priority_class_of(self, component: str) -> str | None:
+        """Pods that hold data find room before workers."""
+        return naming.PRIORITY_DATA if self.namespace_of(component) == naming.NAMESPACE_DATA else None
 
     @property
     def own_images(self) -> tuple[ImageName, ...]:

@@ -299,7 +299,7 @@ PROOFS = (
         proves="the program on the real Pulumi engine",
         seconds=100,
         commands=(_module("infra.lab.toolchain", "pulumi"), _pytest("tests/proofs/engine", "--timeout", "900")),
-        guards=(*_DEPLOYMENT, "tests/proofs/engine/"),
+        guards=(*_DEPLOYMENT, "examples/", "tests/proofs/engine/"),
     ),
     Suite(
         name="api_server",

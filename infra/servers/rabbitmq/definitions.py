@@ -16,7 +16,7 @@ from app.contract import Queue, Role
 from infra.servers.logins import Accepted
 from infra.servers.rabbitmq.cluster import CONSUMER_TIMEOUT_SECONDS
 from infra.servers.rabbitmq.outsiders import Outsider
-from infra.servers.rabbitmq.users import user_definitions
+from infra.servers.rabbitmq.users import owner_definitions, user_definitions
 from infra.servers.rabbitmq.vhost import CONNECTIONS, vhost_definitions
 
 #: Below the folder of the node's secrets.
@@ -44,6 +44,11 @@ def users_file(
 ) -> str:
     """Users with hashes of their passwords, and their permissions: a secret."""
     return _json(user_definitions(passwords, queues, limits, outsiders))
+
+
+def owners_file(passwords: Mapping[str, str]) -> str:
+    """Users that own the vhost, by their passwords: a secret."""
+    return _json(owner_definitions(passwords))
 
 
 def _json(definitions: Mapping[str, Any]) -> str:

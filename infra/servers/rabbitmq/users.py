@@ -12,7 +12,7 @@ from app import contract
 from app.contract import Queue, Role
 from infra.servers import hashes
 from infra.servers.logins import Accepted, logins
-from infra.servers.rabbitmq.outsiders import Outsider, control_names, routing_keys
+from infra.servers.rabbitmq.outsiders import PRODUCER_MAX_CONNECTIONS, Outsider, control_names, routing_keys
 
 NOTHING = "^$"
 
@@ -168,6 +168,15 @@ def user_definitions(
             for login in contract.logins(one.user)
             for exchange, keys in routing_keys(one).items()
         ],
+    }
+
+
+def owner_definitions(passwords: Mapping[str, str]) -> dict[str, Any]:
+    """Users that may do everything in the vhost: for a cluster of a program that declares its own queues."""
+    every = Permissions(configure=".*", write=".*", read=".*")
+    return {
+        "users": [_user(user, password, PRODUCER_MAX_CONNECTIONS) for user, password in passwords.items()],
+        "permissions": [_permission(user, every) for user in passwords],
     }
 
 
