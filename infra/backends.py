@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import pulumi
 
+from app.contract import Role
 from infra import naming
 from infra.components.certificates import Certificates
 from infra.components.cloudnative_pg import CloudNativePGCluster
@@ -38,6 +39,7 @@ def build(
         stack.result_backend,
         certificates,
         passwords.all_of("redis"),
+        {role: passwords.of(role, "redis") for role in (Role.PROBE, Role.REPLICA, Role.SENTINEL)},
         image=stack.images.reference("redis"),
         max_clients=redis_max_clients(stack.fleet),
         after=after,

@@ -31,8 +31,8 @@ accepted = words["redis"].apply(lambda word: {role: {role.value: word} for role 
 
 broker = RabbitMQ(place, settings.RabbitMQ(resources=large, storage="4Gi"), issuer, users, name="broker",
                   image=f"{registry}/millrace-rabbitmq:4.3", cookie=words["nodes"])  # fmt: skip
-results = Redis(place, settings.Redis(resources=small, storage="1Gi"), issuer, accepted, name="results",
-                image=f"{registry}/millrace-redis:8", max_clients=100)  # fmt: skip
+results = Redis(place, settings.Redis(resources=small, storage="1Gi"), issuer, accepted, {Role.PROBE: words["redis"]},
+                name="results", image=f"{registry}/millrace-redis:8", max_clients=100)  # fmt: skip
 url = words["shop"].apply(lambda word: broker_url("shop", word, broker.host))
 files = {"broker_url": url, "redis_password": words["redis"]}
 core.Secret("passwords", metadata={"name": "worker-shop-passwords", "namespace": "shop"}, string_data=files)

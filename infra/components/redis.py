@@ -40,6 +40,7 @@ class Redis(Part):
         settings: Settings,
         authority: Authority,
         users: pulumi.Output[Mapping[Role, Accepted]],
+        own: Mapping[Role, pulumi.Input[str]],
         *,
         image: str,
         max_clients: int,
@@ -47,7 +48,10 @@ class Redis(Part):
         after: Sequence[pulumi.Resource] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`users` are the roles that may log in; PROBE is one, with sentinels also REPLICA and SENTINEL."""
+        """`users` are the roles that may log in; PROBE is one, with sentinels also REPLICA and SENTINEL.
+
+        `own` are the passwords with which the servers log in as these: of several that are accepted, the one in use.
+        """
         super().__init__(name, ground, after=after, opts=opts)
         self.name, self.image, self.settings = name, image, settings
         namespace = ground.namespace_of(name)
@@ -58,15 +62,15 @@ class Redis(Part):
         settings_files = {"redis.conf": redis_conf(settings.resources.memory_bytes, max_clients, settings.topology)}
         secret_files: dict[str, pulumi.Input[str]] = {
             "users.acl": users.apply(users_acl),
-            "probe_password": _password(users, Role.PROBE),
+            "probe_password": own[Role.PROBE],
         }
         if self.watched:
             self.environment = {"MILLRACE_REDIS_SENTINELS": ",".join(nodes)}
             settings_files |= {"sentinel.conf": sentinel_conf(nodes), "nodes": nodes_file(nodes)}
             secret_files |= {
                 "sentinel.acl": users.apply(sentinel_acl),
-                "replica_password": _password(users, Role.REPLICA),
-                "sentinel_password": _password(users, Role.SENTINEL),
+                "replica_password": own[Role.REPLICA],
+                "sentinel_password": own[Role.SENTINEL],
             }
         before: list[pulumi.Resource] = [
             authority.leaf(name, [*naming.service_names(name, namespace), *nodes, LOCALHOST]),
@@ -133,8 +137,3 @@ class Redis(Part):
             spread_hosts="DoNotSchedule" if self.watched else "ScheduleAnyway",
             affinity=apart(self.name) if self.watched else None,
         )
-
-
-def _password(users: pulumi.Output[Mapping[Role, Accepted]], role: Role) -> pulumi.Output[str]:
-    """The first of those that are accepted: the one with which the role logs in."""
-    return users.apply(lambda known: next(iter(known[role].values())))

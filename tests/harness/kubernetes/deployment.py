@@ -87,11 +87,11 @@ class Deployer:
         return engine(place, Folder.of(State.default()), file)
 
     def pods(self) -> dict[str, set[str]]:
-        """The pods of each workload, by their unique ids: another pod of the same name is another one."""
+        """The running pods of each workload that were not told to end, by their unique ids: names come again."""
         found: dict[str, set[str]] = {}
         for namespace in naming.NAMESPACES:
             for pod in self.kubectl.get("pods", namespace):
-                if pod["status"]["phase"] == "Running":
+                if pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]:
                     name = pod["metadata"]["labels"].get("app.kubernetes.io/name", "")  # a probe has none
                     found.setdefault(name, set()).add(pod["metadata"]["uid"])
         return found
