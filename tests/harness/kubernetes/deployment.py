@@ -86,6 +86,14 @@ class Deployer:
         place = Place(self.kubectl.context)
         return engine(place, Folder.of(State.default()), file)
 
+    def has_rolled_out(self) -> bool:
+        """Whether every StatefulSet has its new pods: `pulumi up` may return before the last one has ended."""
+        return all(
+            one["status"].get("observedGeneration") == one["metadata"]["generation"]
+            and one["status"].get("currentRevision") == one["status"].get("updateRevision")
+            for one in self.kubectl.get("statefulsets", naming.NAMESPACE_DATA)
+        )
+
     def pods(self) -> dict[str, set[str]]:
         """The running pods of each workload that were not told to end, by their unique ids: names come again."""
         found: dict[str, set[str]] = {}

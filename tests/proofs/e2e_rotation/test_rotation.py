@@ -22,6 +22,7 @@ from tests.harness.kubernetes.campaign import Campaign, Evidence, Load
 from tests.harness.kubernetes.deployment import Deployer, Settings
 from tests.harness.kubernetes.kubectl import Kubectl
 from tests.harness.kubernetes.target import REPOSITORY
+from tests.harness.waiting import eventually
 
 ROTATED = (Role.GATEWAY, Role.WORKER)
 #: To the second logins, back to the first, and the second ones are refused: what the stack's file says.
@@ -72,6 +73,7 @@ def _step(deployer: Deployer, kubectl: Kubectl, generations: Sequence[int]) -> t
 
     before, began = deployer.pods(), time.time()
     deployer.up(rotated)
+    eventually(deployer.has_rolled_out, what="no StatefulSet is rolling any more", within=300)
     ended = time.time()
     after = deployer.pods()
     rolled = {name for name, pods in before.items() if pods and not pods & after.get(name, set())}
