@@ -44,7 +44,7 @@ class _Drain:
         return not left
 
     def left(self) -> str:
-        """Who is still there, and whom a budget kept: the usual reason."""
+        """The pods that are still there, and those that a disruption budget kept, which is the usual reason."""
         names = [pod.metadata.name for pod in pods_on(self.target, self.node)]
         return f"On {self.node} after {DRAIN_SECONDS:.0f} s: {names}; refused by budgets: {dict(self.refused)}"
 

@@ -59,7 +59,7 @@ class Place:
 
 
 class Authority(Protocol):
-    """Who makes certificates."""
+    """Makes certificates."""
 
     @property
     def trust(self) -> pulumi.Input[str]:

@@ -14,7 +14,7 @@ NAMESPACES = (NAMESPACE_APP, NAMESPACE_DATA)
 PRIORITY_DATA = "millrace-data"
 
 PART_OF = "millrace"
-#: Who applies; also server-side apply's field manager.
+#: The owner of what is applied; also server-side apply's field manager.
 MANAGER = "millrace"
 
 LABEL_NAME = "app.kubernetes.io/name"

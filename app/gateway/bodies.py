@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from app.gateway import metrics
 from app.gateway.problems import BODY_TIMEOUT, OVERLOADED, TOO_LARGE, UNSUPPORTED_TYPE, ProblemError, retry_after
 
-#: Seconds for the whole body: 32 MiB at 13 Mbit/s. Who is slower holds memory for nothing.
+#: Seconds for the whole body: 32 MiB at 13 Mbit/s. A slower client would hold memory for nothing.
 READ_SECONDS = 20.0
 #: Bodies above this leave a part of the memory to the others: long lists must not keep single events out.
 _SMALL_BYTES = 256 * 1024

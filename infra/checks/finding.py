@@ -13,7 +13,7 @@ class Finding:
     file: str
     kind: str
     name: str
-    #: Who says so: a tool, or `suppression` and `accepted`: our own rules about what tools find.
+    #: What found it: a tool, or `suppression` and `accepted`: our own rules about what tools find.
     tool: str
     #: The rule's identifier, or the path inside the manifest.
     where: str

@@ -27,7 +27,7 @@ from infra.settings.stack import Stack
 #: 43 letters and digits are 256 bits; no signs, because a password travels in URLs and in configuration files.
 LENGTH = 43
 
-#: Who logs in where. A role that is not in a server's list does not exist there.
+#: The servers that each role logs in to. A role that is not in a server's list does not exist there.
 SERVERS: Mapping[Role, tuple[str, ...]] = {
     Role.OWNER: ("postgresql", "s3"),
     Role.TOPOLOGY: ("rabbitmq",),

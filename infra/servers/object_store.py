@@ -12,7 +12,7 @@ from infra.servers.logins import Accepted, logins
 
 _BUCKET = f"arn:aws:s3:::{contract.BUCKET}"
 _OBJECTS = f"{_BUCKET}/*"
-#: Whoever stores also reads: whether it is there, or what is there. Without the right to list AWS answers 403, and not
+#: A role that stores must also read, to see whether content is there. Without the right to list AWS answers 403, not
 #: 404, for what is not there. Only retention removes.
 _STORES = {_BUCKET: ("s3:ListBucket",), _OBJECTS: ("s3:PutObject", "s3:GetObject")}
 RIGHTS: Mapping[Role, Mapping[str, tuple[str, ...]]] = {

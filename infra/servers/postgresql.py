@@ -10,7 +10,7 @@ from infra.servers import hashes
 from infra.servers.logins import Accepted, logins
 
 _NOTHING_SPECIAL = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
-#: Who reads for as long as it takes: the ledger, and the dump.
+#: Their statements have no time limit: the ledger and the dump read for as long as it takes.
 _PATIENT = (Role.AUDITOR, Role.BACKUP)
 
 

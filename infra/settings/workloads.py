@@ -16,7 +16,7 @@ class Ingress(Model):
 
     class_name: str
     host: Host
-    #: Who signs the certificate that the world sees.
+    #: The issuer of the certificate that the world sees.
     issuer: str | None = Field(
         None, description="a ClusterIssuer of cert-manager; left out: our own authority, which no browser trusts"
     )

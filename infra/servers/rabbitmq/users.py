@@ -103,7 +103,7 @@ TAGS: dict[Role, list[str]] = {
 }
 
 #: Connections a role may hold over all nodes, beside those that scale (capacity.broker_limits). Fuses: a leak stops its
-#: role alone. Who only asks over HTTP has none.
+#: role alone. Roles that speak only HTTP have 0.
 MAX_CONNECTIONS: Mapping[Role, int] = {
     Role.TOPOLOGY: 10,
     Role.ARCHIVER: 20,
