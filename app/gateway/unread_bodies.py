@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: What is read before the answer. Most refused bodies are single items.
+#: At most so much of a body is read before the answer, for at most so long. Most refused bodies are single items.
 READ_MAX_BYTES, READ_SECONDS = 64 * 1024, 1.0
 _CLOSE = (b"connection", b"close")
 

@@ -48,7 +48,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__d
 
 
 def findings(registered: Iterable[Registered], stack: str, steps: Steps | None = None) -> tuple[Finding, ...]:
-    """What is found and not accepted, and what is accepted and no longer found in this stack.
+    """The findings that nobody has accepted, and one for each acceptance that no finding of this stack needs any more.
 
     Raises:
         CheckError: a scanner did not run, or did not read what it was given.

@@ -42,7 +42,7 @@ def operate(
 
 
 def _context(stack: str | None, named: str | None) -> str | None:
-    """Of a command that somebody types at night, with another cluster current than the one of the incident."""
+    """The kubeconfig's context to use. At night the current one may be another cluster than that of the incident."""
     if stack is None:
         return named
     try:

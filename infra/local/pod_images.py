@@ -20,6 +20,6 @@ def wanted(rabbitmq: RabbitMQVersion) -> tuple[Image, ...]:
 
 
 def version_of(image: Image, content: str) -> str:
-    """What is in it, and a hash of it: another when the content is another, so that its pods roll, and no others."""
+    """The release, and a hash of the content. A changed image gets another version, and only its pods roll."""
     release = RELEASE if image.name == images.APP.name else image.label
     return f"{release}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"

@@ -20,7 +20,7 @@ def _salt(server: str, password: str, length: int) -> bytes:
     return hashlib.sha256(f"millrace {server} salt {password}".encode()).digest()[:length]
 
 
-#: In the forms of RabbitMQ and PostgreSQL: of no password, because nobody knows what hashes to nought.
+#: Hashes of zeros, as RabbitMQ and PostgreSQL write them. They lock a login: nobody knows a password of such a hash.
 RABBITMQ_LOCKED = base64.b64encode(bytes(36)).decode()
 POSTGRESQL_LOCKED = "SCRAM-SHA-256${}:{}${}:{}".format(
     SCRAM_ITERATIONS, *(base64.b64encode(bytes(length)).decode() for length in (16, 32, 32))

@@ -32,7 +32,7 @@ class Run:
     finished: set[str] = field(default_factory=set)
 
     def take(self) -> dict[str, list[str]]:
-        """What is not told yet; it counts as told then."""
+        """The ids that the master was not told yet. They are told with this, and are not returned again."""
         told = {"jobs": self.jobs, "batches": self.batches}
         self.jobs, self.batches = [], []
         return told

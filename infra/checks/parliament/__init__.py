@@ -22,7 +22,7 @@ FINISHED = (0, 1)
 
 
 def findings(policies: Mapping[tuple[str, str], str], file: str, steps: Steps | None = None) -> tuple[Finding, ...]:
-    """What is wrong with policies of identities, given as JSON by type and name of the resource that has them.
+    """The findings in `policies`: identity policies as JSON, by type and name of the resource that each belongs to.
 
     Raises:
         CheckError: parliament did not run.

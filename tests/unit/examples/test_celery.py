@@ -50,7 +50,7 @@ def _one(registered: tuple[Registered, ...], kind: str, name: str) -> Mapping[st
 
 
 def test_it_is_short() -> None:
-    """Who needs more lines will not import components."""
+    """With more than 40 lines, importing components would not be worth it."""
     assert len(EXAMPLE.read_text().splitlines()) <= 40
 
 

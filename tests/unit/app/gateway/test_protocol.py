@@ -218,6 +218,17 @@ def test_there_are_only_so_many_connections() -> None:
     serve(scenario, connections=2)
 
 
+async def answer_to_the_next(connect: Connect, client: ssl.SSLContext) -> bytes:
+    """What the next caller gets, as soon as the one before has left its place."""
+    got = b""
+    while not got:
+        with suppress(ConnectionError):
+            reader, writer = await connect(ssl=client, server_hostname="localhost")
+            await send(writer, GET + b"Connection: close\r\n\r\n")
+            got = await rest(reader)
+    return got
+
+
 def test_a_silent_client_leaves_at_once_under_tls(tmp_path: Path) -> None:
     """BR-25: a silent client held its place for 30 s more, because the server waited for its goodbye."""
     server, client = tls_contexts(tmp_path)
@@ -228,13 +239,7 @@ def test_a_silent_client_leaves_at_once_under_tls(tmp_path: Path) -> None:
     async def scenario(connect: Connect) -> None:
         plain = await asyncio.to_thread(socket.create_connection, connect.address)
         with await asyncio.to_thread(shaken, plain):
-            got = b""
-            while not got:
-                with suppress(ConnectionError):
-                    reader, writer = await connect(ssl=client, server_hostname="localhost")
-                    await send(writer, GET + b"Connection: close\r\n\r\n")
-                    got = await rest(reader)
-            assert b" 200 " in got
+            assert b" 200 " in await answer_to_the_next(connect, client)
 
     serve(scenario, tls=server, connections=1, head_seconds=0.2)
 

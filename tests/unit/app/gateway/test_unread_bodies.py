@@ -24,7 +24,7 @@ from tests.unit.app.gateway.test_protocol import (
     PATIENCE_SECONDS,
     Connect,
     answer,
-    rest,
+    answer_to_the_next,
     send,
     serve,
     tls_contexts,
@@ -169,12 +169,6 @@ def test_a_refused_caller_who_stays_is_closed_under_tls(tmp_path: Path) -> None:
     async def scenario(connect: Connect) -> None:
         plain = await asyncio.to_thread(socket.create_connection, connect.address)
         with await asyncio.to_thread(refused, plain):
-            got = b""
-            while not got:
-                with suppress(ConnectionError):
-                    reader, writer = await connect(ssl=client, server_hostname="localhost")
-                    await send(writer, GET + b"Connection: close\r\n\r\n")
-                    got = await rest(reader)
-            assert b" 401 " in got
+            assert b" 401 " in await answer_to_the_next(connect, client)
 
     serve(scenario, tls=tls, app=gateway(), connections=1, head_seconds=0.2)
