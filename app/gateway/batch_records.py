@@ -33,8 +33,8 @@ _EARLIER = """
     WHERE api_key_id = %(api_key_id)s AND idempotency_key = %(key)s
 """
 _OPEN = "INSERT INTO batches (batch_id, task_name, api_key_id) VALUES (%(batch_id)s, %(task)s, %(api_key_id)s)"
-# A dead letter of a revoked batch has ended, even if it is replayed or discarded: its message is dropped. An upload
-# that has not ended may still add chunks.
+# A dead letter of a revoked batch has ended, even if it is replayed or discarded: its message is dropped. So is the
+# message of an upload, and so an upload that waits, or whose message was lost, keeps no batch from being revoked.
 _READ = """
     SELECT b.*, r.revoked_at,
         (SELECT count(*) FROM dead_letters d WHERE d.job_id = b.batch_id AND d.state = 'dead') AS chunks_dead,
@@ -44,17 +44,12 @@ _READ = """
              = dedupe_key(b.task_name || '_upload', '', b.batch_id::text || '/' || u.upload_key))) AS chunks_revoked,
         (SELECT count(*) FROM batch_uploads u WHERE u.batch_id = b.batch_id AND u.refused_line IS NOT NULL)
          AS uploads_refused,
-        r.revoked_at IS NOT NULL AND (EXISTS (
+        r.revoked_at IS NOT NULL AND EXISTS (
             SELECT FROM batch_chunks c CROSS JOIN LATERAL (SELECT b.batch_id::text || '/' || c.number::text AS key) k
             WHERE c.batch_id = b.batch_id AND c.done_at IS NULL AND NOT EXISTS (SELECT FROM dropped_items d
                 WHERE d.job_id = b.batch_id AND d.dedupe_key = dedupe_key(b.task_name || '_chunk', '', k.key))
               AND NOT EXISTS (SELECT FROM dead_letters d WHERE d.job_id = b.batch_id AND k.key = ANY (d.keys))
-        ) OR EXISTS (
-            SELECT FROM batch_uploads u CROSS JOIN LATERAL (SELECT b.batch_id::text || '/' || u.upload_key AS key) k
-            WHERE u.batch_id = b.batch_id AND u.ended_at IS NULL AND NOT EXISTS (SELECT FROM dropped_items d
-                WHERE d.job_id = b.batch_id AND d.dedupe_key = dedupe_key(b.task_name || '_upload', '', k.key))
-              AND NOT EXISTS (SELECT FROM dead_letters d WHERE d.job_id = b.batch_id AND k.key = ANY (d.keys))
-        )) AS revoking
+        ) AS revoking
     FROM batches b LEFT JOIN job_revocations r ON r.job_id = b.batch_id
     WHERE b.batch_id = %(batch_id)s AND b.api_key_id = %(api_key_id)s
 """

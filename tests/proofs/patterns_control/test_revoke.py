@@ -101,7 +101,7 @@ _LETTER = """
 
 
 def test_a_revoked_batch_stays_revoked(stack: Stack, client: httpx.Client) -> None:
-    """A waiting upload may add chunks, so its batch is not `revoked` yet. A replayed dead letter is still an end."""
+    """A waiting upload adds nothing any more, so its batch is `revoked`. A replayed dead letter is still an end."""
     stack.remove("worker-bulk")
     with_upload = client.post("/v1/batches", json={"task": "meter_totals"}).raise_for_status().json()
     row = json.dumps({"meter": uuid4().hex, "watt_hours": 1}).encode()
@@ -111,11 +111,13 @@ def test_a_revoked_batch_stays_revoked(stack: Stack, client: httpx.Client) -> No
     batch_id = with_letter["batch_id"]
     stack.query(_LETTER, batch_id.encode(), batch_id, f"{batch_id}/0", role=Role.OWNER)
     eventually(lambda: not stack.query("SELECT 1 FROM outbox_pending"), what="the broker has all messages")
-    assert client.post(f"{with_upload['status_url']}/revoke").json()["state"] == "revoking"
+    assert client.post(f"{with_upload['status_url']}/revoke").json()["state"] == "revoked"
     assert client.post(f"{with_letter['status_url']}/revoke").json()["state"] == "revoked"
     for state in ("replayed", "discarded"):
         stack.query("UPDATE dead_letters SET state = %s WHERE job_id = %s", state, batch_id, role=Role.OWNER)
         assert client.get(with_letter["status_url"]).json()["state"] == "revoked"
     stack.ensure("worker-bulk")
-    assert _reaches(client, with_upload, "revoked")["chunks"]["added"] == 0
+    eventually(lambda: not stack.broker.messages(), what="the upload's message is dropped")
+    found = client.get(with_upload["status_url"]).json()
+    assert (found["state"], found["chunks"]["added"]) == ("revoked", 0)
     stack.query("DELETE FROM dead_letters WHERE job_id = %s", batch_id, role=Role.OWNER)
