@@ -32,8 +32,10 @@ while time.monotonic() < end:
         pass
     time.sleep((1 - share) / 10)
 """
-#: Interactive workers hang for so long: longer than the broker's heartbeats, so that it takes their messages back.
-HANG_SECONDS = 25.0
+#: Interactive workers hang for so long at least: longer than the broker's heartbeats, so that it takes their messages
+#: back. They hang on until KEDA has asked for more pods: it looks every 15 s at a number that is up to 5 s old, and where
+#: the cluster sustains 560 events/s, 18 single ones a second need 12 s to become too many for two pods.
+HANG_SECONDS, ASK_SECONDS = 25.0, 90.0
 MINIMUM = 2
 _BY_CPU = ("gateway", "worker-bulk")
 INTERACTIVE = "worker-interactive"
@@ -68,7 +70,14 @@ def burst(
         for name in _BY_CPU:
             _compute(kubectl, name)
         with _hanging(kubectl):
-            time.sleep(HANG_SECONDS)
+            until = time.monotonic() + HANG_SECONDS
+            eventually(
+                lambda: time.monotonic() > until and _asked_for(kubectl, INTERACTIVE) > MINIMUM,
+                within=ASK_SECONDS,
+                every=1.0,
+                tolerate=(AssertionError,),
+                what=f"KEDA asks for more pods of {INTERACTIVE}",
+            )
         # Who did not come or go is named by the tests.
         with contextlib.suppress(AssertionError):
             eventually(
@@ -86,6 +95,11 @@ def burst(
 
 def _interactive(replicas: Replicas) -> int:
     return replicas.samples[-1].replicas[INTERACTIVE]
+
+
+def _asked_for(kubectl: Kubectl, name: str) -> int:
+    """Pods that the scaler wants, whether they run yet or not."""
+    return int(kubectl.one("hpa", "millrace", name)["status"].get("desiredReplicas", 0))
 
 
 def _compute(kubectl: Kubectl, name: str) -> None:
