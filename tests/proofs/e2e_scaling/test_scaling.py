@@ -33,7 +33,7 @@ while time.monotonic() < end:
     time.sleep((1 - share) / 10)
 """
 #: Interactive workers hang for so long at least: longer than the broker's heartbeats, so that it takes their messages
-#: back. They hang on until KEDA has asked for more pods: it looks every 15 s at a number that is up to 5 s old, and where
+#: back. They hang on until KEDA has asked for more pods. It looks every 15 s at a number that is up to 5 s old. Where
 #: the cluster sustains 560 events/s, 18 single ones a second need 12 s to become too many for two pods.
 HANG_SECONDS, ASK_SECONDS = 25.0, 90.0
 MINIMUM = 2
