@@ -10,7 +10,7 @@ import os
 import ssl
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
@@ -38,6 +38,10 @@ def _words(value: Any) -> Any:
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
+def _capitals(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
 def _declared(queue: str) -> str:
     if queue not in contract.queue_names():
         raise ValueError(f"is not a declared queue; declared are {', '.join(contract.queue_names())}")
@@ -51,7 +55,9 @@ class Settings(BaseSettings):
 
     environment: str = Field("local", description="local, staging or prod; stands in every log line")
     version: str = Field("dev", description="the image's version; stands in every log line and dead letter")
-    log_level: str = Field("INFO", description="of our own lines; libraries log from WARNING on")
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_capitals)] = Field(
+        "INFO", description="of our own lines, in capitals or not; libraries log from WARNING on"
+    )
 
     certificate_refresh_seconds: int = Field(10, ge=1, description="how often a server looks for a renewed one")
 

@@ -69,6 +69,17 @@ def test_sentinels_are_words_with_commas_between(
     assert settings.load().redis_sentinels == hosts
 
 
+def test_a_log_level_is_checked_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`debug` used to end the worker in a traceback of the logging module."""
+    monkeypatch.setenv("MILLRACE_LOG_LEVEL", "debug")
+    assert settings.load().log_level == "DEBUG"
+
+    settings.load.cache_clear()
+    monkeypatch.setenv("MILLRACE_LOG_LEVEL", "loud")
+    with pytest.raises(SettingsError, match=r"MILLRACE_LOG_LEVEL.*'DEBUG', 'INFO', 'WARNING' or 'ERROR'"):
+        settings.load()
+
+
 def test_a_lease_outlasts_the_wait_for_confirms(monkeypatch: pytest.MonkeyPatch) -> None:
     """A17: otherwise a second relay sends what the first one waits for. The message names both variables."""
     monkeypatch.setenv("MILLRACE_RELAY_LEASE_SECONDS", "8")
