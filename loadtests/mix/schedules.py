@@ -20,11 +20,12 @@ class Schedules:
     """Sends nothing: beat does."""
 
     name: str = NAME
-    _began_at: float = 0.0
+    #: Messages that were sent before are another load's.
+    began_at: float = 0.0
 
     def send(self, _: Sender) -> None:
         """Note when the load began."""
-        self._began_at = time.time()
+        self.began_at = time.time()
 
     def judge(self, rows: Rows) -> list[Judged]:
         """Count the canaries' messages, and the slots that they are for."""
@@ -32,17 +33,17 @@ class Schedules:
             SELECT queue, count(*), count(DISTINCT task_id) FROM outbox
             WHERE task_name = %s AND message_id >= %s GROUP BY queue
         """
-        found = rows.execute(query, (contract.TASK_CANARY, _first_id(self._began_at)))
+        found = rows.execute(query, (contract.TASK_CANARY, first_id(self.began_at)))
         return judged(sent={queue: (messages, slots) for queue, messages, slots in found})
 
 
-def _first_id(moment: float) -> UUID:
+def first_id(moment: float) -> UUID:
     """No message of this Unix time or later has a smaller id: they are of version 7 and begin with the milliseconds."""
     return UUID(int=int(moment * 1000) << 80)
 
 
 def judged(*, sent: Mapping[str, tuple[int, int]]) -> list[Judged]:
-    """By queue, the messages that were sent and the slots that they are for; slot and schedule make a task's id."""
+    """By queue, the messages that were sent and the slots that they are for: a task's id is made of its slot."""
     messages, slots = (sum(counts[part] for counts in sent.values()) for part in (0, 1))
     return [
         Judged(
