@@ -15,7 +15,7 @@ from loadtests.artifacts import Run, document, gateway_errors, link_latest, writ
 from loadtests.collector import clock_offset_seconds, collect, snapshot_accounts
 from loadtests.console import Display
 from loadtests.drill import Drill
-from loadtests.environment import describe
+from loadtests.environment import describe, memory_warning
 from loadtests.errors import GeneratorError, ScheduleError
 from loadtests.failures import by_second, write_failures
 from loadtests.gate import left, require_ready, wait_until_drained
@@ -26,7 +26,7 @@ from loadtests.junit import write_junit
 from loadtests.latency import measure
 from loadtests.ledger import read_ledger
 from loadtests.mix.mix import Mix, patterns
-from loadtests.objective_file import ObjectiveFile
+from loadtests.objective_file import Bounds, ObjectiveFile
 from loadtests.objectives import Figures, assess
 from loadtests.options import FAULT_AT, Options
 from loadtests.plan import Plan
@@ -47,12 +47,7 @@ def run_demo(options: Options, target: Target, display: Display) -> dict[str, An
         HarnessError: the run could not begin; nothing was broken.
     """
     run = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    if options.until is not None and options.until.exists():
-        raise ScheduleError(f"--until: {options.until} is there already, so that the load would end at once.")
-    _ = options.schedule  # what cannot be scheduled is said before anything starts
-    bounds = ObjectiveFile.read(options.objectives).bounds(fault=options.fault)
-    if options.input_file is not None:
-        ReplayedEvents.from_file(options.input_file, run=run)  # a bad file likewise
+    bounds = _checked(options, run, display)
     folder = options.out.resolve() / run
     folder.mkdir(parents=True)
     _ = target.api_key  # said now if it is missing
@@ -155,6 +150,18 @@ def run_demo(options: Options, target: Target, display: Display) -> dict[str, An
     write_failures(folder, history, started_at)
     _write(folder, content)
     return content
+
+
+def _checked(options: Options, run: str, display: Display) -> Bounds:
+    """Say what cannot be asked for before anything starts; returns what is aimed at."""
+    if options.until is not None and options.until.exists():
+        raise ScheduleError(f"--until: {options.until} is there already, so that the load would end at once.")
+    schedule = options.schedule
+    if warning := memory_warning(schedule.events_per_second * schedule.seconds):
+        display.console.print(warning, style="yellow")
+    if options.input_file is not None:
+        ReplayedEvents.from_file(options.input_file, run=run)
+    return ObjectiveFile.read(options.objectives).bounds(fault=options.fault)
 
 
 def _write(folder: Path, content: dict[str, Any]) -> None:
