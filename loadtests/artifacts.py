@@ -11,13 +11,15 @@ from typing import Any
 
 import orjson
 
+from loadtests.errors import DocumentError
+from loadtests.exit_codes import exit_code
 from loadtests.fault import Fault
 from loadtests.history import History, Outcome
 from loadtests.latency import Latencies
 from loadtests.mix.mixed import Mixed
 from loadtests.objectives import Objective
 from loadtests.reconcile import Accounting
-from loadtests.timeline import Stall, Timeline
+from loadtests.timeline import Stall, Timeline, executed_a_second
 from loadtests.verdict import MAX_LATENESS_P99_MS, Check, Verdict, Weight, achieved
 
 #: Raised when a reader of an older document would misread a newer one; fields may be added without.
@@ -72,11 +74,10 @@ def document(run: Run) -> dict[str, Any]:
     """The whole of verdict.json; what most readers want stands at the top level."""
     acc = run.accounting
     load_seconds = max(run.load_ended_at - run.started_at, 1e-9)
-    effect_seconds = [second for second, count in enumerate(run.timeline.executed) if count]
-    executing_seconds = effect_seconds[-1] - effect_seconds[0] + 1 if effect_seconds else 0
     return {
         "schema_version": SCHEMA_VERSION,
         "verdict": str(run.verdict),
+        "exit_code": int(exit_code(run.verdict, run.objectives)),
         "reasons": [
             f"{check.name}: {check.detail}" for check in run.checks if not check.ok and check.weight is not Weight.NOTE
         ],
@@ -102,12 +103,14 @@ def document(run: Run) -> dict[str, Any]:
         "effects_without_inbox": acc.without_inbox,
         "unknown_executed": acc.unknown_executed,
         "unknown_torn_requests": acc.unknown_torn_requests,
+        "unended_requests": acc.unended_requests,
+        "longest_request_seconds": acc.longest_request_seconds,
         "dead_letter_reasons": dict(acc.dead_letter_reasons),
         "offenders": {name: list(ids) for name, ids in acc.offenders.items()},
         "requests": dict(acc.requests),
         "throughput": {
             "accepted_events_per_second": round(acc.accepted / load_seconds, 1),
-            "executed_events_per_second": round(acc.executed / executing_seconds, 1) if executing_seconds else 0.0,
+            "executed_events_per_second": executed_a_second(acc.executed, run.timeline),
             "peak_executed_events_per_second": max(run.timeline.executed, default=0),
             "requests_per_second": round((acc.requests["planned"] - acc.requests["not_sent"]) / load_seconds, 1),
         },
@@ -133,6 +136,24 @@ def document(run: Run) -> dict[str, Any]:
         "environment": dict(run.environment),
         "reproduce": run.reproduce,
     }
+
+
+def read_document(folder: Path) -> dict[str, Any]:
+    """The verdict of a run's folder.
+
+    Raises:
+        DocumentError: says which file cannot be used.
+    """
+    path = folder / VERDICT_FILE
+    try:
+        content = orjson.loads(path.read_bytes())
+    except OSError as error:
+        raise DocumentError(f"{path}: {error.strerror}.") from error
+    except orjson.JSONDecodeError as error:
+        raise DocumentError(f"{path}: {error}.") from error
+    if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
+        raise DocumentError(f"{path} is not of schema version {SCHEMA_VERSION}.")
+    return content
 
 
 def write_document(folder: Path, content: Mapping[str, Any]) -> Path:

@@ -11,31 +11,29 @@ from pathlib import Path
 from typing import Annotated
 
 import orjson
-import psycopg
 import typer
 from rich.console import Console
 
 from loadtests import options as defaults
-from loadtests.artifacts import VERDICT_FILE
+from loadtests.artifacts import read_document
 from loadtests.bench import SECONDS_A_RATE, climb_all, ladders, print_figures
-from loadtests.console import Display, print_verdict
+from loadtests.comparison import DEFAULT_WORSE, comparison
+from loadtests.console import Display, print_comparison, print_verdict
 from loadtests.demo import run_demo
-from loadtests.errors import HarnessError
 from loadtests.exclusive import exclusive
+from loadtests.exit_codes import Commands, ExitCode
 from loadtests.kubernetes_target import kubernetes_target, read_settings
+from loadtests.objective_file import DEFAULT_FILE
 from loadtests.options import Options
 from loadtests.report import write_report
 from loadtests.rows import SIZES, run as run_rows
 from loadtests.rows_plot import drawing, table
 from loadtests.target import Target, local_target
-from loadtests.verdict import EXIT_CODES, MAX_FAILED_SHARE, Verdict
+from loadtests.verdict import MAX_FAILED_SHARE
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Load, and the proof of what became of it.")
-
-#: The run could not begin: neither PASS, FAIL nor VOID.
-EXIT_HARNESS = 4
-#: As shells have it for Ctrl-C.
-EXIT_INTERRUPTED = 130
+app = typer.Typer(
+    cls=Commands, no_args_is_help=True, add_completion=False, help="Load, and the proof of what became of it."
+)
 
 
 class Place(StrEnum):
@@ -100,12 +98,15 @@ def demo(
             min=0, max=1, help="FAIL if a larger share of the requests has no 202; say more for a harder fault."
         ),
     ] = MAX_FAILED_SHARE,
+    objectives: Annotated[
+        Path, typer.Option(help="What the run aims at; copy loadtests/objectives.toml and edit it.", show_default=False)
+    ] = DEFAULT_FILE,
     as_json: Annotated[bool, typer.Option("--json", help="Print verdict.json on standard output.")] = False,
 ) -> None:
     """Load the running stack, kill a broker node under it, and account for every event.
 
-    Exit code 0: PASS. 1: FAIL, a promise was broken. 3: VOID, the run proves nothing. 4: it could not begin, or the
-    machine is too slow for a verdict; nothing was broken.
+    Exit code 0: PASS. 1: PASS, but an objective was missed. 2: FAIL, an invariant was broken. 3: VOID, the run proves
+    nothing. 4: it could not run, or the machine is too slow for a verdict.
     """
     console = Console(stderr=as_json)
     # However this is ended, the generator ends with it and the killed node is started again.
@@ -127,22 +128,17 @@ def demo(
             max_failed_share=max_failed,
             until=until,
             share=share,
+            objectives=objectives,
         )
         with _opened(place) as target:
             content = run_demo(options, target, Display(console))
-    except HarnessError as error:
-        console.print(str(error), style="red", markup=False, highlight=False)
-        raise typer.Exit(EXIT_HARNESS) from error
-    except psycopg.Error as error:
-        console.print(f"PostgreSQL went away in the middle of the run: {error}", style="red", markup=False)
-        raise typer.Exit(EXIT_HARNESS) from error
     except KeyboardInterrupt as error:
         console.print("Ended early: the load has stopped and no node was left dead. There is no verdict.")
-        raise typer.Exit(EXIT_INTERRUPTED) from error
+        raise typer.Exit(ExitCode.INTERRUPTED) from error
     print_verdict(console, content, target, str(out / "latest"))
     if as_json:
         sys.stdout.write(orjson.dumps(content, option=orjson.OPT_INDENT_2).decode() + "\n")
-    raise typer.Exit(EXIT_CODES[Verdict(content["verdict"])])
+    raise typer.Exit(content["exit_code"])
 
 
 @app.command()
@@ -153,17 +149,18 @@ def bench(
     place: Where = Place.LOCAL,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures on standard output.")] = False,
 ) -> None:
-    """Find the highest rate that the running stack sustains, for single events and for lists, without a fault."""
+    """Find the highest rate that the running stack sustains, for single events and for lists, without a fault.
+
+    Exit code 0: found. 2: a run broke an invariant. 4: it could not run.
+    """
     console = Console(stderr=as_json)
-    try:
-        with _opened(place) as target:
-            figures = climb_all(ladders(input_file), target, Display(console), seconds=seconds, out=out)
-    except HarnessError as error:
-        console.print(str(error), style="red", markup=False, highlight=False)
-        raise typer.Exit(EXIT_HARNESS) from error
+    with _opened(place) as target:
+        figures = climb_all(ladders(input_file), target, Display(console), seconds=seconds, out=out)
     print_figures(console, figures)
     if as_json:
         sys.stdout.write(orjson.dumps(figures, option=orjson.OPT_INDENT_2).decode() + "\n")
+    if any(row["broken"] for row in figures):
+        raise typer.Exit(ExitCode.INVARIANT_BROKEN)
 
 
 @app.command()
@@ -183,22 +180,18 @@ def batch(
     out.mkdir(parents=True, exist_ok=True)
     runs = []
     display = Display(console)
-    try:
-        with _opened(Place.LOCAL) as target:
-            for count in sorted(rows or SIZES):
-                with display.rows(count) as show:
-                    runs.append(
-                        run_rows(
-                            target.gateway_url, target.ca_file, target.api_key, rows=count, threads=threads,
-                            containers=containers, show=show,
-                        )
-                    )  # fmt: skip
-                (out / "batches.md").write_text(table(runs))
-                (out / "batches.svg").write_text(drawing(runs))
-                console.print(f"{runs[-1].rows:,} rows: {runs[-1].rows_per_second:,} a second")
-    except HarnessError as error:
-        console.print(str(error), style="red", markup=False, highlight=False)
-        raise typer.Exit(EXIT_HARNESS) from error
+    with _opened(Place.LOCAL) as target:
+        for count in sorted(rows or SIZES):
+            with display.rows(count) as show:
+                runs.append(
+                    run_rows(
+                        target.gateway_url, target.ca_file, target.api_key, rows=count, threads=threads,
+                        containers=containers, show=show,
+                    )
+                )  # fmt: skip
+            (out / "batches.md").write_text(table(runs))
+            (out / "batches.svg").write_text(drawing(runs))
+            console.print(f"{runs[-1].rows:,} rows: {runs[-1].rows_per_second:,} a second")
     console.print((out / "batches.md").read_text(), markup=False, highlight=False)
 
 
@@ -215,7 +208,26 @@ def _opened(place: Place) -> Iterator[Target]:
 
 
 @app.command()
+def compare(
+    run: Annotated[Path, typer.Argument(help="A run's folder, for instance out/latest.")],
+    baseline: Annotated[Path, typer.Argument(help="The folder of a run of the same kind to compare it with.")],
+    worse: Annotated[
+        float, typer.Option(min=0, help="How much worse a figure may be, as a share of the baseline's.")
+    ] = DEFAULT_WORSE,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison on standard output.")] = False,
+) -> None:
+    """Compare throughput and latencies of two runs of the same kind.
+
+    Exit code 0: no figure is worse than allowed. 1: one is. 4: the runs are of different kinds, or one is no PASS.
+    """
+    found = comparison(read_document(run), read_document(baseline), worse=worse)
+    print_comparison(Console(stderr=as_json), found)
+    if as_json:
+        sys.stdout.write(orjson.dumps(found.as_data(), option=orjson.OPT_INDENT_2).decode() + "\n")
+    raise typer.Exit(ExitCode.PASSED if found.ok else ExitCode.OBJECTIVE_MISSED)
+
+
+@app.command()
 def report(folder: Annotated[Path, typer.Argument(help="A run's folder, for instance out/latest.")]) -> None:
     """Draw a run's report again from its verdict.json."""
-    content = orjson.loads((folder / VERDICT_FILE).read_bytes())
-    Console().print(str(write_report(folder, content)))
+    Console().print(str(write_report(folder, read_document(folder))))

@@ -13,12 +13,15 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 from rich.table import Table
 from rich.text import Text
 
+from loadtests.comparison import Comparison
 from loadtests.fault import Fault
 from loadtests.gate import Left
 from loadtests.rows import Progress as Chunks
 from loadtests.target import Target
 
 _COLOURS = {"PASS": "green", "FAIL": "red", "VOID": "yellow"}
+#: PASS, and an objective was missed.
+_MISSED_COLOUR = "yellow"
 _MEANINGS = {
     "PASS": "every accepted event was executed exactly once",
     "FAIL": "a promise was broken",
@@ -115,18 +118,42 @@ def print_verdict(console: Console, content: Mapping[str, Any], target: Target, 
     meaning = _MEANINGS[name]
     if name == "PASS" and content["fault"] is not None:
         meaning += f", while {content['fault']['evidence'].get('node')} was dead under load"
+    if missed := [objective for objective in content["objectives"] if not objective["met"]]:
+        reasons += f"\nObjectives missed: {len(missed)} of {len(content['objectives'])}" + "".join(
+            f"\n• {objective['name']}: {objective['detail']}" for objective in missed
+        )
+        colour = _MISSED_COLOUR if name == "PASS" else colour
     console.print(Panel(Text(f"{name}: {meaning}{reasons}", style=f"bold {colour}"), border_style=colour))
     console.print(_accounting_table(content))
     console.print(_speed_table(content))
     console.print(_objectives_table(content))
     places = Table(show_header=False, box=None)
     places.add_row("Report", f"{folder}/report.html")
-    places.add_row("Verdict", f"{folder}/verdict.json")
+    places.add_row("Verdict", f"{folder}/verdict.json, {folder}/junit.xml")
     for title, url in target.web_urls.items():
         places.add_row(title, url)
     places.add_row("Credentials", target.credentials)
     console.print(places)
     console.print(f"[dim]{target.closing_note}[/dim]")
+
+
+def print_comparison(console: Console, found: Comparison) -> None:
+    """A line a figure, and whether any is worse than allowed."""
+    table = Table(title=f"{found.run} against {found.baseline}", title_justify="left")
+    for column in ("", "run", "baseline", "ratio"):
+        table.add_column(column, justify="right" if column else "left")
+    table.add_column("")
+    for one in found.ratios:
+        mark = "[green]✓[/green]" if one.ok else f"[red]{one.worse:.0%} worse[/red]"
+        table.add_row(one.name, f"{one.run:,.1f}", f"{one.baseline:,.1f}", f"{one.ratio:.2f}", mark)
+    console.print(table)
+    for difference in found.machine:
+        console.print(f"Another machine: {difference}", style="yellow", markup=False, highlight=False)
+    allowed = f"{found.allowed_worse:.0%} worse than the baseline"
+    if found.ok:
+        console.print(f"No figure is more than {allowed}.", style="green", highlight=False)
+    else:
+        console.print(f"At least one figure is more than {allowed}.", style="red", highlight=False)
 
 
 def _accounting_table(content: Mapping[str, Any]) -> Table:
@@ -174,7 +201,7 @@ def _speed_table(content: Mapping[str, Any]) -> Table:
 
 
 def _objectives_table(content: Mapping[str, Any]) -> Table:
-    """Beside the verdict: a missed objective breaks no promise."""
+    """Beside the invariants: a missed objective breaks no promise."""
     table = Table(title="Objectives", title_justify="left", show_header=False)
     for objective in content["objectives"]:
         met = "[green]met[/green]" if objective["met"] else "[yellow]missed[/yellow]"

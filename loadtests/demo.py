@@ -15,17 +15,19 @@ from loadtests.artifacts import Run, document, gateway_errors, link_latest, writ
 from loadtests.collector import clock_offset_seconds, collect, snapshot_accounts
 from loadtests.console import Display
 from loadtests.drill import Drill
-from loadtests.environment import describe
+from loadtests.environment import describe, memory_warning
 from loadtests.errors import GeneratorError, ScheduleError
 from loadtests.failures import by_second, write_failures
 from loadtests.gate import left, require_ready, wait_until_drained
 from loadtests.generator import Generator, users_for
 from loadtests.history import Outcome
 from loadtests.job_answers import ask_gateway
+from loadtests.junit import write_junit
 from loadtests.latency import measure
 from loadtests.ledger import read_ledger
 from loadtests.mix.mix import Mix, patterns
-from loadtests.objectives import assess
+from loadtests.objective_file import Bounds, ObjectiveFile
+from loadtests.objectives import Figures, assess
 from loadtests.options import FAULT_AT, Options
 from loadtests.plan import Plan
 from loadtests.queues import Management
@@ -34,7 +36,7 @@ from loadtests.report import write_report
 from loadtests.session import Session
 from loadtests.source import ReplayedEvents
 from loadtests.target import Target
-from loadtests.timeline import draw, longest_stall, passages, recovery_seconds
+from loadtests.timeline import draw, executed_a_second, longest_stall, passages, recovery_seconds
 from loadtests.verdict import Conduct, decide, judge
 
 
@@ -45,15 +47,11 @@ def run_demo(options: Options, target: Target, display: Display) -> dict[str, An
         HarnessError: the run could not begin; nothing was broken.
     """
     run = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    if options.until is not None and options.until.exists():
-        raise ScheduleError(f"--until: {options.until} is there already, so that the load would end at once.")
-    _ = options.schedule  # what cannot be scheduled is said before anything starts
-    if options.input_file is not None:
-        ReplayedEvents.from_file(options.input_file, run=run)  # a bad file likewise
+    bounds = _checked(options, run, display)
     folder = options.out.resolve() / run
     folder.mkdir(parents=True)
     _ = target.api_key  # said now if it is missing
-    bound = options.lateness_bound_ms or target.lateness_bound_ms
+    lateness_bound_ms = options.lateness_bound_ms or target.lateness_bound_ms
     with (
         closing(Management(target)) as management,
         Session(target) as session,
@@ -97,6 +95,9 @@ def run_demo(options: Options, target: Target, display: Display) -> dict[str, An
     accounting = reconcile(history, seen)
     latencies = measure(history, seen)
     ways = passages(history, seen)
+    timeline, stall = draw(history, ways, started_at), longest_stall(ways, started_at)
+    injected_at = fault.injected_at if fault is not None else None
+    recovered = None if injected_at is None else recovery_seconds(ways, started_at=started_at, injected_at=injected_at)
     checks = judge(
         accounting,
         latencies,
@@ -106,12 +107,21 @@ def run_demo(options: Options, target: Target, display: Display) -> dict[str, An
             drained=drained,
             clock_offset_seconds=offset,
             generator_error=generator_error,
-            lateness_bound_ms=bound,
+            lateness_bound_ms=lateness_bound_ms,
             max_failed_share=options.max_failed_share,
             mixed=mixed,
+            replayed=options.input_file is not None,
         ),
     )
-    injected_at = fault.injected_at if fault is not None else None
+    figures = Figures(
+        accounting=accounting,
+        latencies=latencies,
+        executed_in_time=sum(way.stored_at <= load_ended_at for way in ways),
+        executed_events_per_second=executed_a_second(accounting.executed, timeline),
+        stall_seconds=stall.seconds,
+        recovery_seconds=recovered,
+        fault_injected=injected_at is not None,
+    )
     content = document(
         Run(
             run=run,
@@ -120,14 +130,12 @@ def run_demo(options: Options, target: Target, display: Display) -> dict[str, An
             ended_at=time.time(),
             verdict=decide(checks),
             checks=checks,
-            objectives=assess(accounting, latencies),
+            objectives=assess(figures, bounds),
             accounting=accounting,
             latencies=latencies,
-            timeline=draw(history, ways, started_at),
-            stall=longest_stall(ways, started_at),
-            recovery_seconds=None
-            if injected_at is None
-            else recovery_seconds(ways, started_at=started_at, injected_at=injected_at),
+            timeline=timeline,
+            stall=stall,
+            recovery_seconds=recovered,
             fault=fault,
             drain_seconds=drain_seconds,
             gateway_errors=gateway_errors(history),
@@ -136,14 +144,31 @@ def run_demo(options: Options, target: Target, display: Display) -> dict[str, An
             options=options.as_data(),
             environment=environment,
             reproduce=options.command(),
-            lateness_bound_ms=bound,
+            lateness_bound_ms=lateness_bound_ms,
         )
     )
     write_failures(folder, history, started_at)
+    _write(folder, content)
+    return content
+
+
+def _checked(options: Options, run: str, display: Display) -> Bounds:
+    """Say what cannot be asked for before anything starts; returns what is aimed at."""
+    if options.until is not None and options.until.exists():
+        raise ScheduleError(f"--until: {options.until} is there already, so that the load would end at once.")
+    schedule = options.schedule
+    if warning := memory_warning(schedule.events_per_second * schedule.seconds):
+        display.console.print(warning, style="yellow")
+    if options.input_file is not None:
+        ReplayedEvents.from_file(options.input_file, run=run)
+    return ObjectiveFile.read(options.objectives).bounds(fault=options.fault)
+
+
+def _write(folder: Path, content: dict[str, Any]) -> None:
     write_document(folder, content)
+    write_junit(folder, content)
     write_report(folder, content)
     link_latest(folder)
-    return content
 
 
 def _tried(

@@ -12,6 +12,9 @@ from loadtests.collector import Rows
 from loadtests.errors import NotReadyError
 from loadtests.queues import Management
 
+#: Of ledger and observation together, with what the reconciler makes of them; measured (docs/verdict.md).
+_ACCOUNT_BYTES_AN_EVENT = 1_900
+
 
 def describe(connection: Rows, management: Management, target: str) -> dict[str, Any]:
     """Machine and versions; `target` is the stack's name."""
@@ -31,6 +34,18 @@ def describe(connection: Rows, management: Management, target: str) -> dict[str,
         "git": _git("rev-parse", "--short=12", "HEAD"),
         "git_clean": _git("status", "--porcelain", "--untracked-files=no") == "",
     }
+
+
+def memory_warning(events: float, memory_bytes: int | None = None) -> str | None:
+    """What to say before a load whose account may not fit into this machine's memory."""
+    has = memory_bytes or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    needs = events * _ACCOUNT_BYTES_AN_EVENT
+    if needs <= has:
+        return None
+    return (
+        f"The account of {events:,.0f} events needs up to {needs / 2**30:,.0f} GiB of memory, and this machine has "
+        f"{has / 2**30:,.0f}. Make the load shorter or slower (--seconds, --rate), or it may end without a verdict."
+    )
 
 
 def _cpu_model() -> str:

@@ -43,3 +43,15 @@ class TooSlowError(HarnessError):
 
 class ScheduleError(HarnessError):
     """This load cannot be scheduled."""
+
+
+class DocumentError(HarnessError):
+    """This is not the verdict of a run; name a run's folder, for instance out/latest."""
+
+
+class ObjectivesError(HarnessError):
+    """The file of objectives cannot be used."""
+
+
+class ComparisonError(HarnessError):
+    """These two runs cannot be compared."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.errors import ScheduleError
+from loadtests.objective_file import DEFAULT_FILE
 from loadtests.schedule import Schedule
 from loadtests.verdict import MAX_FAILED_SHARE
 
@@ -46,6 +47,7 @@ class Options:
     #: None: as suits the stack.
     lateness_bound_ms: float | None = None
     max_failed_share: float = MAX_FAILED_SHARE
+    objectives: Path = DEFAULT_FILE
     #: The load ends when this file appears, after `seconds` at the latest.
     until: Path | None = None
     #: The load is this share of what a trial finds to be sustained; `rate` is then the most.
@@ -92,6 +94,7 @@ class Options:
             "fault": self.fault,
             "mix": self.mix,
             "max_failed_share": self.max_failed_share,
+            "objectives": self.objectives.name,
             "input": self.input_file.name if self.input_file else None,
             "seed": self.seed,
             "schedule": asdict(self.schedule),
@@ -113,4 +116,5 @@ class Options:
         words += [] if self.until is None else ["--until", str(self.until)]
         words += [] if self.lateness_bound_ms is None else ["--lateness-ms", f"{self.lateness_bound_ms:g}"]
         words += [] if self.max_failed_share == MAX_FAILED_SHARE else ["--max-failed", f"{self.max_failed_share:g}"]
+        words += [] if self.objectives == DEFAULT_FILE else ["--objectives", str(self.objectives)]
         return shlex.join(words)

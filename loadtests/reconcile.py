@@ -32,6 +32,10 @@ class Accounting:
     lost: int
     unknown: int
     unknown_executed: int
+    #: Requests of which nobody knows an end: no answer, no error, and they were not given up.
+    unended_requests: int
+    #: From the send to the answer or the error.
+    longest_request_seconds: float
     #: Unknown requests of which some events ran and others did not: a request runs whole or not at all.
     unknown_torn_requests: int
     duplicated_by_rows: int
@@ -90,6 +94,7 @@ def reconcile(history: History, seen: Observation) -> Accounting:
         for attempt in history.with_outcome(Outcome.UNKNOWN)
         if 0 < sum(_accounted(effect, rows, seen) for effect in attempt.intent.effects) < len(attempt.intent.effects)
     ]
+    unended, longest = _ends(history)
     without_inbox = (may_run.keys() & rows.keys()) - seen.inbox
     both = may_run.keys() & rows.keys() & seen.dead_letters.keys()
     jobs = compare(
@@ -106,6 +111,8 @@ def reconcile(history: History, seen: Observation) -> Accounting:
         lost=len(lost),
         unknown=len(unknown),
         unknown_executed=len(unknown.keys() & rows.keys()),
+        unended_requests=len(unended),
+        longest_request_seconds=round(longest, 3),
         unknown_torn_requests=len(torn),
         duplicated_by_rows=sum(rows[event_id] - 1 for event_id in doubled),
         duplicated_by_totals=totals.surplus,
@@ -131,11 +138,25 @@ def reconcile(history: History, seen: Observation) -> Accounting:
                 "missing_jobs": jobs.missing,
                 "wrong_job_states": jobs.wrong,
                 "torn_requests": torn,
+                "unended_requests": unended,
                 "users_with_wrong_totals": off_users,
             }.items()
             if ids
         },
     )
+
+
+def _ends(history: History) -> tuple[list[str], float]:
+    """Requests without an end, and how long the longest of the others took."""
+    unended: list[str] = []
+    longest = 0.0
+    for attempt in history.with_outcome(Outcome.ACCEPTED, Outcome.REFUSED, Outcome.UNKNOWN):
+        sent_at, returned_at = attempt.result.sent_at, attempt.result.returned_at
+        if sent_at is None or returned_at is None:
+            unended.append(attempt.intent.request_id)
+        else:
+            longest = max(longest, returned_at - sent_at)
+    return unended, longest
 
 
 def _by_id(effects: Iterable[Effect]) -> dict[str, Effect]:

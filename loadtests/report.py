@@ -88,7 +88,7 @@ def figure(content: Mapping[str, Any]) -> dict[str, Any]:
             "height": 460,
             "margin": {"l": 64, "r": 16, "t": 40, "b": 44},
             "hovermode": "x unified",
-            "legend": {"orientation": "h", "x": 0, "y": 1.14},
+            "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
             "xaxis": {"title": {"text": "seconds since the start of the load"}, "anchor": "y2", "zeroline": False},
             "yaxis": {"title": {"text": "events per second"}, "domain": [0.36, 1], "rangemode": "tozero"},
             "yaxis2": {"title": {"text": "waiting"}, "domain": [0, 0.26], "rangemode": "tozero"},

@@ -17,6 +17,8 @@ from loadtests.observation import Account, Observation, StoredEffect
 
 #: When made-up runs begin.
 START = 1_800_000_000.0
+#: After which the generator takes a request for unanswered.
+GIVEN_UP_SECONDS = 10.0
 #: The far side of every effect.
 _CLEARING = "clearing:00"
 
@@ -95,7 +97,7 @@ def _attempt(index: int, request: Request, at: float, effects: tuple[Effect, ...
             request_id=f"r-{index}",
             outcome=request.outcome,
             sent_at=at + 0.001 if sent else None,
-            returned_at=at + 0.02 if answered else None,
+            returned_at=at + (0.02 if answered else GIVEN_UP_SECONDS) if sent else None,
             status=status,
             job_id=f"job-{index}" if request.outcome is Outcome.ACCEPTED else None,
         ),

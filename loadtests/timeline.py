@@ -84,6 +84,12 @@ def draw(history: History, ways: list[Passage], started_at: float) -> Timeline:
     )
 
 
+def executed_a_second(executed: int, timeline: Timeline) -> float:
+    """From the first effect to the last one."""
+    seconds = [second for second, count in enumerate(timeline.executed) if count]
+    return round(executed / (seconds[-1] - seconds[0] + 1), 1) if seconds else 0.0
+
+
 def longest_stall(ways: list[Passage], started_at: float) -> Stall:
     """The longest gap between two effects in which accepted work waited all the time.
 

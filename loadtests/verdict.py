@@ -1,5 +1,6 @@
 """From figures to a verdict: PASS, FAIL or VOID, each check with its own line.
 
+A check that weighs FAIL is an invariant (docs/verdict.md lists them), one that weighs VOID is about the run's conduct.
 FAIL beats VOID: an event that was lost is lost, however badly the run was conducted. How fast the system was is no
 check: `objectives.py` has that.
 """
@@ -30,6 +31,9 @@ MAX_LATENESS_P99_MS = 250.0
 #: promise. A broker node's death explains none. A run whose fault does explain some (its only database moves) says how
 #: many. Whatever came instead counts the same, a 4xx, a 429, a 503 or no answer: the caller has no job.
 MAX_FAILED_SHARE = 0.01
+#: A request ends by then, with an answer or an error: the generator's own patience is 10 s for each of connection,
+#: sending and answer, and a machine that stands still for seconds must not be taken for a gateway that does.
+MAX_REQUEST_SECONDS = 60.0
 #: Accepted events below which a run shows nothing: no 99th percentile can be told from fewer.
 MIN_ACCEPTED = 100
 #: And as a share of the events planned, for runs that may refuse much: with less than half, it was another load.
@@ -44,10 +48,6 @@ class Verdict(StrEnum):
     PASS = "PASS"  # noqa: S105 - not a password
     FAIL = "FAIL"
     VOID = "VOID"
-
-
-#: What the process returns.
-EXIT_CODES = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.VOID: 3}
 
 
 class Weight(StrEnum):
@@ -80,6 +80,8 @@ class Conduct:
     lateness_bound_ms: float = MAX_LATENESS_P99_MS
     max_failed_share: float = MAX_FAILED_SHARE
     mixed: Mixed = field(default_factory=Mixed)
+    #: The events are a person's own: some may be poison.
+    replayed: bool = False
 
 
 def achieved(accounting: Accounting) -> float:
@@ -95,7 +97,6 @@ def judge(accounting: Accounting, latencies: Latencies, conduct: Conduct) -> lis
         *_mix(conduct.mixed),
         *_run(accounting, latencies, conduct),
         *_fault(conduct),
-        *_notes(accounting),
     ]
 
 
@@ -175,6 +176,20 @@ def _data(acc: Accounting, conduct: Conduct) -> list[Check]:
             f"{acc.failed_share:.2%} of those sent have no 202 (at most {conduct.max_failed_share:.2%})",
             ok=acc.failed_share <= conduct.max_failed_share,
         ),
+        fail(
+            "each request ended",
+            f"the longest took {acc.longest_request_seconds:.1f} s (at most {MAX_REQUEST_SECONDS:.0f}), "
+            f"{acc.unended_requests} have no end",
+            ok=acc.longest_request_seconds <= MAX_REQUEST_SECONDS
+            and (acc.unended_requests == 0 or conduct.generator_error is not None),
+        ),
+        _check(
+            Weight.NOTE if conduct.replayed else Weight.FAIL,
+            "only poison is dead",
+            f"{acc.dead_lettered} events are dead letters; "
+            + ("the replayed file may hold poison" if conduct.replayed else "made-up events hold no poison"),
+            ok=acc.dead_lettered == 0,
+        ),
         fail("drained", "queues and outbox are empty" if conduct.drained else "work was left over", ok=conduct.drained),
     ]
 
@@ -236,7 +251,3 @@ def _fault(conduct: Conduct) -> list[Check]:
             ok=fault.dead_seconds >= MIN_DEAD_SECONDS,
         ),
     ]
-
-
-def _notes(acc: Accounting) -> list[Check]:
-    return [_check(Weight.NOTE, "no dead letters", f"{acc.dead_lettered} events", ok=acc.dead_lettered == 0)]

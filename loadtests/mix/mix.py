@@ -17,6 +17,7 @@ from loadtests.mix.object_store import stored_contents
 from loadtests.mix.order import Order
 from loadtests.mix.pattern import Pattern
 from loadtests.mix.poison import Poison
+from loadtests.mix.schedules import Schedules
 from loadtests.mix.sender import Sender
 from loadtests.mix.unique_jobs import UniqueJobs
 from loadtests.mix.uploads import AT_ONCE, Uploads
@@ -32,7 +33,7 @@ def patterns(*, wanted: bool) -> Iterator[list[Pattern]]:
         return
     with far_side() as system, stored_contents() as read:
         calls = LimitedCalls(arrivals=system.arrivals)
-        yield [calls, CountedBatch(), UniqueJobs(), Order(), Uploads(read=read), Poison()]
+        yield [calls, CountedBatch(), UniqueJobs(), Order(), Uploads(read=read), Poison(), Schedules()]
 
 
 class Mix:

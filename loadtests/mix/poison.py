@@ -61,7 +61,10 @@ def judged(
             promise="poison only in the dead letters",
             expected=f"{len(poisoned)} dead letters, one for each poisoned address",
             found=f"{number} dead letters, {len(set(poisoned) & set(letters))} of poison; reason: {reasons}",
-            ok=set(letters) == set(poisoned) and number == len(poisoned) and not set(poisoned) & set(located),
+            ok=set(letters) == set(poisoned)
+            and all(letters.values())
+            and number == len(poisoned)
+            and not set(poisoned) & set(located),
         ),
         Judged(
             pattern=NAME,

@@ -6,8 +6,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import uuid_utils.compat
 
 from app import contract
+from app.contract import Role
+from loadtests.mix.schedules import Schedules, first_id
 from tests.harness import canaries, services
 from tests.harness.canaries import EVERY_SECONDS, assert_no_trace, healthy, seen, sent, soon
 from tests.harness.containers import Machine
@@ -117,3 +120,20 @@ def test_two_beats_send_each_canary_once(beating: Stack) -> None:
         assert_no_trace(beating, queue)
     finally:
         second.remove()
+
+
+def test_the_verdict_of_a_load_sees_a_slot_that_was_sent_twice(beating: Stack) -> None:
+    """Each slot is one message; a second message for one of them turns the promise red."""
+    schedules = Schedules(began_at=time.time())
+    with beating.database(Role.WORKER) as rows:
+        soon(lambda: [one.ok for one in schedules.judge(rows)] == [True], "canaries, each slot once")
+        with rows.transaction(force_rollback=True):
+            rows.execute(
+                """
+                INSERT INTO outbox SELECT %s, job_id, task_id, task_name, queue, properties, body
+                FROM outbox WHERE task_name = %s AND message_id >= %s LIMIT 1
+                """,
+                (uuid_utils.compat.uuid7(), contract.TASK_CANARY, first_id(schedules.began_at)),
+            )
+            [twice] = schedules.judge(rows)
+            assert not twice.ok

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from junitparser import JUnitXml
 from rich.console import Console
 
 from app import contract
@@ -69,6 +70,8 @@ def test_a_load_ends_when_it_is_told_and_its_account_is_exact(single: Stack, tmp
     assert (content["lost"], content["duplicated_effects"], content["unexpected_effects"]) == (0, 0, 0)
     attempts = read_ledger(tmp_path / content["run"] / "ledger").attempts
     assert not [attempt for attempt in attempts if attempt.result.error == "no outcome was written"]
+    cases = {case.name for suite in JUnitXml.fromfile(str(tmp_path / content["run"] / "junit.xml")) for case in suite}
+    assert {"nothing lost", "requests accepted"} <= cases
     said = content["options"]
     wanted = min(RATE, SHARE * said["sustained_events_per_second"])
     assert said["events_per_second"] == pytest.approx(wanted, rel=0.01)

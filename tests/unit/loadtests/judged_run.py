@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from loadtests.fault import Fault
-from loadtests.history import Attempt, Effect, History, Outcome
+from loadtests.history import Attempt, Effect, History, Outcome, Result
 from loadtests.jobs import JobState
 from loadtests.latency import measure
 from loadtests.observation import Account, Observation
 from loadtests.reconcile import reconcile
 from loadtests.synthetic import START, Request, make_run, store
-from loadtests.verdict import MIN_ACCEPTED, Check, Conduct, Verdict, decide, judge
+from loadtests.verdict import MAX_REQUEST_SECONDS, MIN_ACCEPTED, Check, Conduct, Verdict, decide, judge
+from tests.unit.loadtests.mix.good_patterns import found
 
 FAULT = Fault(injected_at=100.0, confirmed_at=101.0, cleared_at=132.0, recovered_at=150.0)
-CONDUCT = Conduct(fault_wanted=True, fault=FAULT, drained=True, clock_offset_seconds=0.0)
+CONDUCT = Conduct(fault_wanted=True, fault=FAULT, drained=True, clock_offset_seconds=0.0, mixed=found())
 SINGLES = 600
 #: The list comes last but two, then an unknown list that ran and a request that was refused.
 REQUESTS = (
@@ -129,6 +131,28 @@ def late(_: int, attempt: Attempt) -> Attempt:
 def nameless(number: int, attempt: Attempt) -> Attempt:
     """The first answer named no job."""
     return replace(attempt, result=replace(attempt.result, job_id=None)) if number == 0 else attempt
+
+
+def hung(number: int, attempt: Attempt) -> Attempt:
+    """The first answer came a little too late."""
+    if number:
+        return attempt
+    returned_at = (attempt.result.sent_at or 0.0) + MAX_REQUEST_SECONDS + 0.1
+    return replace(attempt, result=replace(attempt.result, returned_at=returned_at))
+
+
+def endless(number: int, attempt: Attempt) -> Attempt:
+    """The first request was sent, and nobody knows its end."""
+    return (
+        replace(attempt, result=Result(request_id=attempt.intent.request_id, outcome=Outcome.UNKNOWN))
+        if (number == 0)
+        else attempt
+    )
+
+
+def mixed_otherwise(pattern: Any, finding: dict[str, Any]) -> Callable[[Run], Run]:
+    """Something of one pattern was found otherwise."""
+    return lambda run: run.went(mixed=found(pattern, **finding))
 
 
 def torn(run: Run) -> Run:

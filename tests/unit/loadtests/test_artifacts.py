@@ -15,7 +15,8 @@ from loadtests.artifacts import SCHEMA_FILE, Run, document, gateway_errors, link
 from loadtests.fault import Fault
 from loadtests.history import Outcome
 from loadtests.latency import measure
-from loadtests.objectives import assess
+from loadtests.objective_file import ObjectiveFile
+from loadtests.objectives import Figures, assess
 from loadtests.options import Options
 from loadtests.reconcile import reconcile
 from loadtests.report import evidence, figure, render, write_report
@@ -41,6 +42,15 @@ def make_document(requests: list[Request], fault: Fault | None = FAULT, **option
     asked = Options(out=Path("out"), fault=fault is not None, **options)
     conduct = Conduct(fault_wanted=asked.fault, fault=fault, drained=True, clock_offset_seconds=0.0)
     checks = judge(accounting, latencies, conduct)
+    figures = Figures(
+        accounting=accounting,
+        latencies=latencies,
+        executed_in_time=accounting.executed,
+        executed_events_per_second=500.0,
+        stall_seconds=longest_stall(ways, START).seconds,
+        recovery_seconds=1.25 if fault else None,
+        fault_injected=fault is not None,
+    )
     return document(
         Run(
             run="20260101-000000-abcd",
@@ -49,7 +59,7 @@ def make_document(requests: list[Request], fault: Fault | None = FAULT, **option
             ended_at=START + 80,
             verdict=decide(checks),
             checks=checks,
-            objectives=assess(accounting, latencies),
+            objectives=assess(figures, ObjectiveFile.read().bounds(fault=fault is not None)),
             accounting=accounting,
             latencies=latencies,
             timeline=draw(history, ways, START),
