@@ -226,7 +226,7 @@ class Nodes:
 
     def password(self, role: Role) -> str:
         """A role's password."""
-        return secrets.passwords(self.state, "rabbitmq")[role]
+        return secrets.passwords(self.state, "rabbitmq")[role][role]
 
     def port(self, host: str, inside: int) -> int:
         """Where a node's port is published."""

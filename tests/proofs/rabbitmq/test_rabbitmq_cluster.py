@@ -249,17 +249,20 @@ def test_nobody_is_in_a_foreign_vhost(nodes: Nodes) -> None:
         # RabbitMQ grants it to whoever made it.
         client.delete("/api/permissions/foreign/operator")
     try:
-        for name in sorted(_user_names()):
-            with pytest.raises(amqp.NotAllowed), nodes.channel(name, vhost="foreign"):
+        for role in sorted(users.permissions(contract.queues())):
+            with pytest.raises(amqp.NotAllowed), nodes.channel(role, vhost="foreign"):
                 pass
     finally:
         with nodes.http(Role.OPERATOR) as client:
             client.delete("/api/vhosts/foreign").raise_for_status()
 
 
-@pytest.mark.parametrize(("user", "password"), [("guest", "guest"), ("worker", "wrong"), ("operator", ""), ("", "")])
+@pytest.mark.parametrize(
+    ("user", "password"),
+    [("guest", "guest"), ("worker", "wrong"), ("operator", ""), ("", ""), (contract.login(Role.WORKER, 2), "")],
+)
 def test_strangers_are_refused(nodes: Nodes, user: str, password: str) -> None:
-    """No guest, no empty password, no name of nobody: over AMQP and over HTTP."""
+    """No guest, no empty password, no name of nobody, no login that waits for a rotation: over AMQP and over HTTP."""
     with pytest.raises((amqp.AccessRefused, OSError)), nodes.channel(user, password=password):
         pass
     with nodes.http(None) as client:
