@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chaos import broker_faults
+from chaos import broker_faults, drills_cli
 from chaos.cluster import service_of
 from chaos.containers import ComposeTarget
 from chaos.drain import drain as drain_node
@@ -54,6 +54,11 @@ def main(
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)
     context.obj = target
+
+
+app.command("list")(drills_cli.list_experiments)
+app.command("drill")(drills_cli.drill)
+app.command("drills")(drills_cli.drills)
 
 
 @app.command("kill-busiest-leader")
