@@ -17,11 +17,11 @@ def inject(
     role: str = "any",
     queue: str = contract.EVENT_QUEUE,
     options: dict[str, Any] | None = None,
-) -> str:
+) -> dict[str, Any]:
     """Bring a fault about and wait until it shows; it is taken back at the deadline, whatever happens to this process.
 
     `role` is a part of the service's name (`interactive`), `any`, `all`, or for RabbitMQ `leader` or `follower` of a
-    queue. Returns what was done.
+    queue. Returns what was done, and when.
     """
     wanted = Wanted(verb=verb, component=component, role=role, options=options or {})
     return held().inject(wanted, queue=queue, deadline_seconds=deadline_seconds)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from chaos.components import DRILLS_LABEL, DRILLS_OPEN, Member, members, select
 from chaos.containers import project_name
@@ -92,14 +93,15 @@ class Injections:
         scene = Scene(management=self.management, look=self._look)
         return [wanted.plan(member, scene) for member in chosen]
 
-    def inject(self, wanted: Wanted, *, queue: str, deadline_seconds: float) -> str:
-        """Arm the switch, break it, and wait until it shows; returns what was done.
+    def inject(self, wanted: Wanted, *, queue: str, deadline_seconds: float) -> dict[str, Any]:
+        """Arm the switch, break it, and wait until it shows; returns what was done and when (Unix seconds).
 
         Raises:
             NotConfirmedError: it does not show.
         """
         self.open()
         plans = self.plan(wanted, queue)
+        injected_at = time.time()
         for plan in plans:
             assert self._lock is not None  # noqa: S101 - open did that
             note = self.folder / f"{time.time_ns()}.undo.json"
@@ -109,7 +111,8 @@ class Injections:
                 perform(step, tries=_TRIES)
         if not wait_until(lambda: not self.lacks(), NOTICE_SECONDS):
             raise NotConfirmedError(f"After {NOTICE_SECONDS:.0f} s {self.lacks()}.")
-        return "; ".join(plan.what for plan in plans)
+        what = "; ".join(plan.what for plan in plans)
+        return {"what": what, "injected_at": injected_at, "confirmed_at": time.time()}
 
     def lacks(self) -> str:
         """What shows that not every fault is in place; empty while they are."""

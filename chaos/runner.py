@@ -69,9 +69,10 @@ def read_journal(journal: Mapping[str, Any]) -> Outcome:
     stayed = [each for each in journal["run"] if _calls(each) == "stays"]
     back = [each for each in activities if _calls(each) == "take_back"]
     after = (journal["steady_states"].get("after") or {}) if injected else {}
+    in_place = [each["output"] for each in injected] if _all_succeeded(injected) else []
     times = {
-        "injected_at": _end(injected[-1:]) if _all_succeeded(injected) else None,
-        "confirmed_at": _end(stayed) if _all_succeeded(stayed) else None,
+        "injected_at": in_place[0]["injected_at"] if in_place else None,
+        "confirmed_at": in_place[-1]["confirmed_at"] if in_place and _all_succeeded(stayed) else None,
         "cleared_at": _end(back[:1]) if _all_succeeded(back) else None,
         "recovered_at": _end(after.get("probes", [])) if after.get("steady_state_met") else None,
     }
@@ -96,7 +97,7 @@ def _course(
         return Course.BROKEN, _states(after)
     if failed := [each for each in (*injected, *stayed) if each["status"] != "succeeded"]:
         return Course.VOID, _reason(failed[0])
-    return Course.HEALED, "; ".join(str(each["output"]) for each in injected)
+    return Course.HEALED, "; ".join(each["output"]["what"] for each in injected)
 
 
 def _states(state: Mapping[str, Any] | None) -> str:
