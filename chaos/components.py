@@ -1,10 +1,11 @@
 """The containers of a target by component and role, found by labels: their names depend on the version of Compose.
 
-A service's name says both: `worker-interactive` is the component `worker` in the role `interactive`.
+A service's name says both: `relay-1` is the component `relay` in the role `1`, and a worker's role is its queue.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,6 +21,7 @@ from chaos.management import Management
 
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
+DEFAULT_PROJECT = "millrace"
 #: On every container of a stack that may be broken on purpose, with this value; compose.yaml sets it.
 DRILLS_LABEL, DRILLS_OPEN = "millrace.drills", "open"
 
@@ -61,6 +63,11 @@ class Member:
     def role(self) -> str:
         """Which of its component it is."""
         return self.service.partition("-")[2]
+
+
+def project_name() -> str:
+    """The compose project that may be touched: as `make up` has it, or as compose itself has it."""
+    return os.environ.get("MILLRACE_PROJECT") or os.environ.get("COMPOSE_PROJECT_NAME") or DEFAULT_PROJECT
 
 
 def members(project: str) -> tuple[Member, ...]:

@@ -16,7 +16,6 @@ from chaos.injections import held
 from chaos.load import Load
 from chaos.probes import WHOLE, whole
 from chaos.runner import Course, Outcome
-from chaos.waiting import wait_until
 
 #: With fewer accepted events a drill has shown nothing.
 MIN_ACCEPTED = 5_000
@@ -93,7 +92,13 @@ def drill(experiment: Experiment, folder: Path, rate: Rate) -> Report:
     held().open()
     if (state := whole(_STEADY_SECONDS)) != WHOLE:
         raise NotSteadyError(f"{state}. Mend that first; nothing was broken.")
-    load = Load(folder, rate=rate.events, singles=rate.singles, max_failed_share=experiment.card.max_failed_share)
+    load = Load(
+        folder,
+        rate=rate.events,
+        singles=rate.singles,
+        fault_seconds=experiment.seconds,
+        max_failed_share=experiment.card.max_failed_share,
+    )
     try:
         load.wait_until_under_way()
         began = time.monotonic()
@@ -101,8 +106,7 @@ def drill(experiment: Experiment, folder: Path, rate: Rate) -> Report:
         if outcome.course is Course.INTERRUPTED:
             load.stop()
             return judge(experiment.name, outcome, None)
-        rest = began + _SPARE * MIN_ACCEPTED / rate.events - time.monotonic()
-        wait_until(lambda: time.monotonic() >= began + _SPARE * MIN_ACCEPTED / rate.events, max(0.0, rest) + 1)
+        time.sleep(max(0.0, began + _SPARE * MIN_ACCEPTED / rate.events - time.monotonic()))
         return judge(experiment.name, outcome, load.finish())
     except BaseException:
         held().take_back()

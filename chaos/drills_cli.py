@@ -18,7 +18,7 @@ from chaos.catalogue import as_json, as_markdown, as_text
 from chaos.drill import EXIT_CODES, Rate, Report, Verdict, drill as run_drill
 from chaos.errors import ChaosError
 from chaos.experiment import Experiment, experiments, find
-from chaos.injections import held
+from chaos.injections import held, release
 
 #: Nothing was broken.
 EXIT_NOT_BEGUN = 4
@@ -115,8 +115,7 @@ def _reported() -> Iterator[None]:
         sys.stderr.write("Ended early; what was injected was taken back.\n")
         raise typer.Exit(EXIT_CODES[Verdict.INTERRUPTED]) from error
     finally:
-        if held.cache_info().currsize:
-            held().close()
+        release()
 
 
 def _tell(line: str) -> None:

@@ -11,8 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from chaos.components import DRILLS_LABEL, DRILLS_OPEN, Member, members, select
-from chaos.containers import project_name
+from app import contract
+from chaos.components import DRILLS_LABEL, DRILLS_OPEN, Member, members, project_name, select
 from chaos.errors import (
     ChaosError,
     ManagementError,
@@ -90,10 +90,10 @@ class Injections:
     def plan(self, wanted: Wanted, queue: str) -> list[Plan]:
         """What a fault would do here; nothing is changed."""
         chosen = select(members(self.project), wanted.component, wanted.role, self.management, queue=queue)
-        scene = Scene(management=self.management, look=self._look)
+        scene = Scene(management=self.management, look=self.look)
         return [wanted.plan(member, scene) for member in chosen]
 
-    def inject(self, wanted: Wanted, *, queue: str, deadline_seconds: float) -> dict[str, Any]:
+    def inject(self, wanted: Wanted, *, queue: str = contract.EVENT_QUEUE, deadline_seconds: float) -> dict[str, Any]:
         """Arm the switch, break it, and wait until it shows; returns what was done and when (Unix seconds).
 
         Raises:
@@ -143,7 +143,12 @@ class Injections:
             os.close(self._lock)
             self._lock = None
 
-    def _look(self, member: Member) -> Member:
+    def look(self, member: Member) -> Member:
+        """The same container as it is now.
+
+        Raises:
+            TargetMissingError: it is gone.
+        """
         for now in members(self.project):
             if now.identifier == member.identifier:
                 return now
@@ -167,6 +172,13 @@ def require_open(listed: tuple[Member, ...], project: str, confirmation: str) ->
             f"The label {DRILLS_LABEL} of {closed or 'its containers'} does not say {DRILLS_OPEN}. "
             f"Start the stack with MILLRACE_DRILLS={DRILLS_OPEN}: make up"
         )
+
+
+def release() -> None:
+    """Take back what this process holds, if it holds anything, and leave the target to others."""
+    if held.cache_info().currsize:
+        held().close()
+        held.cache_clear()
 
 
 @lru_cache(maxsize=1)

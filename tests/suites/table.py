@@ -246,6 +246,12 @@ PROOFS = (
         "docs/load.md: plain Locust alone, with workers, by its web UI; what it says of lost jobs and a dead gateway",
         guards=("loadtests/closed_loop/", "loadtests/scenarios/", "app/gateway/"),
     ),
+    _on_servers(
+        "drills",
+        290,
+        "experiments of chaos/ happen and are taken back, also when their runner is killed or hangs (I17, I18)",
+        guards=("chaos/", "loadtests/demo.py", "compose.yaml"),
+    ),
     _on_servers("beat", 130, "canaries through outages of broker and workers", guards=("app/beat/", "app/worker/")),
     _on_servers("schemathesis", 40, "the gateway against its own OpenAPI document", guards=("app/gateway/",)),
     _on_servers(
