@@ -12,18 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from app import contract
-from chaos.components import DRILLS_LABEL, DRILLS_OPEN, Member, members, project_name, select
+from chaos.components import Member, members, project_name, select
 from chaos.errors import (
-    ChaosError,
     ManagementError,
     NotConfirmedError,
-    NotSupportedError,
+    NotHealedError,
     TargetBusyError,
-    TargetClosedError,
     TargetMissingError,
 )
 from chaos.faults import Wanted
 from chaos.management import Management, local_access
+from chaos.permission import require_open
 from chaos.plan import Plan, Scene
 from chaos.steps import perform
 from chaos.switch import Switch, undo_note
@@ -33,9 +32,6 @@ from chaos.waiting import wait_until
 NOTICE_SECONDS = 100.0
 #: Docker gives up at times: "unable to freeze".
 _TRIES = 3
-#: A stack that real users work on has this value, and the name of its project must be repeated in writing.
-DRILLS_CONFIRM = "confirm"
-CONFIRMATION_VARIABLE = "MILLRACE_DRILLS_CONFIRM"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,27 +60,25 @@ class Injections:
         Raises:
             TargetBusyError: another drill has it.
             TargetClosedError: it may not be broken.
+            NotHealedError: what an earlier drill left cannot be taken back.
         """
         if self._lock is not None:
             return
-        remote = os.environ.get("DOCKER_HOST", "unix:")
-        if not remote.startswith("unix:"):
-            message = (
-                f"The dead man's switch must live where the containers do ({remote}): run the drill on that machine."
-            )
-            raise NotSupportedError(message)
-        require_open(members(self.project), self.project, os.environ.get(CONFIRMATION_VARIABLE, ""))
+        require_open(members(self.project), self.project)
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for note in sorted(self.folder.glob("*.undo.json")):
+                if wrong := undo_note(note):
+                    raise NotHealedError(f"What an earlier drill left is still there ({note}): {'; '.join(wrong)}")
         except BlockingIOError as error:
             os.close(lock)
             raise TargetBusyError(f"({self.folder / 'lock'} is locked)") from error
+        except BaseException:
+            os.close(lock)
+            raise
         self._lock = lock
-        for note in sorted(self.folder.glob("*.undo.json")):
-            if wrong := undo_note(note):
-                raise ChaosError(f"What an earlier drill left could not be taken back ({note}): {'; '.join(wrong)}")
         self.before = {member.service: (member.restart_policy, member.cpus) for member in members(self.project)}
 
     def plan(self, wanted: Wanted, queue: str) -> list[Plan]:
@@ -153,25 +147,6 @@ class Injections:
             if now.identifier == member.identifier:
                 return now
         raise TargetMissingError(f"The container of {member.service} is gone.")
-
-
-def require_open(listed: tuple[Member, ...], project: str, confirmation: str) -> None:
-    """See that every container of the target says that it may be broken.
-
-    Raises:
-        TargetClosedError: says what to do.
-    """
-    said = {member.drills for member in listed}
-    if said == {DRILLS_CONFIRM} and confirmation != project:
-        raise TargetClosedError(
-            f"Real users work on {project}. If it shall be broken, write so: {CONFIRMATION_VARIABLE}={project}"
-        )
-    if not said <= {DRILLS_OPEN, DRILLS_CONFIRM} or len(said) > 1:
-        closed = ", ".join(member.service for member in listed if member.drills not in {DRILLS_OPEN, DRILLS_CONFIRM})
-        raise TargetClosedError(
-            f"The label {DRILLS_LABEL} of {closed or 'its containers'} does not say {DRILLS_OPEN}. "
-            f"Start the stack with MILLRACE_DRILLS={DRILLS_OPEN}: make up"
-        )
 
 
 def release() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from chaos.components import Member, select
 from chaos.errors import ChaosError, NotSupportedError, TargetClosedError, TargetMissingError
-from chaos.injections import require_open
+from chaos.permission import require_open
 from chaos.probes import containers_problems
 
 
@@ -69,15 +69,25 @@ def test_one_broker_has_no_follower() -> None:
         select(LISTED[:1], "rabbitmq", "follower", management("rabbitmq-1"))
 
 
-def test_a_target_must_be_open() -> None:
+def test_a_target_must_be_open(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every container of it; where real users work, the project's name must be repeated."""
-    require_open(LISTED, "millrace", "")
+    require_open(LISTED, "millrace")
     with pytest.raises(TargetClosedError, match=r"of relay-3 does not say open\. Start the stack with MILLRACE_DRILLS"):
-        require_open((*LISTED, member("relay-3", drills="")), "millrace", "")
+        require_open((*LISTED, member("relay-3", drills="")), "millrace")
     users = (member("gateway", drills="confirm"),)
     with pytest.raises(TargetClosedError, match="MILLRACE_DRILLS_CONFIRM=shop"):
-        require_open(users, "shop", "yes")
-    require_open(users, "shop", "shop")
+        require_open(users, "shop")
+    monkeypatch.setenv("MILLRACE_DRILLS_CONFIRM", "shop")
+    require_open(users, "shop")
+    with pytest.raises(TargetClosedError, match="does not say open"):
+        require_open((*users, *LISTED), "shop")
+
+
+def test_a_target_must_be_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A switch here could not reach another one when the network is what broke."""
+    monkeypatch.setenv("DOCKER_HOST", "ssh://shop")
+    with pytest.raises(NotSupportedError, match="DOCKER_HOST is ssh://shop: run the drill on that machine"):
+        require_open(LISTED, "millrace")
 
 
 @pytest.mark.parametrize(
