@@ -58,12 +58,17 @@ class Switch:
         return self._process.poll() is None
 
     def take_back(self) -> list[str]:
-        """Have it take everything back now; returns what went wrong."""
+        """Have it take everything back now; returns what went wrong.
+
+        Steps may be repeated. If the deadline came while the fault was still being injected, the switch was too early;
+        and if it was killed, this process has to stand in for it.
+        """
+        early = not self.alive
         said, _ = self._process.communicate()
-        if self._process.returncode == 0:
-            return [line for line in said.splitlines() if line]
-        # It was killed: what it knew, this process knows too.
-        return undo_note(self._note)
+        if early or self._process.returncode:
+            write_note(self._note, self._undo)
+            return undo_note(self._note)
+        return [line for line in said.splitlines() if line]
 
 
 def write_note(note: Path, undo: Sequence[Step]) -> None:

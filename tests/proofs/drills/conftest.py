@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import yaml
 
 from app import contract
 from chaos.components import PROJECT_LABEL
@@ -21,6 +22,17 @@ pytest_plugins = ["tests.harness.stacks"]
 REPOSITORY = Path(__file__).parents[3]
 EXPERIMENTS = REPOSITORY / "chaos" / "experiments"
 Start = Callable[..., subprocess.Popen[str]]
+
+
+def held_for(file: Path, seconds: float, folder: Path, *, deadline_seconds: float | None = None) -> Path:
+    """The same experiment with its fault held for another time."""
+    document = yaml.safe_load(file.read_text())
+    document["method"][-2]["provider"]["arguments"]["seconds"] = seconds
+    if deadline_seconds is not None:
+        document["method"][0]["provider"]["arguments"]["deadline_seconds"] = deadline_seconds
+    made = folder / file.name
+    made.write_text(yaml.safe_dump(document))
+    return made
 
 
 @pytest.fixture

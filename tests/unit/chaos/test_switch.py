@@ -66,6 +66,16 @@ def test_a_switch_that_was_killed_is_stood_in_for(tmp_path: Path, lock: int) -> 
     assert (tmp_path / "a").exists()
 
 
+def test_a_fault_that_was_injected_after_the_deadline_is_taken_back_too(tmp_path: Path, lock: int) -> None:
+    """The runner was so slow that the switch went the way back before there was anything to take back."""
+    armed = _armed(tmp_path, lock, Step(command=("rm", "-f", str(tmp_path / "fault"))), deadline_seconds=0.05)
+    eventually(lambda: not armed.alive, what="the deadline came")
+    (tmp_path / "fault").touch()
+
+    assert armed.take_back() == []
+    assert not (tmp_path / "fault").exists()
+
+
 def test_it_does_not_listen_to_those_who_would_end_it(tmp_path: Path, lock: int) -> None:
     """Ctrl-C in its terminal, a logout, a polite kill."""
     armed = _armed(tmp_path, lock, _touch(tmp_path / "a"))
