@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -37,6 +37,12 @@ class Verdict(StrEnum):
 
 #: What the process returns; 4 is: it could not begin.
 EXIT_CODES = {Verdict.PASS: 0, Verdict.FAIL: 2, Verdict.VOID: 3, Verdict.INTERRUPTED: 130}
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """Of several drills: what was lost counts for more than what was not shown."""
+    order = (Verdict.PASS, Verdict.VOID, Verdict.FAIL, Verdict.INTERRUPTED)
+    return max(verdicts, key=order.index)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from chaos.catalogue import as_json, as_markdown, as_text
-from chaos.drill import EXIT_CODES, Rate, Report, Verdict, drill as run_drill
+from chaos.drill import EXIT_CODES, Rate, Report, Verdict, drill as run_drill, worst
 from chaos.errors import ChaosError
 from chaos.experiment import Experiment, experiments, find
 from chaos.injections import held, release
@@ -75,18 +75,22 @@ def _run(chosen: list[Experiment], *, dry_run: bool, out: Path, rate: float, kee
             for line in _steps(each):
                 _tell(line)
         return
+    held().open()
     folder = out.resolve() / f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
     reports: list[Report] = []
-    for each in chosen:
-        _tell(f"{each.name}: {each.title}, {each.seconds:g} s. {each.card.risk}")
-        report = run_drill(each, folder / each.name, Rate(events=rate, singles=min(rate, _RATE.singles)))
-        (folder / each.name / "drill.json").write_text(json.dumps(report.as_data(), indent=2))
-        reports.append(report)
-        _tell(report.line())
-        if report.verdict is Verdict.INTERRUPTED or (report.verdict is Verdict.FAIL and not keep_going):
-            break
-    (folder / "summary.md").write_text("".join(f"- {report.line()}\n" for report in reports))
-    raise typer.Exit(max(EXIT_CODES[report.verdict] for report in reports))
+    try:
+        for each in chosen:
+            _tell(f"{each.name}: {each.title}, {each.seconds:g} s. {each.card.risk}")
+            report = run_drill(each, folder / each.name, Rate(events=rate, singles=min(rate, _RATE.singles)))
+            (folder / each.name / "drill.json").write_text(json.dumps(report.as_data(), indent=2))
+            reports.append(report)
+            _tell(report.line())
+            if report.verdict is Verdict.INTERRUPTED or (report.verdict is Verdict.FAIL and not keep_going):
+                break
+    finally:
+        if reports:
+            (folder / "summary.md").write_text("".join(f"- {report.line()}\n" for report in reports))
+    raise typer.Exit(EXIT_CODES[worst(report.verdict for report in reports)])
 
 
 def _steps(experiment: Experiment) -> Iterator[str]:

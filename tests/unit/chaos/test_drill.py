@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chaos.drill import EXIT_CODES, MIN_ACCEPTED, Verdict, judge
+from chaos.drill import EXIT_CODES, MIN_ACCEPTED, Verdict, judge, worst
 from chaos.runner import Course, Outcome, read_journal
 
 IN_PLACE = {"what": "SIGKILL to relay-1", "injected_at": 100.0, "confirmed_at": 101.0}
@@ -106,6 +106,12 @@ def test_the_verdict(course: Course, account: dict[str, Any] | None, verdict: Ve
     assert report.verdict is verdict
     assert report.line().startswith(f"relay_killed: {verdict} (")
     assert (EXIT_CODES[report.verdict] == 0) is (verdict is Verdict.PASS)
+
+
+def test_the_worst_of_several() -> None:
+    """A drill that showed nothing does not hide one that lost something."""
+    assert worst([Verdict.PASS, Verdict.FAIL, Verdict.VOID]) is Verdict.FAIL
+    assert worst([Verdict.PASS, Verdict.VOID]) is Verdict.VOID
 
 
 def test_its_line() -> None:
