@@ -47,7 +47,7 @@ def as_markdown(listed: Sequence[Experiment]) -> str:
     """A table; a test compares the one in docs/drills.md with it."""
     rows = [
         f"| `{each.name}` | {_faults(each)} | {each.seconds:g} s | {each.card.kind} | {', '.join(each.card.promises)} "
-        f"| [{each.card.alert}](../runbooks/{each.card.runbook}.md) | {each.card.risk} |\n"
+        f"| {_page(each)} | {each.card.risk} |\n"
         for each in listed
     ]
     return "".join(
@@ -61,6 +61,10 @@ def as_markdown(listed: Sequence[Experiment]) -> str:
 
 def _faults(each: Experiment) -> str:
     return " and ".join(str(fault) for fault in each.faults)
+
+
+def _page(each: Experiment) -> str:
+    return f"[{each.card.alert}](../runbooks/{each.card.runbook}.md)" if each.card.alert else "none"
 
 
 def _about(each: Experiment) -> str:

@@ -36,9 +36,9 @@ class Card(BaseModel):
     promises: tuple[Literal["P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "P10"], ...] = Field(min_length=1)
     #: crash: something dies. gray: nothing dies. mistake: of an operator. pair: two at once.
     kind: Literal["crash", "gray", "mistake", "pair"]
-    #: What pages somebody if the fault lasts, and the page of runbooks/ for it.
-    alert: str
-    runbook: str
+    #: What pages somebody if the fault lasts, and the page of runbooks/ for it; null: nobody is told.
+    alert: str | None
+    runbook: str | None
     #: What else can go wrong while it runs, for the person who starts it.
     risk: str
     #: The largest share of requests that may have no 202 meanwhile.
@@ -102,7 +102,8 @@ def _checked(name: str, document: dict[str, Any]) -> Experiment:
     if len(own) != 1:
         raise ExperimentError("extensions: there must be one of the name millrace.")
     card = Card.model_validate(own[0])
-    if not (RUNBOOKS / f"{card.runbook}.md").is_file() or card.alert != card.runbook:
+    known = card.runbook is None or (RUNBOOKS / f"{card.runbook}.md").is_file()
+    if not known or card.alert != card.runbook:
         raise ExperimentError(f"runbook {card.runbook}, alert {card.alert}: runbooks/ has a page of each alert's name.")
     probes = document["steady-state-hypothesis"]["probes"]
     if not any(_calls(probe) == _WHOLE and probe["tolerance"] == WHOLE for probe in probes):
