@@ -87,7 +87,7 @@ def _course(
     back: list[Any],
     after: Mapping[str, Any],
 ) -> tuple[Course, str]:
-    if wrong := [each for each in back if each["status"] != "succeeded"]:
+    if wrong := [each for each in back if not _succeeded(each)]:
         return Course.BROKEN, _reason(wrong[0])
     if journal["status"] == "interrupted":
         return Course.INTERRUPTED, "it was ended early, and what was injected was taken back"
@@ -95,14 +95,14 @@ def _course(
         return Course.REFUSED, _states(journal["steady_states"].get("before"))
     if not after.get("steady_state_met"):
         return Course.BROKEN, _states(after)
-    if failed := [each for each in (*injected, *stayed) if each["status"] != "succeeded"]:
+    if failed := [each for each in (*injected, *stayed) if not _succeeded(each)]:
         return Course.VOID, _reason(failed[0])
     return Course.HEALED, "; ".join(each["output"]["what"] for each in injected)
 
 
 def _states(state: Mapping[str, Any] | None) -> str:
     probes = (state or {}).get("probes", [])
-    found = [_reason(probe) if probe["status"] == "failed" else str(probe["output"]) for probe in probes]
+    found = [str(probe["output"]) if _succeeded(probe) else _reason(probe) for probe in probes]
     return "; ".join(found) or "the steady state was not asked for"
 
 
@@ -110,8 +110,13 @@ def _calls(run: Mapping[str, Any]) -> str:
     return str(run["activity"].get("provider", {}).get("func"))
 
 
+def _succeeded(run: Mapping[str, Any]) -> bool:
+    """An activity that was interrupted has no status."""
+    return bool(run.get("status") == "succeeded")
+
+
 def _all_succeeded(runs: list[Any]) -> bool:
-    return bool(runs) and all(each["status"] == "succeeded" for each in runs)
+    return bool(runs) and all(_succeeded(each) for each in runs)
 
 
 def _reason(run: Mapping[str, Any]) -> str:

@@ -23,6 +23,9 @@ def _activity(
 
 STAYS_FAILED, BACK = _activity("stays", failed="it was started"), _activity("take_back")
 
+#: As Chaos Toolkit leaves an activity in whose middle Ctrl-C came.
+CUT_OFF = {name: value for name, value in _activity("stays").items() if name in {"activity", "output"}}
+
 
 def _state(output: str) -> dict[str, Any]:
     probe = _activity("whole", output=output, end="1970-01-01T00:02:05+00:00")
@@ -71,7 +74,10 @@ def test_its_course() -> None:
             {"rollbacks": [_activity("take_back", failed="NotHealedError: docker start")]},
             Course.BROKEN, "NotHealedError: docker start",
         ),
-        ({"status": "interrupted"}, Course.INTERRUPTED, "taken back"),
+        (
+            {"status": "interrupted", "run": [_activity("inject", output=IN_PLACE), CUT_OFF], "steady_states": {}},
+            Course.INTERRUPTED, "taken back",
+        ),
     ],
 )  # fmt: skip
 def test_what_else_may_happen(changes: dict[str, Any], course: Course, detail: str) -> None:
