@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Mapping
 from copy import deepcopy
@@ -46,6 +47,8 @@ class Outcome:
 
 def run(experiment: Experiment) -> Outcome:
     """Run it to its end, rollbacks included."""
+    # What it warns of is in the journal, and in our own words in the report.
+    logging.getLogger("chaostoolkit").setLevel(logging.ERROR)
     runner = Runner(Strategy.DEFAULT)
     runner.register_event_handler(_Signals())
     return read_journal(runner.run(deepcopy(dict(experiment.document)), settings=_SETTINGS))

@@ -248,7 +248,7 @@ PROOFS = (
     ),
     _on_servers(
         "drills",
-        290,
+        190,
         "experiments of chaos/ happen and are taken back, also when their runner is killed or hangs (I17, I18)",
         guards=("chaos/", "loadtests/demo.py", "compose.yaml"),
     ),
