@@ -8,13 +8,23 @@ STACK ?=
 TARGET = $(or $(STACK),$(error say which stack: STACK=staging))
 CLUSTER = $(if $(CONTEXT),--context $(CONTEXT))
 .PHONY: help demo test unit integration proof proof-list check fmt images push up down status logs operate compose bench bootstrap
-.PHONY: clean staging e2e render preview destroy connect cluster cluster-down toolchain
+.PHONY: clean drill drills drills-list staging e2e render preview destroy connect cluster cluster-down toolchain
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: up ## start everything, drive load, kill a broker node, prove that nothing was lost (INPUT=file.ndjson replays a file)
 	$(PYTHON) -m loadtests demo $(if $(INPUT),--input $(INPUT))
+
+drill: bootstrap ## break one thing under load on the stack that runs, and account for every event (NAME=worker_killed; DRY=1)
+	$(PYTHON) -m chaos drill $(or $(NAME),$(error say which: NAME=worker_killed; `make drills-list` has them)) $(if $(DRY),--dry-run)
+
+drills: bootstrap ## all drills that suit the stack, a minute and a half each (SEED=7 for that order, KEEP_GOING=1, DRY=1)
+	$(PYTHON) -m chaos drills $(if $(SEED),--seed $(SEED)) $(if $(KEEP_GOING),--keep-going) $(if $(DRY),--dry-run)
+
+drills-list: ## what there is to break, how long it takes, and what it risks (JSON=1)
+	@$(BOOTSTRAP)
+	@$(PYTHON) -m chaos list $(if $(JSON),--json)
 
 # tests/suites/table.py says what these run.
 test: bootstrap ## the tests: unit, then real servers in containers; 8 minutes on 2 cores

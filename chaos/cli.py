@@ -13,16 +13,16 @@ from typing import Annotated, Any
 
 import typer
 
-from chaos import broker_faults
+from chaos import broker_faults, drills_cli
 from chaos.cluster import service_of
 from chaos.containers import ComposeTarget
 from chaos.drain import drain as drain_node
 from chaos.errors import ChaosError, DrillInterruptedError, NotSupportedError
+from chaos.injections import release
 from chaos.kill_leader import Bounds, kill_and_heal
 from chaos.kubernetes_target import KubernetesTarget
 from chaos.node_loss import lose_node as lose
 from chaos.rolling import rolling_restart as roll
-from chaos.target import Target
 from chaos.workloads import deployments
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Faults on purpose, each with its proof.")
@@ -56,6 +56,11 @@ def main(
     context.obj = target
 
 
+app.command("list")(drills_cli.list_experiments)
+app.command("drill")(drills_cli.drill)
+app.command("drills")(drills_cli.drills)
+
+
 @app.command("kill-busiest-leader")
 def kill_busiest_leader(context: typer.Context, dead_seconds: Dead = 32.0) -> None:
     """SIGKILL the RabbitMQ node that leads the busiest queue and carries a worker's connection; start it again."""
@@ -73,21 +78,21 @@ def kill_busiest_leader(context: typer.Context, dead_seconds: Dead = 32.0) -> No
 def kill_broker(context: typer.Context, host: Host, dead_seconds: Dead = 20.0) -> None:
     """SIGKILL one RabbitMQ node, and keep it dead for a while."""
     with _evidence():
-        broker_faults.kill(_target(context), host, dead_seconds, say)
+        broker_faults.kill(_kubernetes(context), host, dead_seconds, say)
 
 
 @app.command("pause-broker")
 def pause_broker(context: typer.Context, host: Host, seconds: Seconds = 20.0) -> None:
     """Stop one RabbitMQ node where it stands: its connections stay open, and nothing answers."""
     with _evidence():
-        broker_faults.pause(_target(context), host, seconds, say)
+        broker_faults.pause(_kubernetes(context), host, seconds, say)
 
 
 @app.command("partition-broker")
 def partition_broker(context: typer.Context, host: Host, seconds: Seconds = 40.0) -> None:
     """Part one RabbitMQ node from the others, but not from its clients."""
     with _evidence():
-        broker_faults.partition(_target(context), host, seconds, say)
+        broker_faults.partition(_kubernetes(context), host, seconds, say)
 
 
 @app.command()
@@ -119,13 +124,13 @@ def restart_application(context: typer.Context) -> None:
         roll(target, "deployment", deployments(target), say)
 
 
-def _target(context: typer.Context) -> Target:
+def _target(context: typer.Context) -> ComposeTarget | KubernetesTarget:
     return ComposeTarget() if context.obj is Place.COMPOSE else KubernetesTarget.connect()
 
 
 def _kubernetes(context: typer.Context) -> KubernetesTarget:
     if context.obj is Place.COMPOSE:
-        message = "It needs nodes to lose: say --target kubernetes."
+        message = "Say --target kubernetes. For the local stack there are experiments: `make drills-list`."
         raise NotSupportedError(message)
     return KubernetesTarget.connect()
 
@@ -138,6 +143,8 @@ def _evidence() -> Iterator[None]:
     except ChaosError as error:
         say({"event": "failed", "error": str(error)})
         raise typer.Exit(1) from error
+    finally:
+        release()
 
 
 def say(record: dict[str, Any]) -> None:

@@ -43,3 +43,31 @@ class NotSupportedError(ChaosError):
 
 class DrillInterruptedError(ChaosError):
     """The drill was ended early; the node was started again."""
+
+
+class StepFailedError(ChaosError):
+    """A command on the target failed."""
+
+
+class SwitchError(ChaosError):
+    """The dead man's switch did not start, so nothing was injected; is there memory, and may processes start?"""
+
+
+class TargetBusyError(ChaosError):
+    """Another drill is at work on this target, or is being taken back; wait for its end."""
+
+
+class TargetClosedError(ChaosError):
+    """This target is not open to drills."""
+
+
+class ExperimentError(ChaosError):
+    """The experiment is not as it must be."""
+
+
+class NotSteadyError(ChaosError):
+    """The target is not in its steady state."""
+
+
+class LoadError(ChaosError):
+    """The load did not run; its log says why."""

@@ -17,7 +17,7 @@ from chaos.errors import ManagementError, NotConfirmedError, NoVictimError
 from chaos.fault import Say
 from chaos.management import Management
 from chaos.rejoin import wait_until_rejoined
-from chaos.target import BrokerNode
+from chaos.target import MortalNode
 from chaos.waiting import wait_until
 
 #: The debian wrapper on the PATH insists on the user `rabbitmq`; this is what it wraps.
@@ -43,8 +43,8 @@ class Bounds:
 
 
 def find_victim(
-    management: Management, find_node: Callable[[str], BrokerNode], say: Say, bounds: Bounds
-) -> tuple[Victim, BrokerNode]:
+    management: Management, find_node: Callable[[str], MortalNode], say: Say, bounds: Bounds
+) -> tuple[Victim, MortalNode]:
     """The leader of the busiest queue, with a worker's connection on it, and where it runs.
 
     Where the two do not meet, the queue's leadership is moved to a node with workers. Closing workers' connections
@@ -79,7 +79,7 @@ def find_victim(
 
 def kill_and_heal(
     management: Management,
-    find_node: Callable[[str], BrokerNode],
+    find_node: Callable[[str], MortalNode],
     say: Say,
     bounds: Bounds,
     *,
@@ -123,7 +123,7 @@ def kill_and_heal(
     say({"event": "recovered", "recovered_at": time.time()})
 
 
-def _require_dead(node: BrokerNode, injected_at: float) -> None:
+def _require_dead(node: MortalNode, injected_at: float) -> None:
     if not node.still_dead:
         message = f"{node.name} was started by somebody else within {time.time() - injected_at:.1f} s."
         raise NotConfirmedError(message)

@@ -44,8 +44,9 @@ def local_access() -> Access:
         int(os.environ.get(f"MILLRACE_PORT_MANAGEMENT_{number}", default))
         for number, default in enumerate(_DEFAULT_PORTS, start=1)
     ]
+    told = os.environ.get(contract.MANAGEMENT_URLS_VARIABLE, "").split()
     return Access(
-        urls=tuple(f"https://localhost:{port}" for port in ports),
+        urls=tuple(told or (f"https://localhost:{port}" for port in ports)),
         ca_file=ca_file,
         password=password.read_text().strip(),
     )
@@ -94,6 +95,20 @@ class Management:
             any(listed["name"] == node and listed.get("running") for listed in answer)
             for answer in self._answers("/api/nodes")
         )
+
+    def alarms(self) -> tuple[str, ...]:
+        """The nodes that hold publishers back, each with its reason: `rabbit@rabbitmq-1: memory`."""
+        return tuple(
+            f"{listed['name']}: {kind}"
+            for listed in self._ask("/api/nodes")
+            for kind, sign in (("memory", "mem_alarm"), ("disk", "disk_free_alarm"))
+            if listed.get(sign)
+        )
+
+    def close(self) -> None:
+        """End the connections."""
+        for client in self._clients:
+            client.close()
 
     def _ask(self, path: str) -> Any:
         return next(self._answers(path))

@@ -1,4 +1,4 @@
-"""What a drill may ask of the place where Millrace runs. Compose and Kubernetes answer; a drill knows neither."""
+"""What a drill may ask of the place where Millrace runs. The local stack has experiments for more than a kill."""
 
 from __future__ import annotations
 
@@ -7,17 +7,12 @@ from typing import Protocol
 from chaos.management import Management
 
 
-class BrokerNode(Protocol):
-    """One RabbitMQ node, while a drill has it in hand. A context manager is not needed: each verb has its way back."""
+class MortalNode(Protocol):
+    """One RabbitMQ node that can be killed and started again."""
 
     @property
     def name(self) -> str:
         """As its place calls it: a container, a pod."""
-        ...
-
-    @property
-    def running(self) -> bool:
-        """Whether its process runs."""
         ...
 
     @property
@@ -41,6 +36,10 @@ class BrokerNode(Protocol):
     def start(self) -> float:
         """Let it live again; returns when."""
         ...
+
+
+class BrokerNode(MortalNode, Protocol):
+    """One RabbitMQ node with every fault of `broker_faults`; each verb has its way back."""
 
     def pause(self) -> float:
         """Stop its processes where they stand, sockets open: to the others it hangs. Returns when."""

@@ -106,7 +106,10 @@ def local_target(state: Path | None = None) -> Target:
         postgresql_host="localhost",
         postgresql_port=port("POSTGRESQL"),
         postgresql_password=read_secret(secrets / Role.AUDITOR / "postgresql_password"),
-        management_urls=tuple(f"https://localhost:{port(f'MANAGEMENT_{node}')}" for node in (1, 2, 3)),
+        management_urls=tuple(
+            os.environ.get(contract.MANAGEMENT_URLS_VARIABLE, "").split()
+            or (f"https://localhost:{port(f'MANAGEMENT_{node}')}" for node in (1, 2, 3))
+        ),
         management_password=read_secret(secrets / Role.OPERATOR / "rabbitmq_password"),
         credentials=f"{secrets}/operator/ (user operator), {client}/ (API key)",
         closing_note="The stack keeps running; `make down` stops it.",

@@ -14,6 +14,7 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 
 from app.failpoints import Failpoint
+from chaos.components import DRILLS_LABEL, DRILLS_OPEN, PROJECT_LABEL, SERVICE_LABEL
 from tests.harness import cleanup
 from tests.harness.services import Service
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
@@ -58,7 +59,12 @@ class Machine:
             self._container.with_tmpfs_mount(path)
         # Loopback only, which `with_bind_ports` cannot say.
         self._container.ports = {str(inside): ("127.0.0.1", outside) for inside, outside in (ports or {}).items()}  # type: ignore[assignment]
-        self._container.with_kwargs(**{**service.options, **(options or {})}, labels=cleanup.labels())
+        self._container.with_kwargs(**{**service.options, **(options or {})}, labels=self._labels(prefix))
+
+    def _labels(self, prefix: str) -> dict[str, str]:
+        """As Compose writes them: drills find containers by them."""
+        made = {PROJECT_LABEL: prefix, SERVICE_LABEL: self.service.name, DRILLS_LABEL: DRILLS_OPEN}
+        return {**cleanup.labels(), **made}
 
     def start(self) -> None:
         """Create and start it."""

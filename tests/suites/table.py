@@ -252,6 +252,12 @@ PROOFS = (
         "canaries through outages of broker and workers; the load's verdict counts them",
         guards=("app/beat/", "app/worker/", "loadtests/mix/schedules.py"),
     ),
+    _on_servers(
+        "drills",
+        190,
+        "experiments of chaos/ happen and are taken back, also when their runner is killed or hangs (I17, I18)",
+        guards=("chaos/", "loadtests/demo.py", "compose.yaml"),
+    ),
     _on_servers("schemathesis", 40, "the gateway against its own OpenAPI document", guards=("app/gateway/",)),
     _on_servers(
         "jobs",

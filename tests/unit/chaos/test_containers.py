@@ -1,53 +1,75 @@
-"""A container is killed, kept dead and started again, with the restart policy that it had."""
+"""A node of the local stack is killed, kept dead and started again by the faults of the experiments."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from chaos import containers
-from chaos.containers import ComposeNode, project_name
-from chaos.errors import ChaosError, NotConfirmedError, TargetMissingError
+from chaos import components, containers, injections, steps
+from chaos.components import Member, members, project_name
+from chaos.containers import ComposeTarget
+from chaos.errors import NotConfirmedError, NotHealedError, TargetBusyError, TargetMissingError
+from chaos.injections import Injections
+from chaos.steps import Step
 from chaos.waiting import wait_until
+from tests.unit.chaos.test_components import member
 
 
-class FakeContainer:
-    """A container of the Docker SDK."""
+class FakeEngine:
+    """One container that obeys the steps, and a switch that obeys the drill."""
 
-    name = "millrace_rabbitmq-1_1"
+    def __init__(self) -> None:
+        self.member = member("rabbitmq-1")
+        self.said: list[str] = []
+        self.immortal = False
+        self.wrong: list[str] = []
 
-    def __init__(self, *, immortal: bool = False) -> None:
-        self.immortal = immortal
-        self.calls: list[Any] = []
-        self.attrs: dict[str, Any] = {
-            "HostConfig": {"RestartPolicy": {"Name": "unless-stopped"}},
-            "State": {"Running": True, "ExitCode": 0, "StartedAt": "first"},
-        }
+    def members(self, _: str) -> tuple[Member, ...]:
+        """The only one."""
+        return (self.member,)
 
-    def reload(self) -> None:
-        """Nothing to ask for."""
+    def perform(self, step: Step, **_: Any) -> str:
+        """Note it, and die of a kill."""
+        self.said.append(step.command[1])
+        if step.command[1] == "kill" and not self.immortal:
+            self.member = replace(self.member, running=False, exit_code=137)
+        return ""
 
-    def update(self, *, restart_policy: dict[str, Any]) -> None:
-        """Note the policy."""
-        self.calls.append(("policy", restart_policy["Name"]))
+    def switch(self, undo: tuple[Step, ...], **_: Any) -> SimpleNamespace:
+        """Takes back what it was armed with."""
 
-    def kill(self, *, signal: str) -> None:
-        """Die, unless immortal."""
-        self.calls.append(signal)
-        if not self.immortal:
-            self.attrs["State"].update(Running=False, ExitCode=137)
+        def take_back() -> list[str]:
+            self.said += [f"back: {step.command[1]}" for step in undo]
+            self.member = replace(self.member, running=True, started_at="second")
+            return self.wrong
 
-    def start(self) -> None:
-        """Live again, with a new start time."""
-        self.calls.append("start")
-        self.attrs["State"].update(Running=True, StartedAt="second")
+        self.said.append("armed")
+        return SimpleNamespace(alive=True, take_back=take_back)
 
 
-def test_a_node_is_killed_for_good_and_started_as_it_was() -> None:
-    """The policy is off while it is dead and back when it lives."""
-    container = FakeContainer()
-    node = ComposeNode(container)  # type: ignore[arg-type]
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
+    """In place of Docker."""
+    fake = FakeEngine()
+    management: Any = SimpleNamespace(close=lambda: None)
+    held = Injections(project="millrace", folder=tmp_path, management=management)
+    for module in (injections, containers):
+        monkeypatch.setattr(module, "members", fake.members)
+        monkeypatch.setattr(module, "perform", fake.perform)
+    monkeypatch.setattr(injections, "Switch", fake.switch)
+    monkeypatch.setattr(containers, "held", lambda: held)
+    yield fake
+    held.close()
+
+
+def test_a_node_is_killed_for_good_and_started_as_it_was(engine: FakeEngine) -> None:
+    """The switch is armed before anything is broken."""
+    node = ComposeTarget().broker("rabbitmq-1")
 
     node.kill()
     assert node.still_dead
@@ -55,60 +77,77 @@ def test_a_node_is_killed_for_good_and_started_as_it_was() -> None:
     node.start()
 
     assert not node.still_dead
-    assert container.calls == [("policy", "no"), "SIGKILL", "start", ("policy", "unless-stopped")]
+    assert engine.said == ["armed", "update", "kill", "back: start", "back: update"]
 
 
-def test_a_node_that_was_up_in_between_was_not_dead() -> None:
+def test_a_node_that_was_up_in_between_was_not_dead(engine: FakeEngine) -> None:
     """Down now is not down all the time."""
-    container = FakeContainer()
-    node = ComposeNode(container)  # type: ignore[arg-type]
+    node = ComposeTarget().broker("rabbitmq-1")
     node.kill()
-    container.start()
-    container.kill(signal="SIGKILL")
+    engine.member = replace(engine.member, started_at="second")
 
-    assert not node.running
     assert not node.still_dead
 
 
-def test_a_container_that_survives_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_container_that_survives_is_said(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """A kill without effect is no fault."""
-    monkeypatch.setattr(containers, "_KILL_SECONDS", 0.05)
+    monkeypatch.setattr(injections, "NOTICE_SECONDS", 0.05)
+    engine.immortal = True
 
-    with pytest.raises(NotConfirmedError, match="still runs"):
-        ComposeNode(FakeContainer(immortal=True)).kill()  # type: ignore[arg-type]
+    with pytest.raises(NotConfirmedError, match="rabbitmq-1 runs"):
+        ComposeTarget().broker("rabbitmq-1").kill()
+
+
+def test_a_node_that_does_not_start_is_said(engine: FakeEngine) -> None:
+    """With the command that failed."""
+    node = ComposeTarget().broker("rabbitmq-1")
+    node.kill()
+    engine.wrong = ["docker start: no space left"]
+
+    with pytest.raises(NotHealedError, match="no space left"):
+        node.start()
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_second_drill_is_refused(tmp_path: Path) -> None:
+    """Until the first one has left the target."""
+    management: Any = SimpleNamespace(close=lambda: None)
+    ComposeTarget().broker("rabbitmq-1").kill()
+    with pytest.raises(TargetBusyError, match="Another drill is at work"):
+        Injections(project="millrace", folder=tmp_path, management=management).open()
+
+
+@pytest.mark.usefixtures("engine")
+def test_what_an_earlier_drill_left_is_taken_back_first(tmp_path: Path) -> None:
+    """The machine lost power, and with it the switch; its note is still there."""
+    (tmp_path / "1.undo.json").write_text('[{"command": ["touch", "' + str(tmp_path / "back") + '"], "already": ""}]')
+
+    ComposeTarget().broker("rabbitmq-1").kill()
+
+    assert (tmp_path / "back").exists()
+    assert not (tmp_path / "1.undo.json").exists()
 
 
 def test_a_failing_command_is_said() -> None:
     """What it printed stands in the error."""
-    container = FakeContainer()
-    result = type("Result", (), {"exit_code": 1, "output": b"no such queue"})()
-    container.exec_run = lambda _: result  # type: ignore[attr-defined]
-
-    with pytest.raises(ChaosError, match="no such queue"):
-        ComposeNode(container).run(["rabbitmqctl", "eval", "x"])  # type: ignore[arg-type]
+    with pytest.raises(steps.StepFailedError, match="no such queue"):
+        steps.perform(Step(command=("sh", "-c", "echo no such queue >&2; exit 1")))
 
 
-@pytest.mark.parametrize("found", [0, 2])
-def test_only_the_one_container_of_the_project_is_taken(monkeypatch: pytest.MonkeyPatch, found: int) -> None:
-    """The engine is asked by project and service, and an answer that is not unique is refused."""
+def test_only_containers_of_the_project_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine is asked by label, and a project without containers is said."""
     asked: dict[str, Any] = {}
 
-    class Engine:
-        class containers:  # noqa: N801 - the SDK's name
-            @staticmethod
-            def list(filters: dict[str, Any]) -> list[FakeContainer]:
-                asked.update(filters)
-                return [FakeContainer()] * found
+    def listed(**words: Any) -> list[Any]:
+        asked.update(words)
+        return []
 
-    monkeypatch.setattr(containers.docker, "from_env", Engine)
+    engine = SimpleNamespace(containers=SimpleNamespace(list=listed), close=lambda: None)
+    monkeypatch.setattr(components.docker, "from_env", lambda: engine)
 
-    with pytest.raises(TargetMissingError, match=f"{found} running containers of service rabbitmq-1 in project mine"):
-        ComposeNode.find("rabbitmq-1", "mine")
-
-    assert asked == {
-        "label": ["com.docker.compose.project=mine", "com.docker.compose.service=rabbitmq-1"],
-        "status": "running",
-    }
+    with pytest.raises(TargetMissingError, match="no containers of project mine"):
+        members("mine")
+    assert asked == {"all": True, "filters": {"label": "com.docker.compose.project=mine"}}
 
 
 def test_the_project_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

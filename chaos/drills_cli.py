@@ -1,0 +1,127 @@
+"""The commands for experiments: `list`, `drill`, `drills`. `make drill NAME=worker_killed` runs one."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chaos.catalogue import as_json, as_markdown, as_text
+from chaos.drill import EXIT_CODES, Rate, Report, Verdict, drill as run_drill, worst
+from chaos.errors import ChaosError
+from chaos.experiment import Experiment, experiments, find
+from chaos.injections import held, release
+
+#: Nothing was broken.
+EXIT_NOT_BEGUN = 4
+_RATE = Rate()
+
+Dry = Annotated[bool, typer.Option("--dry-run", help="Say which commands would run on which containers; run none.")]
+Out = Annotated[Path, typer.Option(help="Where the folders of the runs go.")]
+Events = Annotated[float, typer.Option("--rate", min=10, help="Events a second of the load.")]
+
+
+def list_experiments(
+    *,
+    json_: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    markdown: Annotated[bool, typer.Option(help="As the table of docs/drills.md.")] = False,
+) -> None:
+    """Say what there is: what each breaks, how long, and what it risks."""
+    with _reported():
+        listed = experiments()
+        show = as_json if json_ else as_markdown if markdown else as_text
+        sys.stdout.write(show(listed))
+
+
+def drill(
+    name: Annotated[str, typer.Argument(help="An experiment of `list`, or a file of your own (.yaml).")],
+    dry_run: Dry = False,
+    out: Out = Path("out/drills"),
+    rate: Events = _RATE.events,
+) -> None:
+    """Run one experiment under load. Exit code 0: PASS, 2: FAIL, 3: VOID, 4: it could not begin."""
+    with _reported():
+        _run([find(name)], dry_run=dry_run, out=out, rate=rate, keep_going=False)
+
+
+def drills(
+    dry_run: Dry = False,
+    out: Out = Path("out/drills"),
+    rate: Events = _RATE.events,
+    seed: Annotated[int | None, typer.Option(help="The order; without one it is drawn and printed.")] = None,
+    keep_going: Annotated[bool, typer.Option(help="Go on after a drill that failed.")] = False,
+) -> None:
+    """Run all that suit the target, in an order drawn from a seed. It stops at the first that fails."""
+    with _reported():
+        chosen = [each for each in experiments() if each.card.nodes <= _nodes()]
+        seed = random.SystemRandom().randrange(10_000) if seed is None else seed
+        random.Random(seed).shuffle(chosen)  # noqa: S311 - an order, not a secret
+        _tell(f"Seed {seed}: {', '.join(each.name for each in chosen)}")
+        _run(chosen, dry_run=dry_run, out=out, rate=rate, keep_going=keep_going)
+
+
+def _run(chosen: list[Experiment], *, dry_run: bool, out: Path, rate: float, keep_going: bool) -> None:
+    if dry_run:
+        for each in chosen:
+            _tell(f"{each.name}: {each.title}, {each.seconds:g} s")
+            for line in _steps(each):
+                _tell(line)
+        return
+    held().open()
+    folder = out.resolve() / f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    reports: list[Report] = []
+    try:
+        for each in chosen:
+            _tell(f"{each.name}: {each.title}, {each.seconds:g} s. {each.card.risk}")
+            report = run_drill(each, folder / each.name, Rate(events=rate, singles=min(rate, _RATE.singles)))
+            (folder / each.name / "drill.json").write_text(json.dumps(report.as_data(), indent=2))
+            reports.append(report)
+            _tell(report.line())
+            if report.verdict is Verdict.INTERRUPTED or (report.verdict is Verdict.FAIL and not keep_going):
+                break
+    finally:
+        if reports:
+            (folder / "summary.md").write_text("".join(f"- {report.line()}\n" for report in reports))
+    raise typer.Exit(EXIT_CODES[worst(report.verdict for report in reports)])
+
+
+def _steps(experiment: Experiment) -> Iterator[str]:
+    for wanted, queue in zip(experiment.faults, experiment.queues, strict=True):
+        for plan in held().plan(wanted, queue):
+            yield f"  {plan.what}"
+            yield from (f"    does:       {step}" for step in plan.inject)
+            yield from (f"    takes back: {step}" for step in plan.undo)
+
+
+def _nodes() -> int:
+    return len(held().management.nodes())
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    """What could not begin is said in one line, with exit code 4; Ctrl-C ends in order."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except ChaosError as error:
+        sys.stderr.write(f"{error}\n")
+        raise typer.Exit(EXIT_NOT_BEGUN) from error
+    except KeyboardInterrupt as error:
+        sys.stderr.write("Ended early; what was injected was taken back.\n")
+        raise typer.Exit(EXIT_CODES[Verdict.INTERRUPTED]) from error
+    finally:
+        release()
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
