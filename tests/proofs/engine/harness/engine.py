@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ class Engine:
     #: A Pulumi.<stack>.yaml. Only its `config` counts: the secrets provider is the test's own.
     settings: Path | None = None
     namespaces: tuple[str, ...] = NAMESPACES
+    #: What other stand-ins need to know, as variables of the environment.
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def running(self, program: Program) -> Engine:
         """The same stack with another program, as after a change of the code."""
@@ -137,4 +139,5 @@ class Engine:
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             STORE_VARIABLE: str(self.cluster.file),
+            **self.variables,
         }
