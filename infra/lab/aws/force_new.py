@@ -1,9 +1,10 @@
 """What AWS lets nobody change: the real provider replaces the resource instead.
 
-From the source that pulumi-aws 7 wraps, terraform-provider-aws 6.47.1 (Go module
+From the source of terraform-provider-aws 6.47.1, which pulumi-aws wraps (Go module
 github.com/hashicorp/terraform-provider-aws v1.60.1-0.20260602190131-5f2286d6d836): `ForceNew` and `RequiresReplace` in
-internal/service/<file>, for the properties that infra/aws sets. Not in it, because it hangs on values: a lower version of
-Valkey replaces the group (elasticache/engine_version.go), and so does the end of a cluster's encryption (eks/cluster.go).
+internal/service/<file>, for the properties that infra/aws sets. Left out, because they depend on values: a lower
+version of Valkey replaces the group (elasticache/engine_version.go), and so does the end of a cluster's encryption
+(eks/cluster.go).
 """
 
 from __future__ import annotations
@@ -119,7 +120,9 @@ FORCE_NEW: Mapping[str, Source] = {
     },
     "aws:sns/topic:Topic": _source("sns/topic.go", "name"),
     "aws:sns/topicPolicy:TopicPolicy": _source("sns/topic_policy.go", "arn"),
-    "aws:sns/topicSubscription:TopicSubscription": _source("sns/topic_subscription.go", "endpoint", "protocol", "topic"),
+    "aws:sns/topicSubscription:TopicSubscription": _source(
+        "sns/topic_subscription.go", "endpoint", "protocol", "topic"
+    ),
     "aws:sqs/queue:Queue": _source("sqs/queue.go", "fifoQueue", "name"),
     "aws:sqs/queuePolicy:QueuePolicy": _source("sqs/queue_policy.go", "queueUrl"),
     "aws:sqs/redriveAllowPolicy:RedriveAllowPolicy": _source("sqs/queue_redrive_allow_policy.go", "queueUrl"),
@@ -129,7 +132,7 @@ FORCE_NEW: Mapping[str, Source] = {
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _source(
         "ec2/vpc_security_group_ingress_rule.go", "securityGroupId"
     ),
-}  # fmt: skip
+}
 
 
 def replaces(token: str, change: Change) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from string import Template
@@ -122,15 +123,14 @@ class Kind:
         return {name: _search(place, context, context) for name, place in self.outputs.items()}
 
     def _concerns(self, one: Call, changed: set[str], server: Server) -> bool:
-        if not one.fitted:
-            return any(key in " ".join(one.arguments.values()) for key in changed)
-        members = server.client(self.service).meta.service_model
-        shape = members.operation_model(server.operation(self.service, one.operation)).input_shape
+        """Does this operation say anything of what changed?"""
+        words = set(re.findall(r"\w+|@", " ".join(one.arguments.values())))
+        if words & {*changed, "@"} or not one.fitted:
+            return bool(words & {*changed, "@"})
+        model = server.client(self.service).meta.service_model
+        shape = model.operation_model(server.operation(self.service, one.operation)).input_shape
         named = {key: key for key in changed}
-        words = " ".join(one.arguments.values())
-        return bool(self.bag and self.bag in shape.members) or any(
-            find(member, named, self.renames) for member in shape.members if member not in one.arguments
-        ) or any(key in words for key in changed) or "@" in words  # fmt: skip
+        return self.bag in shape.members or any(find(member, named, self.renames) for member in shape.members)
 
     def _call(
         self, one: Call, context: Mapping[str, Any], server: Server, tags: Mapping[str, str] | None = None

@@ -1,8 +1,8 @@
-"""Stands in for the plugin `pulumi-resource-aws`: applies by boto3 to a server that speaks AWS's protocol, and reads back.
+"""Stands in for the plugin `pulumi-resource-aws`: applies to a server that speaks AWS's protocol, and reads back.
 
 As with the real one, the state holds what the server said of each input, and a difference between that and the program
-is a change; a change of a property that AWS lets nobody change (`force_new`) replaces the resource. What it does not:
-defaults of the real provider, its checks of values, its waiting. It refuses to speak with anything but the lab's server.
+is a change. A change of a property that AWS lets nobody change (`force_new`) replaces the resource. What it does not
+have: the real provider's defaults, its checks of values, its waiting, and changes of tags of other services than EC2.
 """
 
 from __future__ import annotations
@@ -99,9 +99,7 @@ class Aws(rpc.Provider):
         kind, inputs = _kind(request.type), request.inputs or request.properties
         if kind.reads and kind.read(request.resource_id, plain(inputs), self._server) is None:
             return rpc.ReadResponse("")
-        return rpc.ReadResponse(
-            request.resource_id, self._looked_at(kind, request.resource_id, inputs), dict(inputs)
-        )
+        return rpc.ReadResponse(request.resource_id, self._looked_at(kind, request.resource_id, inputs), dict(inputs))
 
     def _looked_at(self, kind: Kind, identity: str, inputs: Properties) -> dict[str, PropertyValue]:
         given = plain(inputs)

@@ -1,12 +1,13 @@
 """From Pulumi's properties to the arguments of boto3, and back: by their names, as botocore's own model has them.
 
-`kmsKeyId` is `KmsKeyId`, `rules` is `Rules` or `Rule`; where a service says something else, a kind names it in `renames`.
+`kmsKeyId` is `KmsKeyId`, `rules` is `Rules` or `Rule`. Where a service says something else, a kind says so in
+`renames`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 Renames = Mapping[str, str]
@@ -14,28 +15,18 @@ Renames = Mapping[str, str]
 
 def fit(shape: Any, value: Any, renames: Renames, without: Collection[str] = ()) -> Any:
     """The value in the form that this shape of botocore's takes. What the shape does not know is left out."""
-    match shape.type_name:
-        case "structure":
-            inputs = value[0] if isinstance(value, list) else value
-            found = {name: find(name, inputs, renames) for name in shape.members if name not in without}
-            return {name: fit(shape.members[name], one, renames) for name, one in found.items() if one is not None}
-        case "list":
-            if isinstance(value, Mapping) and (name := _name_of_pairs(shape.member)):
-                return [{name: key, "Value": str(one)} for key, one in value.items()]
-            items = value if isinstance(value, list) else [value]
-            return [fit(shape.member, one, renames) for one in items]
-        case "map":
-            return {key: fit(shape.value, one, renames) for key, one in value.items()}
-        case "boolean":
-            return str(value).lower() == "true"
-        case "integer" | "long":
-            return int(value)
-        case "double" | "float":
-            return float(value)
-        case "string":
-            return _text(value)
-        case _:
-            return value
+    if shape.type_name == "structure":
+        inputs = value[0] if isinstance(value, list) else value
+        found = {name: find(name, inputs, renames) for name in shape.members if name not in without}
+        return {name: fit(shape.members[name], one, renames) for name, one in found.items() if one is not None}
+    if shape.type_name == "list":
+        if isinstance(value, Mapping) and (name := _name_of_pairs(shape.member)):
+            return [{name: key, "Value": str(one)} for key, one in value.items()]
+        return [fit(shape.member, one, renames) for one in (value if isinstance(value, list) else [value])]
+    if shape.type_name == "map":
+        return {key: fit(shape.value, one, renames) for key, one in value.items()}
+    plain: Callable[[Any], Any] = _PLAIN.get(shape.type_name, _text)
+    return plain(value)
 
 
 def _name_of_pairs(shape: Any) -> str:
@@ -60,17 +51,18 @@ def seen(given: Any, said: Any, renames: Renames) -> Any:
     if said is None or said == given:
         return given
     if isinstance(given, Mapping):
-        said = _mapping(said)
-        if not isinstance(said, Mapping):
-            return said
-        return {key: seen(value, _said(key, said, renames), renames) for key, value in given.items()}
+        return _block(given, _mapping(said), renames)
     if isinstance(given, list):
         return _list(given, said if isinstance(said, list) else [said], renames)
-    if isinstance(given, bool):
-        return str(said).lower() == "true"
-    if isinstance(given, int | float):
-        return type(given)(said)
+    if isinstance(given, bool | int | float):
+        return _truth(said) if isinstance(given, bool) else type(given)(said)
     return given if _meaning(given) == _meaning(said) else _text(said)
+
+
+def _block(given: Mapping[str, Any], said: Any, renames: Renames) -> Any:
+    if not isinstance(said, Mapping):
+        return said
+    return {key: seen(value, _said(key, said, renames), renames) for key, value in given.items()}
 
 
 def _said(key: str, said: Mapping[str, Any], renames: Renames) -> Any:
@@ -83,7 +75,7 @@ def _said(key: str, said: Mapping[str, Any], renames: Renames) -> Any:
 
 def _same(key: str, member: str) -> bool:
     mine, theirs = key.lower(), member.lower()
-    return mine == theirs or f"{mine}s" == theirs or mine == f"{theirs}s"
+    return theirs in {mine, f"{mine}s", mine.removesuffix("s")}
 
 
 def _list(given: list[Any], said: list[Any], renames: Renames) -> list[Any]:
@@ -121,3 +113,16 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return json.dumps(value) if isinstance(value, Mapping | list) else str(value)
+
+
+def _truth(value: Any) -> bool:
+    return str(value).lower() == "true"
+
+
+_PLAIN: Mapping[str, Callable[[Any], Any]] = {
+    "boolean": _truth,
+    "double": float,
+    "float": float,
+    "integer": int,
+    "long": int,
+}

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from infra.lab.aws.kind import Kind, call, only
 
+#: Not its roles: AWS says the identifiers of the associations, and not what is in them.
+_ADDON = (
+    "addon.{addonName: addonName, addonVersion: addonVersion, clusterName: clusterName, "
+    "configurationValues: configurationValues}"
+)
+
 KINDS = {
     "aws:eks/cluster:Cluster": Kind(
         service="eks",
@@ -67,7 +73,7 @@ KINDS = {
         service="eks",
         creates=[call("create_addon", resolveConflicts="resolveConflictsOnCreate")],
         identity="join(':', [clusterName, addonName])",
-        reads=[(only("describe_addon", clusterName="clusterName", addonName="addonName"), "addon.{addonName: addonName, addonVersion: addonVersion, clusterName: clusterName, configurationValues: configurationValues}")],
+        reads=[(only("describe_addon", clusterName="clusterName", addonName="addonName"), _ADDON)],
         updates=[call("update_addon", resolveConflicts="resolveConflictsOnUpdate")],
         deletes=[only("delete_addon", clusterName="clusterName", addonName="addonName")],
     ),
@@ -95,4 +101,4 @@ KINDS = {
         reads=[(only("get_lifecycle_policy", repositoryName="id"), "{policy: lifecyclePolicyText}")],
         deletes=[only("delete_lifecycle_policy", repositoryName="id")],
     ),
-}  # fmt: skip
+}

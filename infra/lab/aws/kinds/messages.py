@@ -72,9 +72,9 @@ KINDS = {
     ),
     "aws:sns/topicSubscription:TopicSubscription": Kind(
         service="sns",
-        creates=[only("subscribe", TopicArn="topic", Protocol="protocol", Endpoint="endpoint", ReturnSubscriptionArn="`true`")],
+        creates=[call("subscribe", TopicArn="topic", ReturnSubscriptionArn="`true`")],
         identity="answer.SubscriptionArn",
         reads=[(only("get_subscription_attributes", SubscriptionArn="id"), "Attributes")],
         deletes=[only("unsubscribe", SubscriptionArn="id")],
     ),
-}  # fmt: skip
+}

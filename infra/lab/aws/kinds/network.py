@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from infra.lab.aws.kind import Call, Kind, call, only
 
+_DEFAULT_OF_VPC = "[{Name: 'vpc-id', Values: [vpcId]}, {Name: 'group-name', Values: ['default']}]"
+_DEFAULT_GROUP = "SecurityGroups[0].{vpcId: VpcId, egress: IpPermissionsEgress}"
+_EVERYWHERE = "[{IpProtocol: '-1', IpRanges: [{CidrIp: '0.0.0.0/0'}]}]"
+_CHANGED_RULE = (
+    "[{SecurityGroupRuleId: id, SecurityGroupRule: {IpProtocol: ipProtocol, FromPort: fromPort, ToPort: toPort, "
+    "ReferencedGroupId: referencedSecurityGroupId, PrefixListId: prefixListId, Description: description}}]"
+)
 _TAGS = only("create_tags", Resources="[id]", Tags="tags")
 
 
@@ -11,7 +18,6 @@ def _rule(direction: str) -> Kind:
     rule = "{IpProtocol: ipProtocol, FromPort: fromPort, ToPort: toPort, "
     pairs = "UserIdGroupPairs: [{GroupId: referencedSecurityGroupId, Description: description}][?GroupId], "
     lists = "PrefixListIds: [{PrefixListId: prefixListId, Description: description}][?PrefixListId]}"
-    revoke = "ingress" if direction == "ingress" else "egress"
     return Kind(
         service="ec2",
         creates=[
@@ -32,13 +38,11 @@ def _rule(direction: str) -> Kind:
             only(
                 "modify_security_group_rules",
                 GroupId="securityGroupId",
-                SecurityGroupRules="[{SecurityGroupRuleId: id, SecurityGroupRule: {IpProtocol: ipProtocol, "
-                "FromPort: fromPort, ToPort: toPort, ReferencedGroupId: referencedSecurityGroupId, "
-                "PrefixListId: prefixListId, Description: description}}]",
+                SecurityGroupRules=_CHANGED_RULE,
             )
         ],
         deletes=[
-            only(f"revoke_security_group_{revoke}", GroupId="securityGroupId", SecurityGroupRuleIds="[id]"),
+            only(f"revoke_security_group_{direction}", GroupId="securityGroupId", SecurityGroupRuleIds="[id]"),
         ],
         renames={"securityGroupId": "GroupId"},
         tag_type="security-group-rule",
@@ -81,11 +85,15 @@ KINDS = {
         # It is there with its network: the provider takes its rules away, and leaves it there at the end.
         service="ec2",
         creates=[
-            only("describe_security_groups", Filters="[{Name: 'vpc-id', Values: [vpcId]}, {Name: 'group-name', Values: ['default']}]"),
-            only("revoke_security_group_egress", GroupId="id", IpPermissions="answer.SecurityGroups[0].IpPermissionsEgress"),
+            only("describe_security_groups", Filters=_DEFAULT_OF_VPC),
+            only(
+                "revoke_security_group_egress",
+                GroupId="id",
+                IpPermissions="answer.SecurityGroups[0].IpPermissionsEgress",
+            ),
         ],
         identity="answer.SecurityGroups[0].GroupId",
-        reads=[(only("describe_security_groups", GroupIds="[id]"), "SecurityGroups[0].{vpcId: VpcId, egress: IpPermissionsEgress}")],
+        reads=[(only("describe_security_groups", GroupIds="[id]"), _DEFAULT_GROUP)],
     ),
     "aws:ec2/routeTable:RouteTable": Kind(
         service="ec2",
@@ -135,7 +143,7 @@ KINDS = {
         creates=[
             call("create_security_group"),
             # AWS gives a new group one rule: everything may leave. The provider takes it away.
-            only("revoke_security_group_egress", GroupId="id", IpPermissions="[{IpProtocol: '-1', IpRanges: [{CidrIp: '0.0.0.0/0'}]}]"),
+            only("revoke_security_group_egress", GroupId="id", IpPermissions=_EVERYWHERE),
         ],
         identity="answer.GroupId",
         reads=[(only("describe_security_groups", GroupIds="[id]"), "SecurityGroups[0]")],
@@ -182,4 +190,4 @@ KINDS = {
         tag_type="launch-template",
         outputs={"latestVersion": "said.LatestVersionNumber", "arn": "id"},
     ),
-}  # fmt: skip
+}

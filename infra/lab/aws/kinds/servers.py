@@ -7,6 +7,13 @@ from infra.lab.aws.kind import Kind, call, only
 _PARAMETERS = "parameters[].{ParameterName: name, ParameterValue: value, ApplyMethod: applyMethod}"
 _PARAMETERS_OF_CACHE = "parameters[].{ParameterName: name, ParameterValue: value}"
 
+_USER = "Users[0].{userId: UserId, userName: UserName, engine: Engine, accessString: AccessString}"
+_INSTANCE = (
+    "DBInstances[0] | (@ && merge(@, {vpcSecurityGroupIds: VpcSecurityGroups[].VpcSecurityGroupId, "
+    "parameterGroupName: DBParameterGroups[0].DBParameterGroupName, "
+    "dbSubnetGroupName: DBSubnetGroup.DBSubnetGroupName}))"
+)
+
 KINDS = {
     "aws:rds/subnetGroup:SubnetGroup": Kind(
         service="rds",
@@ -49,9 +56,7 @@ KINDS = {
         reads=[
             (
                 only("describe_db_instances", DBInstanceIdentifier="id"),
-                "DBInstances[0] | (@ && merge(@, {vpcSecurityGroupIds: VpcSecurityGroups[].VpcSecurityGroupId, "
-                "parameterGroupName: DBParameterGroups[0].DBParameterGroupName, "
-                "dbSubnetGroupName: DBSubnetGroup.DBSubnetGroupName}))",
+                _INSTANCE,
             )
         ],
         updates=[call("modify_db_instance", ApplyImmediately="`true`")],
@@ -129,7 +134,7 @@ KINDS = {
         creates=[call("create_user")],
         identity="userId",
         # It says how many passwords there are, and none of them.
-        reads=[(only("describe_users", UserId="id"), "Users[0].{userId: UserId, userName: UserName, engine: Engine, accessString: AccessString}")],
+        reads=[(only("describe_users", UserId="id"), _USER)],
         updates=[call("modify_user")],
         deletes=[only("delete_user", UserId="id")],
     ),
@@ -178,4 +183,4 @@ KINDS = {
         renames={"useAwsOwnedKey": "UseAwsOwnedKey"},
         outputs={"instances": "said.BrokerInstances[].{endpoints: Endpoints}"},
     ),
-}  # fmt: skip
+}

@@ -5,7 +5,13 @@ from __future__ import annotations
 from infra.lab.aws.kind import Kind, call, only
 
 _BUDGET = (
-    "{BudgetName: name, BudgetType: budgetType, TimeUnit: timeUnit, BudgetLimit: {Amount: limitAmount, Unit: limitUnit}}"
+    "{BudgetName: name, BudgetType: budgetType, TimeUnit: timeUnit, "
+    "BudgetLimit: {Amount: limitAmount, Unit: limitUnit}}"
+)
+
+_SAID = (
+    "Budget.{BudgetName: BudgetName, BudgetType: BudgetType, TimeUnit: TimeUnit, "
+    "limitAmount: BudgetLimit.Amount, limitUnit: BudgetLimit.Unit}"
 )
 
 KINDS = {
@@ -40,7 +46,7 @@ KINDS = {
         reads=[
             (
                 only("describe_budget", AccountId="'000000000000'", BudgetName="id"),
-                "Budget | (@ && merge(@, {limitAmount: BudgetLimit.Amount, limitUnit: BudgetLimit.Unit, costFilters: null}))",
+                _SAID,
             )
         ],
         updates=[only("update_budget", AccountId="'000000000000'", NewBudget=_BUDGET)],

@@ -1,0 +1,70 @@
+"""Prod of infra/aws on the real engine: what holds data is not deleted, nor replaced, by an edit or by `destroy`."""
+
+from __future__ import annotations
+
+import pytest
+
+from infra.aws.rules.data import STATEFUL
+from infra.lab.staging.run import EngineError
+from tests.proofs.aws_engine import inventory
+from tests.proofs.aws_engine.account import Account, edited
+from tests.proofs.aws_engine.changes import PROD, refused
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def unprotected(prod: Account) -> list[str]:
+    """What holds data and may be deleted."""
+    return sorted(f"{kind} {name}" for (kind, name), kept in prod.protected().items() if kind in STATEFUL and not kept)
+
+
+def test_a_second_preview_is_empty(prod: Account) -> None:
+    """With Amazon MQ as its broker, too."""
+    again = prod.engine.preview()
+    assert not again.changed, [step for step in again.steps if step.operation != "same"]
+
+
+def test_one_kind_is_in_the_state_alone(prod: Account) -> None:
+    """The server has no configurations of Amazon MQ; docs/aws.md says so."""
+    states = prod.engine.state()["resources"]
+    assert {one["type"] for one in states if one.get("outputs", {}).get("__onlyInState")} == {
+        "aws:mq/configuration:Configuration"
+    }
+
+
+def test_a_change_of_the_broker_says_what_it_does(prod: Account) -> None:
+    """Amazon MQ changes in place what its source does not call a replacement."""
+    assert refused(prod.engine, PROD) == []
+
+
+def test_what_holds_data_is_protected(prod: Account) -> None:
+    """Each of them, in the state, which is what the engine goes by."""
+    assert unprotected(prod) == []
+    assert {kind for kind, _ in prod.protected()} >= STATEFUL.keys() - {"aws:sqs/queue:Queue"}
+
+
+def test_destroy_is_refused(prod: Account) -> None:
+    """And nothing is gone."""
+    before = inventory.of(prod.server)
+    with pytest.raises(EngineError, match="protect"):
+        prod.engine.destroy()
+    assert inventory.of(prod.server) == before
+
+
+def test_replacements_are_refused(prod: Account) -> None:
+    """Each of these edits would make an empty one in its place."""
+    edits = {
+        "aws:rds/instance:Instance": {"storage_encrypted": False},
+        "aws:elasticache/replicationGroup:ReplicationGroup": {"at_rest_encryption_enabled": False},
+        "aws:mq/broker:Broker": {"deployment_mode": "SINGLE_INSTANCE"},
+        "aws:s3/bucket:Bucket": {"bucket": "another"},
+    }
+    with pytest.raises(EngineError, match="marked for protection") as error:
+        prod.engine.running(edited(edits)).preview()
+    assert [kind for kind in edits if kind not in str(error.value)] == []
+
+
+def test_a_database_without_protection_is_seen(prod: Account) -> None:
+    """Planted: the database alone is not protected. The check of the state names it."""
+    prod.engine.running(edited({}, unprotected="aws:rds/instance:Instance")).up()
+    assert unprotected(prod) == ["aws:rds/instance:Instance millrace-prod"]
