@@ -61,6 +61,8 @@ class Kind:
     tag_type: str = ""
     #: Inputs that the server takes and forgets: what it says of them does not count.
     forgotten: frozenset[str] = frozenset()
+    #: Inputs of which AWS says the same word in other letters, and the real provider takes it for the same.
+    caseless: frozenset[str] = frozenset()
     #: The state in which AWS keeps what was deleted.
     ended: str = ""
     #: Pulumi names it where the program does not.
@@ -115,7 +117,10 @@ class Kind:
     def settled(self, inputs: Properties, said: Mapping[str, Any]) -> dict[str, Any]:
         """The inputs as the server says them."""
         found = dict(seen(inputs, said, self.renames))
-        return {key: inputs[key] if key in self.forgotten else value for key, value in found.items()}
+        return {key: inputs[key] if self._same(key, inputs[key], value) else value for key, value in found.items()}
+
+    def _same(self, key: str, given: Any, said: Any) -> bool:
+        return key in self.forgotten or (key in self.caseless and str(given).lower() == str(said).lower())
 
     def outcome(self, identity: str, inputs: Properties, said: Mapping[str, Any]) -> dict[str, Any]:
         """The outputs."""

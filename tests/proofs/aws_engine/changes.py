@@ -5,7 +5,7 @@ infra/lab/aws/force_new.py has the same from the same source, but for the provid
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,10 +115,11 @@ def refused(engine: Engine, rows: Sequence[Row]) -> list[str]:
     for row in rows:
         edits.setdefault(row.type, {})[row.name] = row.value
     steps = engine.running(edited(edits)).preview().steps
-    return [f"{row.type} {row.field}: not {row.does}" for row in rows if row.does not in set(_said(steps, row))]
+    return [
+        f"{row.type} {row.field}: {said}, not {row.does}" for row in rows if (said := _said(steps, row)) != {row.does}
+    ]
 
 
-def _said(steps: Sequence[Step], row: Row) -> Iterator[str]:
-    for step in steps:
-        if step.type == row.type and row.field in step.fields:
-            yield REPLACE if row.field in step.replacing else UPDATE
+def _said(steps: Sequence[Step], row: Row) -> set[str]:
+    changing = [step for step in steps if step.type == row.type and step.operation in {REPLACE, UPDATE}]
+    return {REPLACE if row.field in step.replacing else UPDATE for step in changing if row.field in step.fields}

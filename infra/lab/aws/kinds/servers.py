@@ -180,7 +180,7 @@ KINDS = {
         reads=[(only("describe_broker", BrokerId="id"), "@")],
         updates=[call("update_broker", BrokerId="id")],
         deletes=[only("delete_broker", BrokerId="id")],
-        renames={"useAwsOwnedKey": "UseAwsOwnedKey"},
+        caseless=frozenset({"engineType"}),
         outputs={"instances": "said.BrokerInstances[].{endpoints: Endpoints}"},
     ),
 }
