@@ -28,6 +28,11 @@ VERSION = "7.51.1"
 URL_VARIABLE = "MILLRACE_LAB_AWS_URL"
 #: The inputs as the server says them, and what it never said anything of, in the state.
 _SEEN, _ONLY_HERE = "__seen", "__onlyInState"
+#: What a resource is called by.
+_NAMES = frozenset({
+    "brokerName", "bucket", "clusterName", "identifier", "name", "nodeGroupName", "queueUrl", "replicationGroupId",
+    "userGroupId", "userId",
+})  # fmt: skip
 
 
 class Aws(rpc.Provider):
@@ -65,8 +70,8 @@ class Aws(rpc.Provider):
         return rpc.DiffResponse(
             changes=bool(found),
             replaces=replacing,
-            # Nearly every name is the program's own, and two resources cannot have one.
-            delete_before_replace=bool(replacing),
+            # Two resources cannot have one name, where the program gives it.
+            delete_before_replace=bool(replacing) and not _NAMES.isdisjoint(new),
             detailed_diff={
                 str(change): rpc.PropertyDiff(_difference(change, replaced=replaced), input_diff=False)
                 for change, replaced in found.items()

@@ -110,16 +110,39 @@ PROD = (
 
 
 def refused(engine: Engine, rows: Sequence[Row]) -> list[str]:
-    """The rows of which the engine says something else."""
-    edits: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        edits.setdefault(row.type, {})[row.name] = row.value
-    steps = engine.running(edited(edits)).preview().steps
-    return [
-        f"{row.type} {row.field}: {said}, not {row.does}" for row in rows if (said := _said(steps, row)) != {row.does}
-    ]
+    """The rows of which the engine says something else. One type at a time: a replacement replaces what hangs on it."""
+    wrong = []
+    for kind in dict.fromkeys(row.type for row in rows):
+        ours = [row for row in rows if row.type == kind]
+        steps = engine.running(edited({kind: {row.name: row.value for row in ours}})).preview().steps
+        said = {row.field: _said(steps, row) for row in ours}
+        wrong += [
+            f"{kind} {row.field}: {said[row.field]}, not {row.does}" for row in ours if said[row.field] != {row.does}
+        ]
+    return wrong
 
 
 def _said(steps: Sequence[Step], row: Row) -> set[str]:
     changing = [step for step in steps if step.type == row.type and step.operation in {REPLACE, UPDATE}]
     return {REPLACE if row.field in step.replacing else UPDATE for step in changing if row.field in step.fields}
+
+
+#: The server has no new versions of EKS. The others would close the stack to the tests that follow.
+_NOT_APPLIED = frozenset({
+    ("aws:eks/cluster:Cluster", "deletion_protection"),
+    ("aws:eks/cluster:Cluster", "version"),
+    ("aws:kms/key:Key", "enable_key_rotation"),
+    ("aws:kms/key:Key", "policy"),
+    ("aws:rds/instance:Instance", "deletion_protection"),
+    ("aws:sqs/queue:Queue", "kms_master_key_id"),
+    ("aws:sqs/queue:Queue", "redrive_policy"),
+})  # fmt: skip
+
+
+def applied(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
+    """Those that change a resource in place, and that the server can apply."""
+    edits: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        if row.does == UPDATE and (row.type, row.name) not in _NOT_APPLIED:
+            edits.setdefault(row.type, {})[row.name] = row.value
+    return edits

@@ -12,6 +12,17 @@ from tests.proofs.aws_engine.changes import PROD, refused
 
 pytestmark = pytest.mark.timeout(900)
 
+#: Where the inventory has what holds data.
+DATA = (
+    "ecr describe_repositories",
+    "eks list_clusters",
+    "elasticache describe_replication_groups",
+    "kms key",
+    "mq list_brokers",
+    "rds describe_db_instances",
+    "s3 list_buckets",
+)
+
 
 def unprotected(prod: Account) -> list[str]:
     """What holds data and may be deleted."""
@@ -44,11 +55,9 @@ def test_what_holds_data_is_protected(prod: Account) -> None:
 
 
 def test_destroy_is_refused(prod: Account) -> None:
-    """And nothing is gone."""
-    before = inventory.of(prod.server)
+    """In its preview, so that nothing is gone."""
     with pytest.raises(EngineError, match="protect"):
-        prod.engine.destroy()
-    assert inventory.of(prod.server) == before
+        prod.engine.preview_destroy()
 
 
 def test_a_replacement_is_refused(prod: Account) -> None:
@@ -58,7 +67,20 @@ def test_a_replacement_is_refused(prod: Account) -> None:
         prod.engine.running(unencrypted).preview()
 
 
+def test_a_destroy_without_a_preview_leaves_what_holds_data(prod: Account) -> None:
+    """It takes the rest, which the next test brings back."""
+    before = _data(prod)
+    with pytest.raises(EngineError, match="protect"):
+        prod.engine.destroy()
+    assert len(before) > len(DATA)
+    assert _data(prod) == before
+
+
 def test_a_database_without_protection_is_seen(prod: Account) -> None:
-    """Planted: the database alone is not protected. The check of the state names it."""
+    """Planted: the database alone is not protected. The check of the state names it, and what was gone is back."""
     prod.engine.running(edited({}, unprotected="aws:rds/instance:Instance")).up()
     assert unprotected(prod) == ["aws:rds/instance:Instance millrace-prod"]
+
+
+def _data(prod: Account) -> set[str]:
+    return {one for one in inventory.of(prod.server) if one.startswith(DATA)}

@@ -61,8 +61,12 @@ class Engine:
         """Takes what the cluster holds into the state."""
         return self._act(lambda stack, **kwargs: stack.refresh(**kwargs))
 
+    def preview_destroy(self) -> Run:
+        """What `destroy` would do; `pulumi destroy` asks for it first, unless it is told not to."""
+        return self._act(lambda stack, **kwargs: stack.preview_destroy(**kwargs))
+
     def destroy(self) -> Run:
-        """Removes everything."""
+        """Removes everything, without a preview."""
         return self._act(lambda stack, **kwargs: stack.destroy(**kwargs))
 
     @property
