@@ -93,14 +93,6 @@ def test_another_program_reads_its_outputs(staging: Account, tmp_path: Path) -> 
     assert leaks.in_files(staging.engine.backend, leaks.passwords(staging.engine.state_in_clear())) == []
 
 
-def test_changes_in_place_settle(staging: Account) -> None:
-    """The server takes them, and says them back."""
-    changed = staging.engine.running(edited(applied(STAGING)))
-    assert {step.type for step in changed.up().of("update")} >= applied(STAGING).keys()
-    again = changed.preview()
-    assert not again.changed, [step for step in again.steps if step.operation != "same"]
-
-
 def test_refresh_finds_what_somebody_changed(staging: Account) -> None:
     """A queue's visibility, set by hand: the next update sets it back."""
     url = staging.engine.outputs()["queue_urls"]["bulk"]
@@ -114,6 +106,14 @@ def test_refresh_finds_what_somebody_changed(staging: Account) -> None:
         (step.type, step.fields) for step in seen.of("update")
     }
     assert client.get_queue_attributes(**asked)["Attributes"] == before
+
+
+def test_changes_in_place_settle(staging: Account) -> None:
+    """The server takes them, and says them back."""
+    changed = staging.engine.running(edited(applied(STAGING)))
+    assert {step.type for step in changed.up().of("update")} >= applied(STAGING).keys()
+    again = changed.preview()
+    assert not again.changed, [step for step in again.steps if step.operation != "same"]
 
 
 def test_destroy_leaves_nothing(staging: Account) -> None:

@@ -7,11 +7,23 @@ from infra.lab.aws.kind import Kind, call, only
 _PARAMETERS = "parameters[].{ParameterName: name, ParameterValue: value, ApplyMethod: applyMethod}"
 _PARAMETERS_OF_CACHE = "parameters[].{ParameterName: name, ParameterValue: value}"
 
+_GROUP = (
+    "ReplicationGroups[0] | (@ && merge(@, {numCacheClusters: length(MemberClusters), "
+    "multiAzEnabled: MultiAZ == 'enabled', automaticFailoverEnabled: AutomaticFailover == 'enabled'}))"
+)
+#: What a group does not say of itself, its first node says.
+_MEMBER = (
+    "CacheClusters[?ReplicationGroupId=='$id'] | [0].{engineVersion: EngineVersion, "
+    "maintenanceWindow: PreferredMaintenanceWindow, subnetGroupName: CacheSubnetGroupName, "
+    "parameterGroupName: CacheParameterGroup.CacheParameterGroupName, "
+    "securityGroupIds: SecurityGroups[].SecurityGroupId}"
+)
 _USER = "Users[0].{userId: UserId, userName: UserName, engine: Engine, accessString: AccessString}"
 _INSTANCE = (
     "DBInstances[0] | (@ && merge(@, {vpcSecurityGroupIds: VpcSecurityGroups[].VpcSecurityGroupId, "
     "parameterGroupName: DBParameterGroups[0].DBParameterGroupName, "
-    "dbSubnetGroupName: DBSubnetGroup.DBSubnetGroupName}))"
+    "dbSubnetGroupName: DBSubnetGroup.DBSubnetGroupName, "
+    "masterUserSecretKmsKeyId: MasterUserSecret.KmsKeyId}))"
 )
 
 KINDS = {
@@ -149,7 +161,10 @@ KINDS = {
         service="elasticache",
         creates=[call("create_replication_group", ReplicationGroupDescription="description")],
         identity="replicationGroupId",
-        reads=[(only("describe_replication_groups", ReplicationGroupId="id"), "ReplicationGroups[0]")],
+        reads=[
+            (only("describe_replication_groups", ReplicationGroupId="id"), _GROUP),
+            (only("describe_cache_clusters"), _MEMBER),
+        ],
         updates=[call("modify_replication_group", ReplicationGroupId="id", ApplyImmediately="`true`")],
         deletes=[
             only(

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from infra.lab.aws.kind import Kind, call, only
 
+#: Filters of a stack are by its tag.
 _BUDGET = (
-    "{BudgetName: name, BudgetType: budgetType, TimeUnit: timeUnit, "
+    "{BudgetName: name, BudgetType: budgetType, TimeUnit: timeUnit, CostFilters: {TagKeyValue: costFilters[0].values}, "
     "BudgetLimit: {Amount: limitAmount, Unit: limitUnit}}"
 )
-
+_NOTICES = (
+    "notifications[].{Notification: {NotificationType: notificationType, ComparisonOperator: comparisonOperator, "
+    "Threshold: threshold, ThresholdType: thresholdType}, "
+    "Subscribers: subscriberSnsTopicArns[].{SubscriptionType: 'SNS', Address: @}}"
+)
 _SAID = (
     "Budget.{BudgetName: BudgetName, BudgetType: BudgetType, TimeUnit: TimeUnit, "
+    "costFilters: [{name: 'TagKeyValue', values: CostFilters.TagKeyValue}], "
     "limitAmount: BudgetLimit.Amount, limitUnit: BudgetLimit.Unit}"
 )
 
@@ -41,13 +47,24 @@ KINDS = {
     ),
     "aws:budgets/budget:Budget": Kind(
         service="budgets",
-        creates=[only("create_budget", AccountId="'000000000000'", Budget=_BUDGET)],
+        creates=[
+            only(
+                "create_budget",
+                AccountId="'000000000000'",
+                Budget=_BUDGET,
+                NotificationsWithSubscribers=_NOTICES,
+            )
+        ],
         identity="name",
         reads=[
             (
                 only("describe_budget", AccountId="'000000000000'", BudgetName="id"),
                 _SAID,
-            )
+            ),
+            (
+                only("describe_notifications_for_budget", AccountId="'000000000000'", BudgetName="id"),
+                "{notifications: Notifications}",
+            ),
         ],
         updates=[only("update_budget", AccountId="'000000000000'", NewBudget=_BUDGET)],
         deletes=[only("delete_budget", AccountId="'000000000000'", BudgetName="id")],
