@@ -297,7 +297,7 @@ PROOFS = (
     Suite(
         name="aws_engine",
         proves="infra/aws on the real engine and an emulator: settles, hides secrets, replaces or updates, ends",
-        seconds=240,
+        seconds=150,
         commands=(
             ("infra/local/bootstrap.sh", "--aws"),
             _module("infra.lab.toolchain", "pulumi"),

@@ -61,13 +61,13 @@ class Kind:
     tag_type: str = ""
     #: Inputs that the server takes and forgets: what it says of them does not count.
     forgotten: frozenset[str] = frozenset()
-    #: Inputs of which AWS says the same word in other letters, and the real provider takes it for the same.
+    #: Inputs of which the server says the same word in other letters.
     caseless: frozenset[str] = frozenset()
     #: The state in which AWS keeps what was deleted.
     ended: str = ""
     #: Pulumi names it where the program does not.
     autonamed: bool = False
-    #: The server lacks it, and why we believe so; it is in the state and nowhere else.
+    #: Why it is in the state and nowhere else: what the server lacks.
     state_only: str = ""
 
     def create(self, inputs: Properties, tags: Mapping[str, str], server: Server) -> str:

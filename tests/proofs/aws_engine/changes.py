@@ -127,8 +127,9 @@ def _said(steps: Sequence[Step], row: Row) -> set[str]:
     return {REPLACE if row.field in step.replacing else UPDATE for step in changing if row.field in step.fields}
 
 
-#: The server has no new versions of EKS. The others would close the stack to the tests that follow.
+#: The server has no new versions of EKS and ElastiCache. The others would close the stack to the tests that follow.
 _NOT_APPLIED = frozenset({
+    ("aws:elasticache/replicationGroup:ReplicationGroup", "engine_version"),
     ("aws:eks/cluster:Cluster", "deletion_protection"),
     ("aws:eks/cluster:Cluster", "version"),
     ("aws:kms/key:Key", "enable_key_rotation"),

@@ -8,7 +8,7 @@ _PARAMETERS = "parameters[].{ParameterName: name, ParameterValue: value, ApplyMe
 _PARAMETERS_OF_CACHE = "parameters[].{ParameterName: name, ParameterValue: value}"
 
 _GROUP = (
-    "ReplicationGroups[0] | (@ && merge(@, {numCacheClusters: length(MemberClusters), "
+    "ReplicationGroups[0] | (@ && merge(@, {numCacheClusters: length(NodeGroups[0].NodeGroupMembers), "
     "multiAzEnabled: MultiAZ == 'enabled', automaticFailoverEnabled: AutomaticFailover == 'enabled'}))"
 )
 #: What a group does not say of itself, its first node says.
@@ -165,7 +165,16 @@ KINDS = {
             (only("describe_replication_groups", ReplicationGroupId="id"), _GROUP),
             (only("describe_cache_clusters"), _MEMBER),
         ],
-        updates=[call("modify_replication_group", ReplicationGroupId="id", ApplyImmediately="`true`")],
+        updates=[
+            call("modify_replication_group", ReplicationGroupId="id", ApplyImmediately="`true`"),
+            # The real provider also takes nodes away; here nothing does.
+            only(
+                "increase_replica_count",
+                ReplicationGroupId="id",
+                NewReplicaCount="sum([numCacheClusters, `-1`])",
+                ApplyImmediately="`true`",
+            ),
+        ],
         deletes=[
             only(
                 "delete_replication_group",
