@@ -306,6 +306,17 @@ PROOFS = (
         ),
     ),
     Suite(
+        name="aws_engine",
+        proves="infra/aws on the real engine and an emulator: settles, hides secrets, replaces or updates, ends",
+        seconds=150,
+        commands=(
+            ("infra/local/bootstrap.sh", "--aws"),
+            _module("infra.lab.toolchain", "pulumi"),
+            _pytest("tests/proofs/aws_engine", "--timeout", "900"),
+        ),
+        guards=("infra/aws/", "infra/lab/aws/", "infra/lab/plugins/", "tests/proofs/aws_engine/"),
+    ),
+    Suite(
         name="engine",
         proves="the program on the real Pulumi engine",
         seconds=100,

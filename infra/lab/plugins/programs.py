@@ -20,6 +20,7 @@ LANGUAGE = "pulumi-language-python"
 STAND_INS: Mapping[str, str] = {
     LANGUAGE: "infra.lab.plugins.language",
     "pulumi-resource-random": "infra.lab.plugins.randomness",
+    "pulumi-resource-aws": "infra.lab.aws.provider",
 }
 #: Where somebody has these, they have Pulumi.
 _INSTALLED = ("pulumi", LANGUAGE)

@@ -15,6 +15,8 @@ class Step:
     operation: str
     urn: str
     fields: tuple[str, ...] = ()
+    #: Those of them for which the resource is replaced.
+    replacing: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -76,7 +78,12 @@ def read(events: Iterable[EngineEvent], output: str) -> Run:
         if event.resource_pre_event:
             data = event.resource_pre_event.metadata
             fields = tuple(sorted(data.detailed_diff or data.diffs or ()))
-            steps.append(Step(str(getattr(data.op, "value", data.op)), data.urn, fields))
+            kinds = {
+                path: str(getattr(diff.diff_kind, "value", diff.diff_kind))
+                for path, diff in (data.detailed_diff or {}).items()
+            }
+            replacing = tuple(path for path in fields if kinds.get(path, "").endswith("-replace"))
+            steps.append(Step(str(getattr(data.op, "value", data.op)), data.urn, fields, replacing))
         if found := event.policy_event:
             violations.append(
                 Violation(found.policy_name, found.enforcement_level, found.message, found.resource_urn or "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ class Engine:
     #: A Pulumi.<stack>.yaml. Only its `config` counts: the secrets provider is the test's own.
     settings: Path | None = None
     namespaces: tuple[str, ...] = NAMESPACES
+    #: What other stand-ins need to know, as variables of the environment.
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def running(self, program: Program) -> Engine:
         """The same stack with another program, as after a change of the code."""
@@ -59,8 +61,12 @@ class Engine:
         """Takes what the cluster holds into the state."""
         return self._act(lambda stack, **kwargs: stack.refresh(**kwargs))
 
+    def preview_destroy(self) -> Run:
+        """What `destroy` would do; `pulumi destroy` asks for it first, unless it is told not to."""
+        return self._act(lambda stack, **kwargs: stack.preview_destroy(**kwargs))
+
     def destroy(self) -> Run:
-        """Removes everything."""
+        """Removes everything, without a preview."""
         return self._act(lambda stack, **kwargs: stack.destroy(**kwargs))
 
     @property
@@ -137,4 +143,5 @@ class Engine:
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             STORE_VARIABLE: str(self.cluster.file),
+            **self.variables,
         }
