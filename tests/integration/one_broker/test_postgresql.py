@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.harness.stack import Stack
 from tests.harness.waiting import eventually
 
-#: Leaves a child behind, which says its process number and ends by SIGPIPE, as one of a health check that is cut off does.
+#: Leaves a child behind that says its process number and dies of SIGPIPE, as one of a health check that is cut off may.
 _ORPHAN = """(sh -c 'echo $$; exec >&- 2>&-; sleep 0.3; kill -PIPE $$' &)"""
 
 
