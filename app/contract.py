@@ -243,6 +243,8 @@ LINE_ITEMS_MAX = 10_000
 BUCKET = "millrace"
 #: What the sentinels call the Redis they watch.
 REDIS_SERVICE = "millrace"
+#: On each container of a local stack: whether it may be broken on purpose (docs/drills.md).
+DRILLS_LABEL = "millrace.drills"
 
 # --- Ports (inside a pod or container) --------------------------------------------------------------------------------
 

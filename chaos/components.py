@@ -22,8 +22,8 @@ from chaos.management import Management
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 DEFAULT_PROJECT = "millrace"
-#: On every container of a stack that may be broken on purpose, with this value; compose.yaml sets it.
-DRILLS_LABEL, DRILLS_OPEN = "millrace.drills", "open"
+#: What `contract.DRILLS_LABEL` says of a stack that may be broken on purpose; compose.yaml sets it.
+DRILLS_OPEN = "open"
 
 
 class Role(StrEnum):
@@ -128,7 +128,7 @@ def _member(attributes: dict[str, Any]) -> Member:
         started_at=state["StartedAt"],
         restart_policy=(policy.get("Name") or "no") + (f":{limit}" if limit else ""),
         cpus=host.get("NanoCpus", 0) / 1e9,
-        drills=labels.get(DRILLS_LABEL, ""),
+        drills=labels.get(contract.DRILLS_LABEL, ""),
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from chaos.components import DRILLS_LABEL, DRILLS_OPEN, Member
+from app import contract
+from chaos.components import DRILLS_OPEN, Member
 from chaos.errors import NotSupportedError, TargetClosedError
 
 #: The label of a stack that real users work on. Whoever breaks it repeats the name of its project in writing.
@@ -35,6 +36,6 @@ def require_open(listed: Sequence[Member], project: str) -> None:
     if said not in ({DRILLS_OPEN}, {DRILLS_CONFIRM}):
         closed = ", ".join(member.service for member in listed if member.drills not in {DRILLS_OPEN, DRILLS_CONFIRM})
         raise TargetClosedError(
-            f"The label {DRILLS_LABEL} of {closed or 'its containers'} does not say {DRILLS_OPEN}. "
+            f"The label {contract.DRILLS_LABEL} of {closed or 'its containers'} does not say {DRILLS_OPEN}. "
             f"Start the stack with MILLRACE_DRILLS={DRILLS_OPEN}: make up"
         )

@@ -16,6 +16,7 @@ import docker
 import httpx
 from docker.errors import NotFound
 
+from app import contract
 from loadtests.errors import NotReadyError
 from loadtests.mix import far_side as program
 
@@ -109,8 +110,14 @@ def _start(engine: docker.DockerClient, project: str) -> Any:
         ["-c", Path(program.__file__).read_text()],
         entrypoint=["python"],
         name=name,
-        # Labels of the project: `make down` removes the container that a killed load left.
-        labels={_PROJECT: project, _SERVICE: NAME, "com.docker.compose.oneoff": "False"},
+        # Labels of the project: `make down` removes the container that a killed load left, and a stack that is open to
+        # drills is so as a whole.
+        labels={
+            _PROJECT: project,
+            _SERVICE: NAME,
+            "com.docker.compose.oneoff": "False",
+            contract.DRILLS_LABEL: gateway.labels.get(contract.DRILLS_LABEL, ""),
+        },
         network=network,
         networking_config={network: engine.api.create_endpoint_config(aliases=[NAME])},
         ports={_PORT: ("127.0.0.1", 0)},

@@ -13,8 +13,9 @@ from requests import RequestException
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 
+from app import contract
 from app.failpoints import Failpoint
-from chaos.components import DRILLS_LABEL, DRILLS_OPEN, PROJECT_LABEL, SERVICE_LABEL
+from chaos.components import DRILLS_OPEN, PROJECT_LABEL, SERVICE_LABEL
 from tests.harness import cleanup
 from tests.harness.services import Service
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
@@ -63,7 +64,7 @@ class Machine:
 
     def _labels(self, prefix: str) -> dict[str, str]:
         """As Compose writes them: drills find containers by them."""
-        made = {PROJECT_LABEL: prefix, SERVICE_LABEL: self.service.name, DRILLS_LABEL: DRILLS_OPEN}
+        made = {PROJECT_LABEL: prefix, SERVICE_LABEL: self.service.name, contract.DRILLS_LABEL: DRILLS_OPEN}
         return {**cleanup.labels(), **made}
 
     def start(self) -> None:
