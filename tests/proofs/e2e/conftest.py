@@ -15,6 +15,7 @@ from tests.harness.kubernetes.matrix import Matrix, source_names
 from tests.harness.kubernetes.outside import outside
 from tests.harness.kubernetes.probe_pods import ProbePods
 from tests.harness.kubernetes.target import read_stack
+from tests.harness.waiting import eventually
 
 pytest_plugins = ["tests.harness.kubernetes.plugin"]
 
@@ -48,10 +49,14 @@ def ends(kubectl: Kubectl, stack: Stack) -> Iterator[tuple[End, ...]]:
 
     The probe pods end with the module that asks: `test_destroy` demands that no pod is left.
     """
-    running = running_pods(kubectl, stack)
-    with ProbePods(kubectl, wanted_probes(stack, running)) as probes, ThreadPoolExecutor(6) as pool:
-        seen = tuple(pool.map(lambda end: end.with_listeners(kubectl), running))
-        yield (*seen, *probes.ends(), *outside(kubectl, stack))
+    with ThreadPoolExecutor(6) as pool:
+        # Again, if a scaler took one of them away meanwhile.
+        running = eventually(
+            lambda: tuple(pool.map(lambda end: end.with_listeners(kubectl), running_pods(kubectl, stack))),
+            within=90, what="pods say where they listen", tolerate=(AssertionError,),
+        )  # fmt: skip
+    with ProbePods(kubectl, wanted_probes(stack, running)) as probes:
+        yield (*running, *probes.ends(), *outside(kubectl, stack))
 
 
 @pytest.fixture(scope="module")
