@@ -121,7 +121,7 @@ def drill(experiment: Experiment, folder: Path, rate: Rate) -> Report:
 
 
 def judge(name: str, outcome: Outcome, account: Mapping[str, Any] | None) -> Report:
-    """Put the experiment's course and the load's account together. What was lost is lost, however the drill went."""
+    """Judge the experiment's course and the load's account. A lost event is FAIL, even if the fault did not happen."""
     if account is None:
         verdict, reason = (
             (Verdict.INTERRUPTED if outcome.course is Course.INTERRUPTED else Verdict.VOID),

@@ -18,7 +18,6 @@ from chaos.waiting import wait_until
 
 #: What `whole` says when all is well, and so the tolerance of every steady state.
 WHOLE = "whole"
-_GATEWAY_PORT = 8443
 _ANSWER_SECONDS = 5.0
 
 
@@ -60,7 +59,7 @@ def _problems() -> Iterator[str]:
 
 
 def containers_problems(listed: tuple[Member, ...], before: dict[str, tuple[str, float]]) -> Iterator[str]:
-    """What does not run, what is ill, and what is not set as it was."""
+    """Containers that do not run, are unhealthy, or have other limits than before the drill."""
     for member in listed:
         once = member.restart_policy == "no" and member.exit_code == 0
         if not member.running and not once:
@@ -98,7 +97,7 @@ def _broker_problems(listed: tuple[Member, ...]) -> Iterator[str]:
 
 def _gateway_problems() -> Iterator[str]:
     state = Path(os.environ.get("MILLRACE_STATE_DIR", ".millrace")).resolve()
-    url = f"https://localhost:{os.environ.get('MILLRACE_PORT_GATEWAY', _GATEWAY_PORT)}/readyz"
+    url = f"https://localhost:{os.environ.get('MILLRACE_PORT_GATEWAY', contract.PORT_GATEWAY)}/readyz"
     context = ssl.create_default_context(cafile=str(state / "secrets" / "client" / "ca.crt"))
     try:
         answer = httpx.get(url, verify=context, timeout=_ANSWER_SECONDS, trust_env=False)

@@ -93,6 +93,8 @@ def _end(results: list[Result]) -> None:
 
 
 if __name__ == "__main__":
-    # However this is ended, the suite that runs is ended too, in order.
+    # However this is ended, the suite that runs is ended too, in order. A shell starts commands in its background with
+    # SIGINT ignored, and children inherit that: tests that interrupt a process of theirs waited for ever.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     app()

@@ -86,7 +86,7 @@ def _list(given: list[Any], said: list[Any], renames: Renames) -> list[Any]:
         if len(given) != len(said):
             return said
         return [seen(one, other, renames) for one, other in zip(given, said, strict=True)]
-    # What is a set for AWS comes back in any order.
+    # AWS keeps some lists as sets and returns them in any order.
     return given if sorted(map(str, given)) == sorted(map(str, said)) else said
 
 

@@ -33,7 +33,7 @@ class Account:
 
     engine: Engine
     server: Server
-    #: What was there before the stack.
+    #: Resources that existed before the stack was made.
     before: frozenset[str]
 
     def protected(self) -> Mapping[tuple[str, str], bool]:

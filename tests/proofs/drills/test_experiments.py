@@ -14,7 +14,7 @@ from tests.proofs.drills.conftest import EXPERIMENTS, Start, held_for
 CHOSEN = ("relay_killed", "redis_paused", "broker_memory_alarm", "relay_login_refused", "worker_starved")
 
 
-#: What is proved is that it happens and ends, not for how long one can bear it.
+#: This proves that a fault happens and is taken back; how the stack bears it for longer is for `make drills`.
 HOLD_SECONDS = 3
 
 

@@ -107,7 +107,7 @@ def _account(**changes: Any) -> dict[str, Any]:
     ],
 )
 def test_the_verdict(course: Course, account: dict[str, Any] | None, verdict: Verdict) -> None:
-    """What was lost is lost, however the drill went; too little load shows nothing."""
+    """A lost event is FAIL, even if the fault did not happen; a drill with too little load is VOID."""
     report = judge("relay_killed", Outcome(course=course, detail="because"), account)
     assert report.verdict is verdict
     assert report.line().startswith(f"relay_killed: {verdict} (")

@@ -1,4 +1,4 @@
-"""What is said of the machine."""
+"""The part of a report that describes the machine."""
 
 from __future__ import annotations
 
