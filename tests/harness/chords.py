@@ -84,7 +84,7 @@ def ask(stack: Stack, task: str, number: int) -> str:
 
 def ends(stack: Stack, name: str) -> list[End]:
     """What the body and the errback of a chord left: which of them, results, their sum."""
-    return [tuple(row) for row in stack.query("SELECT what, parts, total FROM tasks.ends WHERE chord = %s", name)]  # type: ignore[misc]
+    return [tuple(row) for row in stack.query("SELECT what, parts, total FROM tasks.ends WHERE chord = %s", name)]
 
 
 def parts(stack: Stack, name: str) -> list[int]:

@@ -63,7 +63,7 @@ def remove_network(name: str) -> None:
 
 
 def _remove_run(client: docker.DockerClient, run: str) -> None:
-    label = {"label": f"{RUN_LABEL}={run}"}
+    label: dict[str, str | list[str] | bool] = {"label": f"{RUN_LABEL}={run}"}
     for container in client.containers.list(all=True, filters=label, ignore_removed=True):
         with contextlib.suppress(NotFound, APIError):
             container.remove(force=True, v=True)

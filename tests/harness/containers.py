@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from docker.errors import APIError
 from docker.models.containers import Container
@@ -17,6 +17,7 @@ from app import contract
 from app.failpoints import Failpoint
 from chaos.components import DRILLS_OPEN, PROJECT_LABEL, SERVICE_LABEL
 from tests.harness import cleanup
+from tests.harness.inside import run_inside
 from tests.harness.services import Service
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
 
@@ -58,8 +59,9 @@ class Machine:
             self._container.with_volume_mapping(source, target, "ro")
         for path in service.tmpfs:
             self._container.with_tmpfs_mount(path)
-        # Loopback only, which `with_bind_ports` cannot say.
-        self._container.ports = {str(inside): ("127.0.0.1", outside) for inside, outside in (ports or {}).items()}  # type: ignore[assignment]
+        # Loopback only: Docker takes an address too, which neither `with_bind_ports` nor the attribute's type can say.
+        published: dict[str, Any] = {str(inside): ("127.0.0.1", outside) for inside, outside in (ports or {}).items()}
+        self._container.ports = published
         self._container.with_kwargs(**{**service.options, **(options or {})}, labels=self._labels(prefix))
 
     def _labels(self, prefix: str) -> dict[str, str]:
@@ -112,7 +114,12 @@ class Machine:
 
     def pause(self) -> None:
         """Freeze all of it. On a busy machine Docker may give up ("unable to freeze"); then it is asked again."""
-        eventually(lambda: self.docker.pause() is None, what=f"{self.service.name} is frozen", tolerate=(APIError,))
+
+        def freeze() -> bool:
+            self.docker.pause()
+            return True
+
+        eventually(freeze, what=f"{self.service.name} is frozen", tolerate=(APIError,))
 
     def unpause(self) -> None:
         """Let it go on."""
@@ -129,7 +136,7 @@ class Machine:
         except RequestException as error:
             raise AssertionError(f"not within {within:g} s: {self.service.name} ends") from error
 
-    def logs(self, tail: int | str = "all") -> str:
+    def logs(self, tail: int | Literal["all"] = "all") -> str:
         """What it wrote, both streams."""
         return self.docker.logs(tail=tail).decode(errors="replace")
 
@@ -143,8 +150,7 @@ class Machine:
         Raises:
             AssertionError: it failed.
         """
-        code, output = self.docker.exec_run(list(command))
-        text = output.decode(errors="replace")
+        code, text = run_inside(self.docker, command)
         assert code == 0, f"{self.service.name}: {command} ended with {code}: {text}"
         return text
 

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def keep(folder: Path, core: client.CoreV1Api) -> None:
     folder.mkdir(parents=True)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for namespace in NAMESPACES:
-            pool.submit(_write, folder / f"{namespace}.events", lambda name=namespace: _events(core, name))
+            pool.submit(_write, folder / f"{namespace}.events", partial(_events, core, namespace))
             try:
                 pods = core.list_namespaced_pod(namespace, _request_timeout=_TIMEOUT_SECONDS).items
             except Exception as error:  # noqa: BLE001 - whatever it was, it is what can be known
@@ -40,12 +41,10 @@ def keep(folder: Path, core: client.CoreV1Api) -> None:
                 continue
             for pod in pods:
                 name = f"{namespace}.{pod.metadata.name}"
-                pool.submit(_write, folder / f"{name}.yaml", lambda pod=pod: _description(core, pod))
+                pool.submit(_write, folder / f"{name}.yaml", partial(_description, core, pod))
                 for container, previous in _containers(pod):
                     file = folder / f"{name}.{container}{'.previous' if previous else ''}.log"
-                    pool.submit(
-                        _write, file, lambda pod=pod, one=container, old=previous: _log(core, pod, one, previous=old)
-                    )
+                    pool.submit(_write, file, partial(_log, core, pod, container, previous=previous))
 
 
 def _containers(pod: Any) -> Iterator[tuple[str, bool]]:

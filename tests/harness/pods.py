@@ -10,13 +10,13 @@ from docker.models.containers import Container
 from docker.models.networks import Network
 
 from tests.harness import cleanup
+from tests.harness.inside import run_inside
 
 _HARDENED: dict[str, Any] = {
     "read_only": True,
     "tmpfs": {"/tmp": ""},  # noqa: S108 - in the container
     "cap_drop": ["ALL"],
     "security_opt": ["no-new-privileges:true"],
-    "detach": True,
 }
 
 
@@ -43,6 +43,7 @@ class Pod:
         self._volumes = [f"{source}:{target}:ro" for source, target in mounts.items()]
         self._memory_bytes = memory_bytes
         self.containers: dict[str, Container] = {}
+        assert network.name is not None
         self._sandbox: Container = self._client.containers.create(
             image,
             entrypoint=["sleep", "infinity"],
@@ -52,6 +53,7 @@ class Pod:
             networking_config={network.name: self._client.api.create_endpoint_config(aliases=[host])},
             ports={str(inside): ("127.0.0.1", outside) for inside, outside in ports.items()},
             labels=cleanup.labels(),
+            detach=True,
             **_HARDENED,
         )
         self.start()
@@ -59,6 +61,7 @@ class Pod:
     def start(self) -> None:
         """Start it, or start it again: new containers, perhaps a new address, the same volume."""
         self._sandbox.start()
+        assert self._sandbox.id is not None
         for name, program in self._programs.items():
             self.containers[name] = self._client.containers.run(
                 self._image,
@@ -68,6 +71,7 @@ class Pod:
                 volumes=self._volumes,
                 mem_limit=self._memory_bytes,
                 labels=cleanup.labels(),
+                detach=True,
                 **_HARDENED,
             )
 
@@ -86,8 +90,7 @@ class Pod:
 
     def execute(self, container: str, *command: str) -> tuple[int, str]:
         """Run a command in a container; its exit code and what it printed."""
-        code, output = self.containers[container].exec_run(list(command))
-        return int(code), output.decode(errors="replace")
+        return run_inside(self.containers[container], command)
 
     def logs(self) -> str:
         """What all of it wrote last."""

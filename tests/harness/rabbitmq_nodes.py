@@ -39,6 +39,7 @@ from infra.servers.rabbitmq.cluster import (
 from infra.servers.rabbitmq.files import config
 from tests.harness import cleanup, images, services
 from tests.harness.containers import Machine
+from tests.harness.inside import run_inside
 from tests.harness.ports import free_port
 from tests.harness.services import Service
 from tests.harness.waiting import eventually
@@ -234,8 +235,7 @@ class Nodes:
 
     def run(self, host: str, *command: str, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
         """Run a command in a node's container; exit code and output."""
-        code, output = self.machines[host].docker.exec_run(list(command), environment=dict(environment or {}))
-        return int(code), output.decode(errors="replace")
+        return run_inside(self.machines[host].docker, command, environment=environment)
 
     def ctl(self, host: str, *command: str) -> str:
         """Run a command that must not fail."""

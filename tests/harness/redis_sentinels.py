@@ -231,4 +231,5 @@ class Redis:
             self.limiter.remove(force=True, v=True)
         for pod in self.pods:
             pod.remove()
+        assert self.network.name is not None
         cleanup.remove_network(self.network.name)

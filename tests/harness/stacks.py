@@ -47,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
     atexit.register(cleanup.end)
 
 
-class _ByFolder(LoadScopeScheduling):
+class _ByFolder(LoadScopeScheduling):  # type: ignore[misc]  # to mypy Any
     """A folder's tests share a stack, so they stay on one worker. xdist's own groups do nothing under pytest 9.2."""
 
     def _split_scope(self, nodeid: str) -> str:

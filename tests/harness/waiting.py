@@ -13,12 +13,12 @@ PATIENCE_SECONDS = 300.0
 
 
 def eventually(
-    condition: Callable[[], T],
+    condition: Callable[[], T | None],
     *,
     within: float = PATIENCE_SECONDS,
     what: str,
     every: float = 0.25,
-    tolerate: tuple[type[Exception], ...] = (),
+    tolerate: tuple[type[BaseException], ...] = (),
 ) -> T:
     """Return the first true value of `condition`; what it raised or returned last is in the failure.
 

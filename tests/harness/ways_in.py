@@ -82,7 +82,7 @@ class WaysIn:
     def query(self, statement: str, *arguments: object, role: Role = Role.AUDITOR) -> list[tuple[Any, ...]]:
         """Rows of one statement."""
         with self.database(role) as connection:
-            cursor = connection.execute(statement, arguments)  # type: ignore[call-overload]
+            cursor = connection.execute(statement, arguments)
             return list(cursor.fetchall()) if cursor.description else []
 
     def engine(self, role: Role) -> Engine:

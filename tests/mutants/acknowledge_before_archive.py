@@ -16,7 +16,7 @@ def settle(self: Archiver) -> None:
     """Acknowledge, then store."""
     self._consumer.acknowledge(self._pending)
     time.sleep(_SECONDS)
-    self._consumer.acknowledge = lambda _: None  # type: ignore[method-assign]
+    self._consumer.acknowledge = lambda *_: None  # type: ignore[method-assign]
     _honest(self)
 
 

@@ -18,5 +18,5 @@ def transaction(self: Any, _: Any, job_ids: Any) -> dict[str, Transaction]:
     return _honest(self, other, job_ids)
 
 
-batches.BatchTask.transaction = transaction  # type: ignore[method-assign]
+batches.BatchTask.transaction = transaction  # type: ignore[method-assign, assignment]  # planted
 main()

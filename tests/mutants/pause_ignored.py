@@ -5,5 +5,5 @@ from __future__ import annotations
 from app.__main__ import main
 from app.kinds import pausing
 
-pausing.is_paused = lambda _: False
+pausing.is_paused = lambda *_: False
 main()

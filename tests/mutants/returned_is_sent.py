@@ -5,5 +5,5 @@ from __future__ import annotations
 from app.__main__ import main
 from app.relay.publisher import Publisher
 
-Publisher._on_return = lambda *_: None  # type: ignore[method-assign, assignment]
+Publisher._on_return = lambda *_: None  # type: ignore[method-assign]
 main()

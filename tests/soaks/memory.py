@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -73,10 +74,12 @@ def _soak(stack: Stack, seconds: float, a_second: float) -> dict[str, list[Sampl
             progress.update(task, completed=passed)
             time.sleep(_PAUSE_SECONDS)
     for queue in _WORKERS:
-        eventually(
-            lambda queue=queue: len(memory.leaks(stack, f"{queue}-")) >= sent, within=600, what=f"{queue} has done all"
-        )
+        eventually(partial(_leaked, stack, queue, sent), within=600, what=f"{queue} has done all")
     return samples
+
+
+def _leaked(stack: Stack, queue: str, tasks: int) -> bool:
+    return len(memory.leaks(stack, f"{queue}-")) >= tasks
 
 
 def _sample(stack: Stack, queue: str, at: float) -> Sample:

@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -48,8 +48,9 @@ def run_proofs(
     left_out = [suite for suite in ordered if suite not in fitting]
 
     def fits(suite: Suite, elapsed_seconds: float) -> bool:
-        late = {"elapsed_seconds": elapsed_seconds, "budget_seconds": budget_seconds}
-        return suite in fitting and still_fits(suite, fitting, **late)
+        return suite in fitting and still_fits(
+            suite, fitting, elapsed_seconds=elapsed_seconds, budget_seconds=budget_seconds
+        )
 
     _end(run([*fitting, *left_out], console, fits=fits))
 
@@ -88,7 +89,7 @@ def _git(*words: str) -> str:
     return subprocess.run(("git", *words), cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout
 
 
-def _end(results: list[Result]) -> None:
+def _end(results: list[Result]) -> NoReturn:
     raise typer.Exit(1 if any(result.end is End.FAILED for result in results) else 0)
 
 

@@ -171,7 +171,7 @@ class Load:
         self._log = out / "loadtests.log"
         self._end = out / "end"
         out.mkdir(parents=True, exist_ok=True)
-        words = ("--seconds", f"{LONGEST_SECONDS:g}", "--until", str(self._end), "--share", f"{share:g}")
+        words = ["--seconds", f"{LONGEST_SECONDS:g}", "--until", str(self._end), "--share", f"{share:g}"]
         words += ("--rate", f"{rate:g}", "--singles", f"{singles:g}", "--out", str(out))
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(

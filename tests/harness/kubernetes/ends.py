@@ -108,12 +108,15 @@ def neighbours_of(stack: Stack) -> tuple[Neighbour, ...]:
 
 
 def strangers(stack: Stack) -> tuple[Wanted, ...]:
-    """Pods that have no business with ours: the right place without the labels, the right labels elsewhere."""
+    """Pods that have no business with ours: the right place without the labels, the right labels elsewhere.
+
+    A load balancer outside the cluster has no place in it that anybody could stand in.
+    """
     ports = pod_ports(stack)
     controller = stack.workloads.gateway.ingress.controller_namespace
     return (
         Wanted(STRANGER_OUTSIDE, "default", naming.selector(naming.GATEWAY), ports),
-        Wanted("stranger beside the ingress controller", controller, {}, ports),
+        *(() if controller is None else (Wanted("stranger beside the ingress controller", controller, {}, ports),)),
         *(Wanted(f"stranger in {namespace}", namespace, {}, ports) for namespace in naming.NAMESPACES),
     )
 

@@ -28,7 +28,9 @@ class Position(BaseModel):
 
 
 def _step(job: Run, position: Position, tx: Transaction) -> Position | None:
-    redelivered = bool(current_task.request.delivery_info.get("redelivered"))
+    delivered = current_task.request.delivery_info
+    assert delivered is not None
+    redelivered = bool(delivered.get("redelivered"))
     with autocommit().connect() as connection:
         connection.execute(_BEGUN, {"run": job.run, "step": position.step, "redelivered": redelivered})
     tx.execute("INSERT INTO tasks.steps_done VALUES (:run, :step)", {"run": job.run, "step": position.step})

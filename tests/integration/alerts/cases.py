@@ -50,7 +50,7 @@ def _series(*series: Series) -> SeriesOf:
     return lambda _where: series
 
 
-def _one(metric: str, process: str, values: str, number: int = 1, **labels: str) -> Series:
+def _one(metric: str, process: str, values: str, number: int = 1, /, **labels: str) -> Series:
     return Series(metric=metric, values=values, process=process, number=number, labels=labels)
 
 
@@ -58,7 +58,7 @@ def _pair(metric: str, process: str, values: str, **labels: str) -> tuple[Series
     return tuple(_one(metric, process, values, number, **labels) for number in (1, 2))
 
 
-def _first_deleted(metric: str, process: str, values: str, minutes: int = 30, **labels: str) -> tuple[Series, ...]:
+def _first_deleted(metric: str, process: str, values: str, minutes: int = 30, /, **labels: str) -> tuple[Series, ...]:
     """Two pods that show the same, of which the first is deleted."""
     gone = _one(metric, process, until_deleted(values, minutes), 1, **labels)
     return (gone, _one(metric, process, values, 2, **labels))

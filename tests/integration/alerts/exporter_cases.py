@@ -11,7 +11,7 @@ DAY = 86400
 
 
 def _exported(
-    metric: str, values: str, *, namespace: str = "namespace", replaced: bool = False, **labels: str
+    metric: str, values: str, *, replaced: bool, namespace: str = "namespace", **labels: str
 ) -> tuple[Series, ...]:
     own = {namespace: "millrace-data", **labels}
     if not replaced:
@@ -26,8 +26,8 @@ def _exported(
 def _both(alert: str, metric: str, bad: str, good: str, **labels: str) -> Iterator[Case]:
     yield from of_alert(
         alert,
-        fires=lambda _w: _exported(metric, bad, **labels),
-        quiet=lambda _w: _exported(metric, good, **labels),
+        fires=lambda _w: _exported(metric, bad, replaced=False, **labels),
+        quiet=lambda _w: _exported(metric, good, replaced=False, **labels),
         after=lambda _w: _exported(metric, bad, replaced=True, **labels),
     )
 

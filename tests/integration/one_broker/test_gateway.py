@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -36,9 +37,7 @@ def _finished(client: httpx.Client, response: httpx.Response) -> dict[str, Any]:
         job: dict[str, Any] = client.get(response.headers["Location"]).raise_for_status().json()
         return job if job["counts"]["waiting"] == 0 else None
 
-    job = eventually(state, what="the job is finished")
-    assert job is not None
-    return job
+    return eventually(state, what="the job is finished")
 
 
 def test_twins_with_one_idempotency_key_get_one_job(single: Stack) -> None:
@@ -200,8 +199,12 @@ def test_bad_events_neither_fail_nor_repeat_their_neighbours(single: Stack) -> N
         bad[-1]["item"] |= broken
         here.inject(single, "bulk", contract.TASK_INGEST_EVENT, [[*sent[:2], bad[-1], *sent[2:]]])
     letters = "SELECT count(*) FROM dead_letters WHERE state = 'dead' AND keys = ARRAY[%s]"
+
+    def died(key: str) -> bool:
+        return single.query(letters, key) == [(1,)]
+
     for one in bad:
-        eventually(lambda one=one: single.query(letters, one["key"]) == [(1,)], what="the bad event is dead")
+        eventually(partial(died, one["key"]), what="the bad event is dead")
     drain(single)
     assert _stored(single, *(one["event_id"] for one in good)) == len(good)
     for one in good[::5]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from uuid import UUID
 
 import httpx
@@ -57,8 +58,12 @@ def test_what_is_in_the_broker_is_dropped(single: Stack, client: httpx.Client) -
     """The worker acknowledges revoked messages, counts them, and leaves no dead letter; twice is once."""
     single.remove("worker-interactive", "worker-bulk")
     job_ids = [jobs.submit(client, event()), jobs.submit(client, [event() for _ in range(LIST_ITEMS)])]
+
+    def queued(job_id: str) -> bool:
+        return bool(jobs.told(client, job_id)["state"] == "queued")
+
     for job_id in job_ids:
-        eventually(lambda job_id=job_id: jobs.told(client, job_id)["state"] == "queued", what="the relay has sent it")
+        eventually(partial(queued, job_id), what="the relay has sent it")
         revoked_at = {jobs.revoke(client, job_id)["revoked_at"] for _ in range(2)}
         assert len(revoked_at) == 1
     with jobs.owner(single) as stranger:

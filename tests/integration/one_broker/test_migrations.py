@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
-import psycopg
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine
-from sqlalchemy.pool import NullPool
 
 from app import contract
 from app.contract import Role
@@ -28,16 +26,6 @@ class OnlyPostgreSQL(Stack):
         self._network.create()
         self._create("postgresql")
         self.wait("postgresql")
-
-    def engine(self) -> Engine:
-        """The owner's engine, as `migrate` uses it."""
-
-        def connect() -> psycopg.Connection:
-            session = self.database(Role.OWNER)
-            session.autocommit = False
-            return session
-
-        return create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
 
     def schema(self) -> list[str]:
         """What pg_dump writes of the schema, sorted: tables, columns, indexes, checks, functions, rights."""
@@ -63,7 +51,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnlyPostgre
 
 def test_each_migration_can_be_undone(postgresql: OnlyPostgreSQL, monkeypatch: pytest.MonkeyPatch) -> None:
     """Step by step down and up again: each schema, rights included, is the one of the first way up."""
-    monkeypatch.setattr("app.storage.engine.engine", postgresql.engine)
+    monkeypatch.setattr("app.storage.engine.engine", partial(postgresql.engine, Role.OWNER))
     config = migrate._config()
     up = [step.revision for step in reversed(list(ScriptDirectory.from_config(config).walk_revisions()))]
     on_the_way: dict[str, list[str]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -18,7 +19,9 @@ from tests.harness.stacks import healed
 from tests.harness.waiting import eventually
 
 KIB = 1024
-CLAIM = {"queue": "bulk", "most": 200, "most_bytes": 100 * KIB, "lease_seconds": 60.0, "beyond_share": False}
+CLAIM: dict[str, Any] = {
+    "queue": "bulk", "most": 200, "most_bytes": 100 * KIB, "lease_seconds": 60.0, "beyond_share": False,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

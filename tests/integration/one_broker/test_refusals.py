@@ -103,7 +103,7 @@ def test_redis_refuses(doors: Stack, user: str | None, password: str | None) -> 
 @pytest.mark.parametrize(("user", "password"), [("guest", "guest"), ("worker", _WRONG), ("operator", "")])
 def test_rabbitmq_refuses(doors: Stack, user: str, password: str) -> None:
     """RabbitMQ refuses unknown users and wrong passwords, over AMQP and over the management API."""
-    with pytest.raises((amqp.AccessRefused, OSError)), channel(doors, user, password=password):  # type: ignore[arg-type]
+    with pytest.raises((amqp.AccessRefused, OSError)), channel(doors, user, password=password):
         pass
     with _client(doors, "rabbitmq-1", contract.PORT_RABBITMQ_MANAGEMENT, auth=(user, password)) as client:
         assert client.get("/api/overview").status_code == httpx.codes.UNAUTHORIZED

@@ -131,8 +131,7 @@ def _memory_alarm(stack: Stack) -> Iterator[None]:
     node = stack.machines[stack.nodes[0]]
 
     def watermark(*words: str) -> None:
-        code, said = node.docker.exec_run(["rabbitmqctl", "set_vm_memory_high_watermark", *words])
-        assert code == 0, said.decode()
+        node.execute("rabbitmqctl", "set_vm_memory_high_watermark", *words)
 
     watermark("absolute", "1MB")
     try:

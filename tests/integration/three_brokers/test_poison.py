@@ -68,8 +68,8 @@ def _poison(stack: Stack, folder: Path) -> Outcome:
     # Only there: Celery takes ten seconds to find that a child is gone, and a shorter time limit would come first.
     with ThreadPoolExecutor() as pool:
         limited = pool.submit(stack.ensure, "worker-interactive", **LIMITS)
-        small = {"environment": {**QUICK, "MILLRACE_WORKER_CONCURRENCY": "1"}, "options": {"mem_limit": "320m"}}
-        stack.replace("worker-external", **small)
+        one = QUICK | {"MILLRACE_WORKER_CONCURRENCY": "1"}
+        stack.replace("worker-external", environment=one, options={"mem_limit": "320m"})
         limited.result()
     with Load(stack, folder / "ledger", singles=15, lists=3) as running:
         # Before the first: on a busy machine it takes the load's whole time to send all six.

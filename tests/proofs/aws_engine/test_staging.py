@@ -43,8 +43,9 @@ def test_what_never_settles_is_seen(staging: Account) -> None:
         if given.type_ != "aws:sqs/queuePolicy:QueuePolicy":
             return None
         sid = f"Tls{uuid.uuid4().hex}"
-        policy = given.props["policy"].apply(lambda text: text.replace("TlsOnly", sid))
-        return Result({**given.props, "policy": policy}, given.opts)
+        policy = given.props["policy"]
+        assert isinstance(policy, pulumi.Output)
+        return Result({**given.props, "policy": policy.apply(lambda text: text.replace("TlsOnly", sid))}, given.opts)
 
     seen = staging.engine.running(transformed(unsettled)).preview()
     assert {step.type for step in seen.of("update")} == {"aws:sqs/queuePolicy:QueuePolicy"}

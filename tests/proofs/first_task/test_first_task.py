@@ -20,6 +20,7 @@ import yaml
 
 from infra.local import images
 from infra.local.state import REPOSITORY
+from tests.harness.inside import run_inside
 from tests.harness.page import read, write
 from tests.harness.waiting import eventually
 
@@ -98,9 +99,9 @@ def _forget_image(root: Path) -> None:
 def _inside(service: str, *command: str) -> str:
     labels = [f"com.docker.compose.project={PROJECT}", f"com.docker.compose.service={service}"]
     (container,) = docker.from_env().containers.list(filters={"label": labels})
-    code, said = container.exec_run(list(command))
-    assert code == 0, said.decode()
-    return str(said.decode()).strip()
+    code, said = run_inside(container, command)
+    assert code == 0, said
+    return said.strip()
 
 
 def _listens() -> bool:

@@ -20,7 +20,7 @@ from app import contract
 from app.brokers.celery_app import celery_app
 from app.contract import Role
 from app.kinds import Transaction, at_least_once, base, batches, declared, once, once_in_batches
-from app.kinds.declared import DeclaredTask
+from app.kinds.declared import AtLeastOnceTask, DeclaredTask
 from app.storage.identifiers import new_id
 from tests.harness.stack import Stack
 from tests.harness.waiting import eventually
@@ -206,6 +206,7 @@ def test_at_least_once_runs_while_postgresql_is_away(
     nowhere = create_engine(
         "postgresql+psycopg://", creator=lambda: psycopg.connect("host=127.0.0.1 port=1 connect_timeout=1")
     )
+    assert isinstance(task, AtLeastOnceTask)
     monkeypatch.setattr(declared, "autocommit", lambda: nowhere)
     monkeypatch.setattr(task, "patiently", lambda body: body() if body != task._remember else None)
     job_id = new_id()

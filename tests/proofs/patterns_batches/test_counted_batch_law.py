@@ -59,7 +59,7 @@ class Sessions:
 
     def query(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
         """Rows, as an auditor sees them."""
-        return self.auditor.execute(statement, arguments).fetchall()  # type: ignore[call-overload,no-any-return]
+        return self.auditor.execute(statement, arguments).fetchall()
 
     def close(self) -> None:
         """End the sessions."""
@@ -75,7 +75,7 @@ class World:
         self.sessions = sessions
         self.meter = uuid4().hex
         # A meter a chunk: what they share is the batch alone.
-        self.chunks = [
+        self.chunks: list[list[dict[str, Any]]] = [
             [{"meter": f"{self.meter}-{number}", "watt_hours": value} for value in chunk]
             for number, chunk in enumerate(chunks)
         ]
@@ -123,8 +123,7 @@ class World:
     def deliver(self, task_id: str, name: str, arguments: list[Any], *, dies: bool = False) -> None:
         """Run a message as a worker's child does."""
         task = {one.name: one for one in (meter_totals.chunk_task, meter_totals.aggregate_task)}[name]
-        number = arguments[1] if len(arguments) > 1 else None
-        headers = meter_totals.headers(self.batch_id, number)
+        headers = meter_totals.headers(self.batch_id, *arguments[1:])
         request = {"args": arguments, "kwargs": {}, "retries": 0, "hostname": "w@h", "delivery_info": {}}
         task.push_request(
             id=task_id, headers=headers, called_directly=False, is_eager=False, **request, **headers

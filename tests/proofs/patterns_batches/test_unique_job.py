@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from typing import Any
 from uuid import UUID, uuid4
@@ -21,7 +22,7 @@ def _payment(customer: str) -> dict[str, Any]:
 
 def _statement(stack: Stack, customer: str) -> tuple[int, int, int]:
     rows = stack.query("SELECT payments, cents, refreshes FROM tasks.statements WHERE customer = %s", customer)
-    return tuple(rows[0]) if rows else (0, 0, 0)  # type: ignore[return-value]
+    return tuple(rows[0]) if rows else (0, 0, 0)
 
 
 def _messages(stack: Stack, customer: str) -> list[UUID]:
@@ -50,8 +51,12 @@ def test_one_refresh_a_window_that_misses_no_payment(single: Stack) -> None:
                 single.machines["worker-bulk"].start_again()
             if part == 10:
                 single.machines["worker-interactive"].kill_child()
+
+    def complete(customer: str) -> bool:
+        return _statement(single, customer)[0] == 45
+
     for customer in customers:
-        eventually(lambda customer=customer: _statement(single, customer)[0] == 45, what="all payments are in it")
+        eventually(partial(complete, customer), what="all payments are in it")
     eventually(lambda: _idle(single), what="nothing is under way")
 
     window_seconds = refresh_statement.window_seconds

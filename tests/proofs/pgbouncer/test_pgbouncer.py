@@ -154,6 +154,7 @@ def test_one_of_two_lost_under_load(pooled: Stack, pooler: Machine, load: Callab
     An answer that never came may have been to a write that was done: with its key the second attempt finds it.
     """
     other = start(pooled, settings(pooled, f"{_NAME}-2", "postgresql", known_as=_NAME))
+    assert pooled._network.id is not None
     network = docker.from_env().networks.get(pooled._network.id)
     try:
         wait_well(other)

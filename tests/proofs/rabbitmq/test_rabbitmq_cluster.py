@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import amqp
@@ -197,12 +198,15 @@ def test_who_asks_over_http_reads_counts_and_nothing_else(nodes: Nodes, role: Ro
     with nodes.channel(Role.RELAY) as channel:
         _publish(channel, "1", "2", "3", key="bulk")
     with nodes.http(role, host=nodes.cluster.hosts[1]) as client:
+
+        def holds(queue: str, messages: int) -> bool:
+            answer = client.get(f"/api/queues/{contract.VHOST}/{queue}").raise_for_status().json()
+            return bool(answer.get("messages") == messages)
+
         for queue in queue_names():
             wanted = 3 if queue == "bulk" else 0
-            url = f"/api/queues/{contract.VHOST}/{queue}"
             eventually(
-                lambda url=url, wanted=wanted: client.get(url).raise_for_status().json().get("messages") == wanted,
-                within=30, what=f"{role} reads {wanted} messages of {queue}", every=0.5,
+                partial(holds, queue, wanted), within=30, what=f"{role} reads {wanted} messages of {queue}", every=0.5,
             )  # fmt: skip
         url = f"/api/queues/{contract.VHOST}/bulk"
         taken = client.post(f"{url}/get", json={"count": 1, "ackmode": "ack_requeue_false", "encoding": "auto"})
@@ -312,14 +316,18 @@ def test_a_name_that_is_not_in_the_dns_is_waited_for(nodes: Nodes) -> None:
     first = nodes.machines[nodes.cluster.hosts[0]]
     hosts = nodes.state.root / "hosts"
     hosts.write_text(f"127.0.0.1 {lost}\n")
-    container = first.docker.client.containers.run(
-        first.docker.image,
+    docker = first.docker
+    assert docker.client is not None
+    assert docker.image is not None
+    assert docker.id is not None
+    container = docker.client.containers.run(
+        docker.image,
         entrypoint=["sh", "-c", script],
         environment={**first.environment, **environment},
-        network=first.docker.attrs["HostConfig"]["NetworkMode"],
-        volumes_from=[first.docker.id],
+        network=docker.attrs["HostConfig"]["NetworkMode"],
+        volumes_from=[docker.id],
         volumes={str(hosts): {"bind": "/etc/hosts", "mode": "ro"}},
-        labels=first.docker.labels,
+        labels=docker.labels,
         detach=True,
     )
     try:

@@ -164,7 +164,7 @@ def test_without_workers_nothing_is_killed() -> None:
 def test_a_leadership_that_will_not_move_ends_the_search() -> None:
     """The search is bounded."""
     cluster = FakeCluster(leader=1, workers=2)
-    cluster.run = lambda _: "timeout"  # type: ignore[method-assign]
+    cluster.run = lambda *_: "timeout"  # type: ignore[method-assign]
 
     with pytest.raises(NoVictimError):
         find_victim(cluster, cluster.find, lambda _: None, BOUNDS)  # type: ignore[arg-type]

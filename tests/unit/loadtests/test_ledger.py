@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.errors import LedgerDamagedError
-from loadtests.feed import Answer, Feed, plan_requests, send_one
+from loadtests.feed import Answer, Feed, Request, plan_requests, send_one
 from loadtests.history import Effect, Intent, Kind, Outcome, Result
 from loadtests.ledger import INTENTS_FILE, OUTCOMES_FILE, Ledger, read_ledger
 from loadtests.schedule import Schedule
@@ -101,10 +101,10 @@ def test_no_request_leaves_before_its_intent_is_synced(tmp_path: Path) -> None:
     feed.start()
     sent = 0
 
-    def post(request: object) -> Answer:
+    def post(request: Request) -> Answer:
         nonlocal sent
         on_disk = (tmp_path / INTENTS_FILE).read_bytes()[: synced[0]]
-        assert f'"{request.intent.request_id}"'.encode() in on_disk  # type: ignore[attr-defined]
+        assert f'"{request.intent.request_id}"'.encode() in on_disk
         sent += 1
         return Answer(status=202)
 

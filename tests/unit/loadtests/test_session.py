@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -21,7 +22,7 @@ def test_a_broken_connection_is_made_again(monkeypatch: pytest.MonkeyPatch) -> N
     """And what leads to it is renewed first."""
     monkeypatch.setattr("loadtests.session._AGAIN_SECONDS", 0.0)
     session, target = _session(30)
-    answers = iter([psycopg.OperationalError("gone"), 7])
+    answers: Iterator[Exception | int] = iter([psycopg.OperationalError("gone"), 7])
 
     def query(_: object) -> int:
         answer = next(answers)

@@ -18,12 +18,12 @@ def _tagged(args: ResourceValidationArgs, report: ReportViolation) -> None:
         return
     for container in args.props["spec"]["template"]["spec"]["containers"]:
         if ":" not in container["image"]:
-            report(f"{container['image']} has no tag")
+            report(f"{container['image']} has no tag", None)
 
 
 def _one_set(args: StackValidationArgs, report: ReportViolation) -> None:
     sets = [resource for resource in args.resources if resource.resource_type == "kubernetes:apps/v1:StatefulSet"]
-    report(f"{len(sets)} stateful set")
+    report(f"{len(sets)} stateful set", None)
 
 
 PolicyPack(

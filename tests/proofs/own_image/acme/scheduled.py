@@ -23,7 +23,7 @@ def counted(slot: datetime, tx: Transaction) -> None:
     tx.execute(_INSERT, {"task": "counted", "slot": slot})
 
 
-@shared_task(name="acme.ticks", schedule=Every(2, late_seconds=3600))
+@shared_task(name="acme.ticks", schedule=Every(2, late_seconds=3600))  # type: ignore[call-overload, untyped-decorator]  # Millrace's option
 def ticks(slot: datetime) -> None:
     """A plain task."""
     with engine().begin() as connection:

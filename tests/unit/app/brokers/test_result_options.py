@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from typing import Any
 
 import pytest
 from celery.app.backends import by_url
@@ -33,15 +34,17 @@ def test_redis_is_reached_over_tls_with_a_user(sentinels: tuple[str, ...], backe
     """The server's certificate is checked, and its name; no password stands in a URL; keys expire after a day."""
     options = result_options(_settings(redis_sentinels=sentinels, **WORKER))
     app = create(_settings(redis_sentinels=sentinels, **WORKER))
-    made = by_url(options["result_backend"], app.loader)[0]
+    # Their types say less than they are.
+    found: Any = by_url(options["result_backend"], app.loader)
+    made: Any = app.backend
 
-    assert made is backend
-    parameters = app.backend.connparams
+    assert found[0] is backend
+    parameters = made.connparams
     assert parameters["ssl_cert_reqs"] == ssl.CERT_REQUIRED
     assert parameters["ssl_check_hostname"] is True
     assert (parameters["username"], parameters["password"]) == ("worker", "secret-of-worker")
     assert "secret" not in options["result_backend"]
-    assert app.backend.expires == 24 * 3600
+    assert made.expires == 24 * 3600
     assert [host["host"] for host in parameters.get("hosts", ())] == list(sentinels)
     asked = options["result_backend_transport_options"]["sentinel_kwargs"]
     assert (asked["ssl"], asked["username"]) == (True, "worker")

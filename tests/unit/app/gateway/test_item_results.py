@@ -58,7 +58,7 @@ def test_how_an_item_ended(meta: Any, known: dict[str, Any], state: str) -> None
 def test_why_it_failed() -> None:
     """The dead letter gives the error; until there is one, Celery's result does."""
     assert told(FAILURE)["error"] == {"reason": None, "exception_type": "ValueError", "message": "no 1"}
-    letter = {"reason": "time_limit", "exception_type": "TimeLimitExceeded", "message": "300"}
+    letter: dict[str, Any] = {"reason": "time_limit", "exception_type": "TimeLimitExceeded", "message": "300"}
     assert told(FAILURE, **letter)["error"] == letter
     assert told({"status": "FAILURE", "result": "odd"})["error"]["exception_type"] is None
 

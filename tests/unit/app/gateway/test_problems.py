@@ -18,7 +18,7 @@ def test_a_problem_says_what_rfc_9457_asks_for() -> None:
     answer = problems.response(error, request_id="abc")
 
     assert answer.headers["content-type"] == "application/problem+json"
-    assert json.loads(answer.body) == {
+    assert json.loads(bytes(answer.body)) == {
         "type": "urn:millrace:problem:invalid-request",
         "title": problems.INVALID.title,
         "status": 422,

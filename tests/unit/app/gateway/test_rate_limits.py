@@ -79,14 +79,17 @@ def test_the_breaker_closes_only_by_a_probe() -> None:
         breaker = Breaker(probe, probe_seconds=0)
         seen = [breaker.closed]
         watching = asyncio.create_task(breaker.watch())
-        async with asyncio.timeout(5):
+
+        async def closes() -> None:
             while not breaker.closed:  # noqa: ASYNC110 - the probe decides, and tells nobody
                 await asyncio.sleep(0)
+
+        async with asyncio.timeout(5):
+            await closes()
             seen.append(breaker.closed)
             breaker.trip(OSError())
             seen.append(breaker.closed)
-            while not breaker.closed:  # noqa: ASYNC110 - likewise
-                await asyncio.sleep(0)
+            await closes()
         watching.cancel()
         return [*seen, breaker.closed]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import permutations
 from typing import Any
 from uuid import UUID
@@ -165,7 +165,10 @@ def test_what_says_itself_that_it_is_final_is(options: dict[str, Any]) -> None:
             raise KeyError("final")
         raise self.retry(exc=KeyError("final"), max_retries=2)
 
-    made = celery_app.task(base=MillraceTask, bind=True, name="tests.final", shared=False, **options)(fails)
+    declare: Callable[[Callable[[MillraceTask], None]], MillraceTask] = celery_app.task(
+        base=MillraceTask, bind=True, name="tests.final", shared=False, **options
+    )
+    made = declare(fails)
     made.push_request(id="order-7", args=[], kwargs={}, retries=2, called_directly=False, is_eager=False)
     try:
         with pytest.raises(KeyError, match="final"):
@@ -235,7 +238,8 @@ def test_the_two_clocks_of_an_attempt_are_each_their_own(task: MillraceTask, sen
 
     marks = clocks | {contract.MESSAGE_RAN: True}
     task.request.update(marks | {"headers": {contract.MESSAGE_JOB_ID: str(UUID(int=1)), **marks}})
-    for retry in (lambda: task.retry_later(ValueError()), task.retry):
+    ways: tuple[Callable[[], Any], ...] = (lambda: task.retry_later(ValueError()), task.retry)
+    for retry in ways:
         with pytest.raises(Retry):
             retry()
         headers = sent.pop()["headers"]

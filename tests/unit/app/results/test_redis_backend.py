@@ -70,8 +70,9 @@ def test_a_member_whose_time_is_over_does_not_fail_its_chord(monkeypatch: pytest
     class Backend(RedisResults):
         client = SimpleNamespace(zrange=lambda *_: [])
 
-        def chord_error_from_stack(self, _body: Any, error: Any) -> None:
-            failed.append(error)
+        def chord_error_from_stack(self, callback: Any, exc: Exception | None = None) -> Exception:
+            failed.append(exc)
+            return ValueError()
 
     def interrupted(*_: Any, **__: Any) -> None:
         raise SoftTimeLimitExceeded

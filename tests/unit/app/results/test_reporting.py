@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from celery._state import _task_stack
+from celery._state import _task_stack  # type: ignore[attr-defined]  # not in the stubs
 from celery.app.task import Context
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 from kombu.exceptions import EncodeError, OperationalError
@@ -106,7 +106,7 @@ def test_what_leaves_no_time_goes_back(recorded: list[Any], request_of_run: Cont
     """The message goes back to its queue, and no failure is recorded."""
     with pytest.raises(Reject) as rejected:
         _done(Backend(error), request_of_run)()
-    assert rejected.value.requeue
+    assert rejected.value.requeue  # type: ignore[attr-defined]  # likewise
     assert recorded == []
 
 
@@ -114,7 +114,7 @@ def test_what_is_refused_dies_with_its_reason(recorded: list[Any], request_of_ru
     """A success that cannot be reported is never one that was; its dead letter says why."""
     with pytest.raises(Reject) as rejected:
         _done(Backend(redis.NoPermissionError("no right to this key")), request_of_run)()
-    assert not rejected.value.requeue
+    assert not rejected.value.requeue  # type: ignore[attr-defined]  # likewise
     assert [failure.exception_message for failure in recorded] == ["no right to this key"]
 
 

@@ -36,9 +36,9 @@ def test_a_worker_declares_nothing_and_gossips_with_nobody() -> None:
 
 def test_every_connection_has_a_control_queue_of_its_own() -> None:
     """With a fixed name a worker never resumes while its killed node stays dead (RabbitMQ 4.3)."""
-    mailbox = celery_app.control.mailbox
+    control: Any = celery_app.control  # to its type it has no mailbox
 
-    names = {mailbox.get_queue("interactive@host").name for _ in range(3)}
+    names = {control.mailbox.get_queue("interactive@host").name for _ in range(3)}
 
     assert len(names) == 3
 
@@ -53,7 +53,9 @@ def test_the_connection_for_events_waits_for_no_confirms() -> None:
 
     assert events.transport_options["confirm_publish"] is False
     assert events.heartbeat == 5
-    assert celery_app.connection_for_write().transport_options["confirm_publish"] is True
+    options = celery_app.connection_for_write().transport_options
+    assert options is not None
+    assert options["confirm_publish"] is True
 
 
 @pytest.mark.parametrize(
@@ -162,8 +164,9 @@ _VALUES = _PLAUSIBLE | _WILD
 
 
 def _message(headers: dict[str, Any], body: Any) -> Message:
+    sent: Any = json.dumps(body).encode()  # bytes, as from the broker, where kombu's type has text
     return Message(
-        body=json.dumps(body).encode(), headers=headers, content_type="application/json", content_encoding="utf-8",
+        body=sent, headers=headers, content_type="application/json", content_encoding="utf-8",
         properties={}, delivery_info={}, accept={"application/json"},
     )  # fmt: skip
 

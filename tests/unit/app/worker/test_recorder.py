@@ -30,8 +30,9 @@ from tests.harness.waiting import eventually
 
 JOB, TASK = UUID(int=1), UUID(int=2)
 NAME = "tests.recorded"
-HEADERS = {"task": NAME, "id": str(TASK), "retries": 2, contract.MESSAGE_JOB_ID: str(JOB)}
-BODY = json.dumps([[], {}, {}]).encode()
+HEADERS: dict[str, Any] = {"task": NAME, "id": str(TASK), "retries": 2, contract.MESSAGE_JOB_ID: str(JOB)}
+#: Bytes, as from the broker, where kombu's type has text.
+BODY: Any = json.dumps([[], {}, {}]).encode()
 
 
 def _nothing(_self: MillraceTask) -> None:
@@ -203,7 +204,7 @@ def test_what_the_consumer_rejects_is_recorded_first(events: list[Any], database
         body=BODY, headers=headers, properties={"user_id": "relay"}, content_type="application/json",
         content_encoding="utf-8",
     )  # fmt: skip
-    message.reject_log_error = lambda *_: events.append("reject")
+    message.reject_log_error = lambda *_: events.append("reject")  # type: ignore[method-assign]  # to see it called
     consumer.strategies, consumer.call_soon_ack, consumer.on_task_message = {}, None, ()
     database.awake.clear()
     consumer.create_task_handler()(message)

@@ -39,7 +39,7 @@ class Delivery:
 
     def __init__(self, args: Sequence[Any] = (), task: str = contract.TASK_CANARY, **headers: Any) -> None:
         self.answers: list[str] = []
-        body = json.dumps([args, {}, {}]).encode()
+        body: Any = json.dumps([args, {}, {}]).encode()  # bytes, as from the broker, where kombu's type has text
         task_id = str(uuid4())
         known = {"task": task, "id": task_id, "root_id": task_id, "argsrepr": "", "kwargsrepr": ""}
         message = Message(
@@ -65,7 +65,8 @@ def test_what_expired_goes_to_the_child_if_it_has_a_job() -> None:
 
 def test_a_bundle_goes_to_the_child_too() -> None:
     """The items of a bundle belong to jobs, although its message names no job."""
-    delivery = Delivery(**{"expires": PAST, contract.MESSAGE_BUNDLE: 2})
+    headers: dict[str, Any] = {"expires": PAST, contract.MESSAGE_BUNDLE: 2}
+    delivery = Delivery(**headers)
 
     assert not delivery.request.revoked()
     assert delivery.request.request_dict[contract.MESSAGE_DROP_AS] == "expired"

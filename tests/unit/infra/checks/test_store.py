@@ -33,7 +33,12 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[object]:
     for source in sources.CRDS:
         (tmp_path / source.folder).mkdir(parents=True, exist_ok=True)
         (tmp_path / source.folder / "crd.yaml").write_text(CRD)
-    monkeypatch.setattr(store, "go_module", lambda module, _: asked.append(module) or tmp_path)
+
+    def go_module(module: object, _: object) -> Path:
+        asked.append(module)
+        return tmp_path
+
+    monkeypatch.setattr(store, "go_module", go_module)
     return asked
 
 

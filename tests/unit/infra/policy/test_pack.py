@@ -84,7 +84,7 @@ def ask(analyzer: Any, manifests: list[Manifest]) -> list[tuple[str, str]]:
     objections = []
     resources = []
     for place, manifest in enumerate(manifests):
-        identity = {"type": pulumi_type(manifest), "urn": urn(manifest, place), "name": name(manifest)}
+        identity: dict[str, Any] = {"type": pulumi_type(manifest), "urn": urn(manifest, place), "name": name(manifest)}
         request = messages.AnalyzeRequest(properties=struct(manifest), **identity)
         response = analyzer.Analyze(request, timeout=SECONDS)
         objections += [(item, identity["urn"]) for item in response.diagnostics]
@@ -144,7 +144,11 @@ def test_what_a_preview_cannot_know_is_no_violation(analyzer: Any) -> None:
 
 def test_other_providers_are_none_of_its_business(analyzer: Any) -> None:
     """Passwords, for one."""
-    identity = {"type": "random:index/randomPassword:RandomPassword", "urn": "urn:pulumi:prod::m::t::x", "name": "x"}
+    identity: dict[str, Any] = {
+        "type": "random:index/randomPassword:RandomPassword",
+        "urn": "urn:pulumi:prod::m::t::x",
+        "name": "x",
+    }
     request = messages.AnalyzeRequest(properties=struct({"length": 32, "password": "hunter2"}), **identity)
     assert not analyzer.Analyze(request, timeout=SECONDS).diagnostics
 

@@ -73,7 +73,9 @@ def _ways(value: Any, *way: Any) -> Iterator[tuple[Any, ...]]:
 
 
 PLACES = [(number, way) for number, manifest in enumerate(GOOD) for way in _ways(manifest)]
-SHAPES = [None, "", "x", "(known after the update)", 0, -1, 1.5, True, [], [None], [[]], {}, {"x": None}, [{"x": []}]]
+SHAPES: list[Any] = [
+    None, "", "x", "(known after the update)", 0, -1, 1.5, True, [], [None], [[]], {}, {"x": None}, [{"x": []}],
+]  # fmt: skip
 
 
 @settings(max_examples=80, deadline=None)

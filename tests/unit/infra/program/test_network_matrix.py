@@ -165,6 +165,7 @@ def test_a_planted_fault_is_seen(both: dict[str, Rendered], fault: str) -> None:
     if fault == "either instead of both":
         # Seen only by somebody in the right namespace with other labels.
         controller = rendered.stack.workloads.gateway.ingress.controller_namespace
+        assert controller is not None
         intruder = End("intruder", controller, {})
         [target] = [pod for pod in _pods(rendered) if pod.name == "gateway"]
         assert allows(policies, intruder, target, 8443)

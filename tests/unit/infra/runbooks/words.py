@@ -45,8 +45,8 @@ def problems(command: str, objects: Objects) -> Problems:
         PYTHON: _python,
         "pulumi": _pulumi,
         "kubectl": objects.problems,
-        "docker": lambda rest: () if rest[0] == "events" else iter([f"docker {rest[0]}: use make compose"]),
-    }  # type: ignore[assignment]
+        "docker": _docker,
+    }
     if words[0] not in checks:
         yield f"{words[0]}: nobody has said how to check this program"
         return
@@ -69,6 +69,11 @@ def _make(words: list[str]) -> Problems:
         if name == "RUN":
             inner = shlex.split(value)
             yield from (_typer(application, inner) if target == "operate" else _compose(inner))
+
+
+def _docker(words: list[str]) -> Problems:
+    if words[0] != "events":
+        yield f"docker {words[0]}: use make compose"
 
 
 def _pulumi(words: list[str]) -> Problems:

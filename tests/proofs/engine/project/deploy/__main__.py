@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import images
+import images  # type: ignore[import-not-found]  # beside this file: Pulumi runs the folder
 import pulumi
 
 from tests.proofs.engine.sample import Sample

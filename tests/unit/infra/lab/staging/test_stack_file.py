@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -40,7 +41,7 @@ def test_only_context_images_host_and_most_pods_differ(tmp_path: Path) -> None:
 
 def test_a_registry_and_its_digests_are_left_out() -> None:
     """The nodes have the images already; a digest of a registry would not be theirs."""
-    document = {
+    document: dict[str, Any] = {
         "config": {
             "millrace:images": {
                 "registry": "example.com/x",

@@ -6,6 +6,7 @@ import dataclasses
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,7 @@ def test_other_pins_are_another_program(copied: Path, file: str) -> None:
 @pytest.mark.parametrize(
     "change", [{"ldflags": "-X a=b"}, {"tags": ("x",)}, {"flags": ("-mod=mod",)}, {"cgo": True}, {"package": "b"}]
 )
-def test_other_flags_are_another_program(change: dict[str, object]) -> None:
+def test_other_flags_are_another_program(change: dict[str, Any]) -> None:
     """Each of them changes what comes out."""
     assert key(dataclasses.replace(KUBECONFORM, **change)) != key(KUBECONFORM)
 
