@@ -8,7 +8,7 @@ STACK ?=
 TARGET = $(or $(STACK),$(error say which stack: STACK=staging))
 CLUSTER = $(if $(CONTEXT),--context $(CONTEXT))
 .PHONY: help demo test unit integration proof proof-list check fmt images push up down status logs operate compose bench bootstrap
-.PHONY: clean drill drills drills-list staging e2e render preview destroy connect cluster cluster-down toolchain
+.PHONY: clean drill drills drills-list peers staging e2e render preview destroy connect cluster cluster-down toolchain
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -43,6 +43,10 @@ proof: bootstrap ## everything deeper: outages of a minute, Sentinel, the cluste
 proof-list: ## what there is to prove, and what each costs
 	@$(BOOTSTRAP)
 	@$(PYTHON) -m tests.suites list
+
+peers: up ## measure Celery, Dramatiq, Taskiq and Procrastinate beside Millrace on the stack; docs/peers.md (40 minutes; ROUNDS=1)
+	@$(BOOTSTRAP) --peers
+	$(PYTHON) -m loadtests.peers --packages "$${XDG_CACHE_HOME:-$$HOME/.cache}/millrace/peers" $(if $(ROUNDS),--rounds $(ROUNDS))
 
 toolchain: ## build every Go program that is used anywhere (20 minutes the first time), so that nothing waits for one later
 	$(BOOTSTRAP)

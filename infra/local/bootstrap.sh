@@ -1,6 +1,7 @@
 #!/bin/sh
 # Sets up what Millrace needs and does not find: uv and the Python environment; with `--docker` also Docker, Compose and the
-# base image, and with `--aws` the packages of infra/aws, which are large. Safe to repeat; when all is there it says nothing and takes a second.
+# base image, with `--aws` the packages of infra/aws, which are large, and with `--peers` those of `make peers`. Safe to repeat;
+# when all is there it says nothing and takes a second.
 #
 # On Debian as root it installs. Elsewhere it changes nothing outside the checkout and ~/.cache/millrace, and says what is
 # missing and how to get it.
@@ -68,6 +69,19 @@ python_environment() {
     [ "$with_aws" = yes ] && [ "$(cat .venv/.millrace-aws 2>/dev/null)" != "$stamp" ] || return 0
     step "installing the packages of infra/aws (about 5 s)" uv sync --frozen --group aws
     printf '%s' "$stamp" > .venv/.millrace-aws
+}
+
+# The peers run in containers of the image, with its Python and beside its packages. So they go into a folder of their own.
+peers_packages() {
+    PATH="$PATH:$cache/uv/bin"
+    folder="$cache/peers"
+    locked=$(uv export --frozen --quiet --only-group peers --no-emit-project)
+    [ "$(cat "$folder.lock" 2>/dev/null)" != "$locked" ] || return 0
+    rm -rf "$folder"
+    printf '%s\n' "$locked" > "$folder.txt"
+    step "installing the packages of make peers (about 5 s)" uv pip install --require-hashes --requirements "$folder.txt" \
+        --target "$folder" --python-version 3.13 --python-platform linux --only-binary :all:
+    printf '%s' "$locked" > "$folder.lock"
 }
 
 # --- Docker ----------------------------------------------------------------------------------------------------------------
@@ -140,16 +154,18 @@ docker_environment() {
     fi
 }
 
-with_docker=no with_aws=no
+with_docker=no with_aws=no with_peers=no
 for word in "$@"; do
     case $word in
         --docker) with_docker=yes ;;
         --aws) with_aws=yes ;;
-        *) say "unknown option $word; known are --docker and --aws"; exit 2 ;;
+        --peers) with_peers=yes ;;
+        *) say "unknown option $word; known are --docker, --aws and --peers"; exit 2 ;;
     esac
 done
 python_environment
 [ "$with_docker" = no ] || docker_environment
+[ "$with_peers" = no ] || peers_packages
 
 if [ -n "$missing" ]; then
     say "this is missing:$missing"
