@@ -151,6 +151,11 @@ def test_the_report_escapes_what_a_server_said() -> None:
     assert "&lt;b&gt;6.1&lt;/b&gt;" in page
 
 
+def test_a_load_that_was_ended_early_lasted_as_long_as_it_did() -> None:
+    """And not as long as it might have."""
+    assert "60.0 s of load" in render(make_document(MIXED, seconds=1800.0))
+
+
 def test_the_plot_shades_the_fault() -> None:
     """From the kill to the start, in seconds of the load."""
     content = make_document(MIXED)
