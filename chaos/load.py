@@ -14,7 +14,7 @@ from typing import Any
 from chaos.errors import LoadError
 from chaos.waiting import wait_until
 
-#: Beyond the fault: who is killed cannot end the load, which then ends by itself.
+#: Beyond the fault: a drill that hangs does not end the load, which then ends by itself.
 _LONGEST_SECONDS = 400.0
 #: The gate waits a minute for a stack that works off an earlier run.
 _START_SECONDS = 180.0
@@ -41,7 +41,7 @@ class Load:
         self._log = folder / "load.log"
         words = [
             "--no-fault", "--no-mix", "--json",
-            "--until", str(self._end), "--seconds", f"{fault_seconds + _LONGEST_SECONDS:g}",
+            "--with-parent", "--until", str(self._end), "--seconds", f"{fault_seconds + _LONGEST_SECONDS:g}",
             "--rate", f"{rate:g}", "--singles", f"{singles:g}", "--max-failed", f"{max_failed_share:g}",
             "--lateness-ms", str(_LATENESS_MILLISECONDS), "--out", str(folder),
         ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -76,6 +77,9 @@ def demo(
         Path | None,
         typer.Option(help="The load ends when this file appears, after --seconds at the latest; with --no-fault."),
     ] = None,
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", help="The load also ends when the process that started it is gone.")
+    ] = False,
     share: Annotated[
         float | None,
         typer.Option(
@@ -127,6 +131,7 @@ def demo(
             lateness_bound_ms=lateness_ms,
             max_failed_share=max_failed,
             until=until,
+            parent=os.getppid() if with_parent else None,
             share=share,
             objectives=objectives,
         )

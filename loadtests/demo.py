@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from contextlib import closing
@@ -70,7 +71,7 @@ def run_demo(options: Options, target: Target, display: Display) -> dict[str, An
         plan = _plan(options, target, folder, run)
         plan.write(folder / "plan.json")
         drill = _drill(folder, target) if options.fault else None
-        generator_error, started_at, load_ended_at = _load(plan, folder, drill, mix, options.until, display)
+        generator_error, started_at, load_ended_at = _load(plan, folder, drill, mix, options, display)
         fault = None
         if drill is not None:
             with display.step("The killed node is back in the cluster"):
@@ -215,10 +216,16 @@ def _drill(folder: Path, target: Target) -> Drill:
     )
 
 
+def _told_to_end(options: Options) -> bool:
+    """Whether the load shall end before its schedule does. An orphan has another parent."""
+    gone = options.parent is not None and os.getppid() != options.parent
+    return gone or (options.until is not None and options.until.exists())
+
+
 def _load(
-    plan: Plan, folder: Path, drill: Drill | None, mix: Mix, until: Path | None, display: Display
+    plan: Plan, folder: Path, drill: Drill | None, mix: Mix, options: Options, display: Display
 ) -> tuple[str | None, float, float]:
-    """Run the generator until its schedule's end or the file's coming, with the drill in its middle.
+    """Run the generator until its schedule's end or until it is told to end, with the drill in its middle.
 
     Both are ended if this is interrupted.
     """
@@ -231,7 +238,7 @@ def _load(
         with display.load(plan.schedule.requests, plan.schedule.seconds, started_at) as show:
 
             def tick() -> None:
-                if until is not None and until.exists():
+                if _told_to_end(options):
                     generator.finish()
                 show(generator.answered, drill.seen if drill else None)
 

@@ -50,6 +50,8 @@ class Options:
     objectives: Path = DEFAULT_FILE
     #: The load ends when this file appears, after `seconds` at the latest.
     until: Path | None = None
+    #: The load also ends when this process, which started it, is gone.
+    parent: int | None = None
     #: The load is this share of what a trial finds to be sustained; `rate` is then the most.
     share: float | None = None
     #: What the trial found, in events a second.

@@ -15,7 +15,7 @@ from app.contract import PORT_METRICS
 from app.patterns.rate_limit import LATENESS_SECONDS
 from infra.local.state import REPOSITORY
 from loadtests.mix.far_side import PORT
-from tests.harness import images
+from tests.harness import images, mutants
 from tests.harness.containers import Machine
 from tests.harness.process_metrics import samples
 from tests.harness.services import Service
@@ -23,10 +23,7 @@ from tests.harness.stack import QUICK, Stack
 from tests.harness.waiting import eventually
 
 _HARNESS = REPOSITORY / "tests" / "harness"
-_MOUNTS = {
-    str(_HARNESS / "fleet_tasks"): "/opt/millrace/fleet_tasks",
-    str(REPOSITORY / "tests" / "mutants"): "/mutants",
-}
+_MOUNTS = {str(_HARNESS / "fleet_tasks"): "/opt/millrace/fleet_tasks", **mutants.MOUNT}
 _ENVIRONMENT = {
     **QUICK,
     "MILLRACE_TASK_PACKAGES": "fleet_tasks",
@@ -115,7 +112,7 @@ class Fleet:
         if name in self._running and not self._stack.machines[name].running:
             self._stack.machines[name].start_again()
         elif name not in self._running:
-            entrypoint = ("tini", "--", "python", f"/mutants/{program}.py") if program else ()
+            entrypoint = mutants.entrypoint(program) if program else ()
             self._add(name, entrypoint, environment=environment)
             self._running[name] = (program, environment)
         self._stack.wait(name)

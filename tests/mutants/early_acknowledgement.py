@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import lingering  # type: ignore[import-not-found]  # noqa: F401 - beside this in /mutants; before what it changes
+
 from app.__main__ import main
 from app.brokers.celery_app import celery_app
 

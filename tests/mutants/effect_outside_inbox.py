@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import lingering  # type: ignore[import-not-found]  # noqa: F401 - beside this in /mutants; before what it changes
+
 from app.__main__ import main
 from app.kinds import batches
 from app.kinds.transaction import Transaction

@@ -9,26 +9,20 @@ from typing import Any
 import pytest
 
 from app.failpoints import Failpoint
-from infra.local.state import REPOSITORY
 from loadtests.history import Outcome
 from loadtests.reconcile import Accounting
-from tests.harness import crash_points
+from tests.harness import crash_points, mutants
 from tests.harness.containers import Machine
 from tests.harness.drills import DRILL_USER, Drill
 from tests.harness.load import Load, assert_exact
-from tests.harness.stack import QUICK, Stack
+from tests.harness.stack import Stack
 from tests.harness.waiting import eventually
 
 
 def _mutant(stack: Stack, service: str, name: str, crash_at: Failpoint | None, **options: Any) -> Machine:
     """Start a service with a bug in it, and with the fault that shows the bug."""
-    return stack.replace(
-        service,
-        environment={**QUICK, **({"MILLRACE_CRASH_AT": crash_at} if crash_at else {})},
-        mounts={str(REPOSITORY / "tests" / "mutants"): "/mutants"},
-        # Under an init, as in the image: the kernel lets no process 1 kill itself.
-        options={"entrypoint": ["tini", "--", "python", f"/mutants/{name}.py"]},
-        **options,
+    return mutants.plant(
+        stack, service, name, environment={"MILLRACE_CRASH_AT": crash_at} if crash_at else {}, **options
     )
 
 

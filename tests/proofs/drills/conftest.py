@@ -22,6 +22,8 @@ pytest_plugins = ["tests.harness.stacks"]
 REPOSITORY = Path(__file__).parents[3]
 EXPERIMENTS = REPOSITORY / "chaos" / "experiments"
 Start = Callable[..., subprocess.Popen[str]]
+#: Fast enough for a drill's least in half a minute.
+RATE = ("--rate", "250")
 
 
 def held_for(file: Path, seconds: float, folder: Path, *, deadline_seconds: float | None = None) -> Path:

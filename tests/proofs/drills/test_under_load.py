@@ -9,10 +9,7 @@ from pathlib import Path
 from chaos.drill import MIN_ACCEPTED
 from tests.harness.stack import Stack
 from tests.harness.waiting import eventually
-from tests.proofs.drills.conftest import Start
-
-#: Fast enough for a drill's least in half a minute.
-RATE = ("--rate", "250")
+from tests.proofs.drills.conftest import RATE, Start
 
 
 def test_nothing_is_lost_or_doubled(start: Start, tmp_path: Path) -> None:
@@ -26,6 +23,23 @@ def test_nothing_is_lost_or_doubled(start: Start, tmp_path: Path) -> None:
     assert (report["lost"], report["doubled"]) == (0, 0), report
     assert report["accepted"] == report["executed"] >= MIN_ACCEPTED, report
     assert "worker_killed: " in next(tmp_path.glob("*/summary.md")).read_text()
+
+
+def test_the_load_of_a_killed_drill_ends_and_is_accounted(single: Stack, start: Start, tmp_path: Path) -> None:
+    """Given a drill that holds its fault, when it is killed, then the target is clean and the load ends by itself."""
+    worker = single.machines["worker-interactive"]
+    run = start("python", "-m", "chaos", "drill", "worker_killed", "--out", str(tmp_path), *RATE)
+    eventually(lambda: not worker.running, what="the worker is dead")
+
+    run.kill()
+
+    said = eventually(
+        lambda: json.loads(next(tmp_path.glob("*/worker_killed/load.json")).read_text()),
+        within=300, what="the load has written its account", tolerate=(json.JSONDecodeError,),
+    )  # fmt: skip
+    assert said["load_ended_at"] - said["started_at"] < said["options"]["seconds"], said["reasons"]
+    assert (said["lost"], said["duplicated_effects"]) == (0, 0), said["reasons"]
+    assert worker.running
 
 
 def test_a_second_drill_is_refused_and_ctrl_c_takes_the_first_one_back(

@@ -11,10 +11,9 @@ import pytest
 
 from app import contract
 from app.contract import Role
-from infra.local.state import REPOSITORY
-from tests.harness import jobs
+from tests.harness import jobs, mutants
 from tests.harness.messages import event
-from tests.harness.stack import QUICK, Stack
+from tests.harness.stack import Stack
 from tests.harness.waiting import eventually
 
 LIST_ITEMS = 250
@@ -110,9 +109,6 @@ def test_a_worker_that_ignores_revocations_is_seen(single: Stack, client: httpx.
     job_id = jobs.submit(client, event())
     eventually(lambda: jobs.told(client, job_id)["state"] == "queued", what="the relay has sent it")
     jobs.revoke(client, job_id)
-    single.replace(
-        "worker-interactive", environment=QUICK, mounts={str(REPOSITORY / "tests" / "mutants"): "/mutants"},
-        options={"entrypoint": ["tini", "--", "python", "/mutants/revocation_ignored.py"]},
-    )  # fmt: skip
+    mutants.plant(single, "worker-interactive", "revocation_ignored")
 
     assert jobs.ended(client, job_id)["state"] == "succeeded"

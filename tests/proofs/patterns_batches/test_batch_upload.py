@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from app.contract import Role
-from infra.local.state import REPOSITORY
-from tests.harness.stack import QUICK, Stack
+from tests.harness import mutants
+from tests.harness.stack import Stack
 from tests.harness.waiting import eventually
 
 BATCHES, WORKER = "/v1/batches", "worker-bulk"
@@ -152,10 +152,7 @@ def test_a_wrong_line_is_told_and_nothing_is_added(single: Stack, wrong: bytes, 
 
 def test_a_worker_that_counts_too_early_is_seen(single: Stack) -> None:
     """A planted bug (tests/mutants): rows are counted while the upload is read."""
-    single.replace(
-        WORKER, environment=QUICK, mounts={str(REPOSITORY / "tests" / "mutants"): "/mutants"},
-        options={"entrypoint": ["tini", "--", "python", "/mutants/half_counted.py"]},
-    )  # fmt: skip
+    mutants.plant(single, WORKER, "half_counted")
     with pytest.raises(AssertionError, match=r"2000|409"):
         _adds_nothing(single, b"{", "Invalid JSON")
 

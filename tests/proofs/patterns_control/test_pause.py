@@ -13,7 +13,7 @@ from app.contract import Role
 from app.errors import PauseError
 from app.storage import outbox, pauses
 from infra.local.state import REPOSITORY
-from tests.harness import here, jobs
+from tests.harness import here, jobs, mutants
 from tests.harness.messages import event
 from tests.harness.process_metrics import samples_in
 from tests.harness.stack import QUICK, Stack
@@ -172,10 +172,7 @@ def test_a_worker_that_ignores_pauses_is_seen(stack: Stack, client: httpx.Client
     job_id = jobs.submit(client, event())
     eventually(lambda: jobs.told(client, job_id)["state"] == "queued", what="it is in the broker")
     here.pause(stack, task=TASK)
-    stack.replace(
-        WORKER, environment=QUICK, mounts={str(REPOSITORY / "tests" / "mutants"): "/mutants"},
-        options={"entrypoint": ["tini", "--", "python", "/mutants/pause_ignored.py"]},
-    )  # fmt: skip
+    mutants.plant(stack, WORKER, "pause_ignored")
     assert jobs.ended(client, job_id)["state"] == "succeeded"
 
 

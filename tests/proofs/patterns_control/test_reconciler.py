@@ -15,10 +15,9 @@ from app import contract
 from app.contract import Role
 from app.patterns import reconciler
 from app.patterns.reconciler import Rules
-from infra.local.state import REPOSITORY
-from tests.harness import here, jobs
+from tests.harness import here, jobs, mutants
 from tests.harness.messages import event
-from tests.harness.stack import QUICK, Stack
+from tests.harness.stack import Stack
 from tests.harness.waiting import eventually
 
 WORKERS = ("worker-interactive", "worker-bulk")
@@ -119,11 +118,10 @@ def test_a_slow_message_acts_once(stack: Stack, client: httpx.Client, program: s
     _sent(stack)
     assert _reconcile(stack, *SUSPECT_ALL)["messages_put_back"] == 1
     _sent(stack)
-    words = ["python", f"/mutants/{program}.py"] if program else ["python", "-m", "app"]
-    stack.replace(
-        "worker-interactive", environment=QUICK, mounts={str(REPOSITORY / "tests" / "mutants"): "/mutants"},
-        options={"entrypoint": ["tini", "--", *words]},
-    )  # fmt: skip
+    if program:
+        mutants.plant(stack, "worker-interactive", program)
+    else:
+        stack.replace("worker-interactive")
     assert jobs.ended(client, job_id)["state"] == "succeeded"
     eventually(lambda: not stack.broker.messages(), what="both messages are executed")
     assert jobs.effects(stack, job_id) == {UUID(job_id): effects}

@@ -12,8 +12,7 @@ import httpx
 from app import contract
 from app.contract import Scope
 from app.settings import Settings
-from infra.local.state import REPOSITORY
-from tests.harness import here, jobs
+from tests.harness import here, jobs, mutants
 from tests.harness.stack import QUICK, Stack
 from tests.harness.waiting import eventually
 
@@ -94,8 +93,5 @@ def test_a_backlog_delays_another_sender_by_a_bound(single: Stack) -> None:
 
 def test_without_shares_it_is_seen(single: Stack) -> None:
     """A planted bug (tests/mutants): the whole backlog goes to the broker, and comes first."""
-    single.replace(
-        "gateway", environment=SMALL_SHARES, mounts={str(REPOSITORY / "tests" / "mutants"): "/mutants"},
-        options={"entrypoint": ["tini", "--", "python", "/mutants/no_shares.py"]},
-    )  # fmt: skip
+    mutants.plant(single, "gateway", "no_shares", environment=SMALL_SHARES)
     assert _executed_before(single) > BOUND

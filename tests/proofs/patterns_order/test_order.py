@@ -12,9 +12,8 @@ import httpx
 
 from app import contract
 from app.contract import Role
-from infra.local.state import REPOSITORY
-from tests.harness import jobs
-from tests.harness.stack import QUICK, Stack
+from tests.harness import jobs, mutants
+from tests.harness.stack import Stack
 from tests.harness.waiting import eventually
 
 MOVEMENTS = "/v1/tasks/post_movement"
@@ -208,10 +207,7 @@ def test_what_is_dropped_holds_nobody_up(single: Stack) -> None:
 
 def test_without_order_it_is_seen(single: Stack) -> None:
     """A planted bug (tests/mutants): messages do not wait for their turn. The same check finds disorder."""
-    single.replace(
-        "gateway", environment=QUICK, mounts={str(REPOSITORY / "tests" / "mutants"): "/mutants"},
-        options={"entrypoint": ["tini", "--", "python", "/mutants/no_order.py"]},
-    )  # fmt: skip
+    mutants.plant(single, "gateway", "no_order")
     accounts = _accounts(4)
     accepted = _send_rounds(single, accounts, 10, lambda _: None)
     eventually(
