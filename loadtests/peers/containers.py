@@ -48,7 +48,7 @@ class Machines:
         self._client = docker.from_env()
         self._state, self._packages = state.resolve(), packages
         self._password = secrets.token_urlsafe(16)
-        found = self._client.containers.list(all=True, filters={"label": f"{_PROJECT}={project}"})
+        found = self._client.containers.list(filters={"label": f"{_PROJECT}={project}"})
         self._stack = {one.labels[_SERVICE]: one for one in found}
         if "gateway" not in self._stack:
             raise NotReadyError(f"There is no stack {project}.")
@@ -76,30 +76,32 @@ class Machines:
 
     @contextmanager
     def surroundings(self) -> Iterator[None]:
-        """The peers' schema, virtual host and user."""
+        """The peers' user; the rest is made for each of them."""
         self._forget()
-        self._psql(_SCHEMA)
-        self._rabbitmqctl("add_vhost", NAME, "--default-queue-type", "classic")
+        if NAME in self._rabbitmqctl("--quiet", "list_users").split():
+            self._rabbitmqctl("delete_user", NAME)
         self._rabbitmqctl("add_user", NAME, self._password)
-        self._rabbitmqctl("set_permissions", "-p", NAME, NAME, ".*", ".*", ".*")
         try:
             yield
         finally:
             self._forget()
+            self._rabbitmqctl("delete_user", NAME)
 
     @contextmanager
     def running(self, peer: Peer) -> Iterator[dict[str, Container]]:
-        """A peer's gateway and worker."""
-        self.empty()
+        """A peer's gateway and worker, with a schema and a virtual host in which no other peer left anything."""
         made: dict[str, Container] = {}
         try:
+            self._psql(_SCHEMA)
+            self._rabbitmqctl("add_vhost", NAME, "--default-queue-type", "classic")
+            self._rabbitmqctl("set_permissions", "-p", NAME, NAME, ".*", ".*", ".*")
             if peer.prepare:
                 self._start("prepare", peer.prepare).wait(timeout=60)
             made["worker"] = self._start("worker", peer.worker)
             made["gateway"] = self._start("gateway", peer.gateway, ports={"8080/tcp": ("127.0.0.1", PORT)})
             yield made
         finally:
-            self._remove_made()
+            self._forget()
 
     def empty(self) -> None:
         """No effects from before."""
@@ -142,18 +144,12 @@ class Machines:
             **options,
         )
 
-    def _remove_made(self) -> None:
+    def _forget(self) -> None:
         for one in self._client.containers.list(all=True, filters={"label": NAME}):
             one.remove(force=True)
-
-    def _forget(self) -> None:
-        self._remove_made()
         self._psql("DROP SCHEMA IF EXISTS peers CASCADE")
-        listed = self._rabbitmqctl("--quiet", "list_vhosts"), self._rabbitmqctl("--quiet", "list_users")
-        if NAME in listed[0].split():
+        if NAME in self._rabbitmqctl("--quiet", "list_vhosts").split():
             self._rabbitmqctl("delete_vhost", NAME)
-        if NAME in listed[1].split():
-            self._rabbitmqctl("delete_user", NAME)
 
     def _psql(self, sql: str) -> str:
         words = ("psql", "-h", "/run/postgresql", "-d", "millrace", "-v", "ON_ERROR_STOP=1", "--quiet", "-c", sql)

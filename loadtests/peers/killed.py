@@ -26,7 +26,9 @@ class Account:
 
     contender: str
     accepted: int
-    #: Without an effect after everything ran again.
+    #: Executed only after the worker was started anew: it did nothing more, although everything ran again.
+    stuck: int
+    #: Without an effect also then.
     lost: int
     #: Effects beyond the first.
     doubled: int
@@ -52,9 +54,14 @@ def kill(contender: Contender, machines: Machines, target: Target) -> Account:
         for timer in timers:
             timer.join()
         effects = drained(one, sent, began_at)
+        executed = effects.keys()
+        if sent.accepted.keys() - executed:
+            worker.restart(timeout=10)
+            effects = drained(one, sent, began_at)
         return Account(
             contender=contender.name,
             accepted=len(sent.accepted),
+            stuck=len(sent.accepted.keys() & (effects.keys() - executed)),
             lost=len(sent.accepted.keys() - effects.keys()),
             doubled=sum(number - 1 for key, (number, _) in effects.items() if key in sent.accepted),
             refused=sent.refused,

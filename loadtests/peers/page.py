@@ -33,14 +33,19 @@ def markdown(figures: Sequence[Figures], accounts: Sequence[Account]) -> str:
             )
         )
     told = [
-        (_TITLES[one.contender], *(f"{value:,}" for value in (one.accepted, one.lost, one.doubled, one.refused)))
+        (
+            _TITLES[one.contender],
+            *(f"{value:,}" for value in (one.accepted, one.stuck, one.lost, one.doubled, one.refused)),
+        )
         for one in accounts
     ]
     return (
         f"Processor time is per event; p50 and p99 are at {LOW_RATE:g} events a second.\n\n"
         + _table(head, rows)
         + "\n"
-        + _table(("", "accepted", "lost", "doubled", "requests refused"), told)
+        + _table(
+            ("", "accepted", "stuck until the worker was started anew", "lost", "doubled", "requests refused"), told
+        )
         + "\n"
         + _plot(rounds)
     )

@@ -6,6 +6,7 @@ import ssl
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -99,7 +100,7 @@ class _Client:
             response = self._http.post(EVENTS_PATH, body=events_body([body for _, body in batch], self._kind))
             response.read()
             accepted = response.status_code == _ACCEPTED
-        except (OSError, ConnectionError, gevent.Timeout):
+        except (OSError, HTTPException, gevent.Timeout):
             accepted = False
         if accepted:
             sent.accepted.update((effect.event_id, due_at) for effect, _ in batch)

@@ -42,8 +42,8 @@ def test_lists_have_no_latency() -> None:
 
 def test_what_was_lost_is_told_by_contender() -> None:
     """Each set-up whose worker and leader were killed has a line."""
-    account = Account(contender="celery_plain", accepted=1_000, lost=7, doubled=2, refused=31)
-    assert "| Celery, no options | 1,000 | 7 | 2 | 31 |" in markdown([_figures(1)], [account])
+    account = Account(contender="celery_plain", accepted=1_000, stuck=12, lost=7, doubled=2, refused=31)
+    assert "| Celery, no options | 1,000 | 12 | 7 | 2 | 31 |" in markdown([_figures(1)], [account])
 
 
 @pytest.mark.parametrize(("percent", "expected"), [(50, 50.0), (99, 99.0), (100, 100.0)])
