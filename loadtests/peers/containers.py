@@ -156,8 +156,15 @@ class Machines:
         return _execute(self._stack["postgresql"], words)
 
     def _rabbitmqctl(self, *words: str) -> str:
-        running = next(one for one in self.shared.values() if "rabbitmq" in str(one.name) and _runs(one))
-        return _execute(running, ("rabbitmqctl", *words))
+        """At whichever node answers: one that was killed is started, but not yet back."""
+        wrong: HarnessError | None = None
+        for name, node in self.shared.items():
+            try:
+                if name.startswith("rabbitmq") and _runs(node):
+                    return _execute(node, ("rabbitmqctl", *words))
+            except HarnessError as error:
+                wrong = error
+        raise wrong or HarnessError("No node of RabbitMQ runs.")
 
 
 def wait(condition: Callable[[], bool], *, seconds: float, what: str) -> None:
