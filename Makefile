@@ -27,7 +27,7 @@ drills-list: ## what there is to break, how long it takes, and what it risks (JS
 	@$(PYTHON) -m chaos list $(if $(JSON),--json)
 
 # tests/suites/table.py says what these run.
-test: bootstrap ## the tests: unit, then real servers in containers; 8 minutes on 2 cores
+test: bootstrap ## the tests: unit tests beside those on real servers in containers; 6 minutes on 2 cores
 	$(PYTHON) -m tests.suites test
 
 unit: ## the unit tests alone: no Docker, about a minute

@@ -80,7 +80,7 @@ def _on_cluster(name: str, seconds: int, proves: str, guards: tuple[str, ...] = 
     )  # fmt: skip
 
 
-#: `make test`, in this order.
+#: `make test`.
 TEST = (
     Suite(
         name="unit",
