@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from rich.console import Console
 
 from loadtests.errors import HarnessError
 from loadtests.exclusive import exclusive
+from loadtests.exit_codes import ExitCode
 from loadtests.peers.containers import Machines
 from loadtests.peers.contender import ALL, KILLED, Contender, Ours
 from loadtests.peers.killed import Account, kill
@@ -33,6 +35,9 @@ def main(
     killed: Annotated[bool, typer.Option(help="also kill a worker and a leader")] = True,
 ) -> None:
     """Measure Millrace beside its peers: rates, processor time, latency; then kill a worker and the queue's leader."""
+    # However this is ended, Millrace's processes are started again and the peers' are removed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     target = local_target()
     minutes = (rounds * len(ALL) * _SECONDS_EACH + killed * len(KILLED) * _SECONDS_KILLED) / 60
     console.print(f"{len(ALL)} contenders, {rounds} rounds: about {minutes:.0f} minutes.")
@@ -59,9 +64,12 @@ def main(
                     console.print(f"killed: {contender.title}: {account}", highlight=False)
             finally:
                 machines.work()
+    except KeyboardInterrupt as error:
+        console.print("Ended early: nothing was written, and the stack is as it was.")
+        raise typer.Exit(ExitCode.INTERRUPTED) from error
     except HarnessError as error:
         console.print(str(error), style="red", markup=False)
-        raise typer.Exit(4) from error
+        raise typer.Exit(ExitCode.COULD_NOT_RUN) from error
     out.mkdir(parents=True, exist_ok=True)
     data = {"figures": [asdict(one) for one in figures], "killed": [asdict(one) for one in accounts]}
     (out / "peers.json").write_bytes(orjson.dumps(data, option=orjson.OPT_INDENT_2))
