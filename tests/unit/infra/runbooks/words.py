@@ -29,7 +29,7 @@ PLACEHOLDER = re.compile(r"[A-Z]+")
 #: Programs of the images, by what the service's name begins with, and the verbs that the pages use.
 _SERVERS = {
     "rabbitmqctl": "rabbitmq", "rabbitmq-queues": "rabbitmq", "rabbitmq-diagnostics": "rabbitmq", "psql": "postgresql",
-    "promtool": "prometheus",
+    "promtool": "prometheus", "millrace-cli": "redis", "millrace-healthy": "",
 }  # fmt: skip
 _COMPOSE_VERBS = {"exec": {"-T"}, "restart": set[str](), "start": set[str](), "up": {"--no-deps"}}
 _SERVICES = frozenset(whole(read_queues(DEFAULT_QUEUES_FILE))["services"])
