@@ -72,7 +72,7 @@ def _session(variables: dict[str, str], statements: str) -> Iterator[subprocess.
 
 
 def test_what_holds_a_migration_is_named_and_ended(shell: Shell, variables: dict[str, str]) -> None:
-    """MigrationStuck: a worker's idle transaction holds a table, and the owner waits for it. Its query runs as it stands."""
+    """MigrationStuck: a worker's idle transaction holds a table, and the owner waits for it."""
     [asks] = _commands("MigrationStuck", "Diagnosis", "kubernetes", "pg_blocking_pids")
     [ends] = _commands("MigrationStuck", "Mitigation", "kubernetes", "pg_terminate_backend")
     ask, end = (f"{COMPOSE} exec -T postgresql {one.partition(' -- ')[2]}" for one in (asks, ends))
