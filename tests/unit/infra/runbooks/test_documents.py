@@ -106,6 +106,8 @@ def test_the_pages_have_what_is_looked_for() -> None:
         "make drill NAME=worker_kild",
         "pulumi preview -s staging --policy-pack infra/policies",
         "pulumi refrsh -s prod",
+        "pulumi stack init stagin",
+        "pulumi stack init staging --secret-provider=passphrase",
         ".venv/bin/python -m loadtests demo --no-falt",
         ".venv/bin/python -m chaos --target kubernetes drian node-2",
         "python -m infra.policies DIR",

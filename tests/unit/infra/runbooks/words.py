@@ -38,12 +38,12 @@ _SERVERS = {
 }  # fmt: skip
 _COMPOSE_VERBS = {"exec": {"-T"}, "restart": set[str](), "start": set[str](), "up": {"--no-deps"}}
 _EXPERIMENTS = REPOSITORY / "chaos" / "experiments"
-_OPTIONS = frozenset({"-s", "--policy-pack"})
+_OPTIONS = frozenset({"-s", "--policy-pack", "--secrets-provider"})
 _SERVICES = frozenset(whole(read_queues(DEFAULT_QUEUES_FILE))["services"])
 
 #: A runbook changes nothing but by a deployment; other pages say what else Pulumi can do.
 OF_RUNBOOKS = frozenset({"preview", "up"})
-DOCUMENTED = OF_RUNBOOKS | {"refresh", "destroy", "cancel"}
+DOCUMENTED = OF_RUNBOOKS | {"refresh", "destroy", "cancel", "login", "stack init"}
 #: Modules that are a command line.
 _TYPER = {
     "infra.local": local, "app": application, "loadtests": loadtests, "chaos": chaos, "infra.policy.command": policy,
@@ -104,8 +104,13 @@ def _docker(words: list[str]) -> Problems:
 
 def _pulumi(verbs: Collection[str], words: list[str]) -> Problems:
     verb, *rest = words
+    if verb == "stack":
+        verb, rest = " ".join(words[:2]), ["-s", *words[2:]]
+    if verb == "login":
+        rest = []
     if verb not in verbs:
         yield f"pulumi {verb}: these pages use {', '.join(sorted(verbs))} only"
+    rest = [word for each in rest for word in (each.split("=", 1) if each.startswith("--") else [each])]
     for option, value in zip(rest[::2], rest[1::2], strict=False):
         if option == "-s" and not (REPOSITORY / f"Pulumi.{value}.yaml").is_file():
             yield f"pulumi {verb} -s {value}: there is no such stack"
