@@ -188,6 +188,12 @@ def test_a_step_that_failed_half_way_is_not_taken_for_done(up: Engine, monkeypat
     assert up.preview().changed
 
 
+@pytest.mark.parametrize("up", ["staging"], indirect=True)
+def test_what_compares_does_not_stand_in_the_way_of_a_destruction(up: Engine) -> None:
+    """No program runs then, and the state names hooks that only a program has."""
+    assert up.preview_destroy().counts.keys() == {"delete"}
+
+
 def test_a_language_plugin_does_not_make_policies_stricter(tmp_path: Path) -> None:
     """It gives a pack no settings; that images of staging need no digest must be known all the same."""
     run = _engine(tmp_path, "staging", by_plugin=True).preview(PACK)
