@@ -56,5 +56,4 @@ clients = [
     Monitoring(stack, certificates, passwords, after=ground),
 ]
 
-# At last: everybody uses the credentials that the stack names.
-Rotation(stack, ENDED, after=clients)
+Rotation(stack, ENDED, after=clients)  # everybody uses the credentials that the stack names
