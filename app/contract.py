@@ -356,6 +356,7 @@ METRIC_BODIES_BYTES = "millrace_gateway_bodies_bytes"
 METRIC_REQUESTS_SHED = "millrace_gateway_requests_shed_total"  # [queue]
 METRIC_OUTBOX_PENDING = "millrace_outbox_pending_messages"  # [queue]
 METRIC_OUTBOX_AGE_SECONDS = "millrace_outbox_oldest_age_seconds"  # [queue]
+METRIC_SERVER_ANSWERS = "millrace_server_answers"  # [server] redis | objectstore
 METRIC_RELAY_PUBLISHED = "millrace_relay_published_total"  # [queue]
 METRIC_RELAY_REFUSED = "millrace_relay_refused_total"  # [queue, reason]
 METRIC_RELAY_CONFIRM_SECONDS = "millrace_relay_confirm_seconds"

@@ -17,6 +17,7 @@ from infra.components.network_policies import NetworkPolicies
 from infra.components.passwords import Passwords
 from infra.components.queues import Queues
 from infra.components.relay import Relay
+from infra.components.rotation import BEGUN, ENDED, Rotation
 from infra.components.worker_pool import WorkerPool
 from infra.settings import load
 
@@ -24,11 +25,10 @@ stack = load.from_pulumi()
 
 # Before anything runs: where it runs, who may talk to whom, how everyone proves who they are, which queues there are.
 namespaces = Namespaces(stack)
-policies = NetworkPolicies(stack, after=[namespaces])
-passwords = Passwords(stack, stack.outsiders, after=[namespaces])
-certificates = Certificates(stack, passwords, after=[namespaces])
-queues = Queues(stack, after=[namespaces])
-ground = [policies, certificates, passwords, queues]
+begun = Rotation(stack, BEGUN, after=[namespaces])
+passwords = Passwords(stack, stack.outsiders, after=[namespaces, begun])
+certificates = Certificates(stack, passwords, after=[namespaces, begun])
+ground = [NetworkPolicies(stack, after=[namespaces]), certificates, passwords, Queues(stack, after=[namespaces])]
 
 # Broker, results, database and backups, as the stack chose them.
 servers = backends.build(stack, certificates, passwords, after=ground)
@@ -37,21 +37,23 @@ servers = backends.build(stack, certificates, passwords, after=ground)
 migrated = OneShot(stack, servers, naming.MIGRATE, Role.OWNER, "postgresql", after=ground)
 declared = OneShot(stack, servers, naming.TOPOLOGY, Role.TOPOLOGY, "rabbitmq", after=ground)
 
-# In: a request becomes a job and a message in one transaction.
-Gateway(stack, servers, certificates, after=[migrated])
-Relay(stack, servers, certificates, after=[migrated, declared])
-
-# Out: workers execute, what cannot be executed is kept.
-for pool in stack.workloads.pools:
-    if pool.application is None:
+clients = [
+    # In: a request becomes a job and a message in one transaction. Out: workers execute, what cannot be done is kept.
+    Gateway(stack, servers, certificates, after=[migrated]),
+    Relay(stack, servers, certificates, after=[migrated, declared]),
+    *(
         WorkerPool(stack, pool, servers, certificates, after=[migrated, declared])
-    else:
-        ForeignPool.of(stack, pool, pool.application, servers, after=[declared])
-Archiver(stack, servers, certificates, after=[migrated, declared])
+        if pool.application is None
+        else ForeignPool.of(stack, pool, pool.application, servers, after=[declared])
+        for pool in stack.workloads.pools
+    ),
+    Archiver(stack, servers, certificates, after=[migrated, declared]),
+    # Around: the clock, the nightly cleaning, and what people look at, are woken by and operate with.
+    Beat(stack, servers, certificates, after=[declared]),
+    Retention(stack, servers, after=[migrated]),
+    Operator(stack, servers, after=[migrated, declared]),
+    Flower(stack, servers, certificates, after=[declared]),
+    Monitoring(stack, certificates, passwords, after=ground),
+]
 
-# Around: the clock, the nightly cleaning, and what people look at, are woken by and operate with.
-Beat(stack, servers, certificates, after=[declared])
-Retention(stack, servers, after=[migrated])
-Operator(stack, servers, after=[migrated, declared])
-Flower(stack, servers, certificates, after=[declared])
-Monitoring(stack, certificates, passwords, after=ground)
+Rotation(stack, ENDED, after=clients)  # everybody uses the credentials that the stack names

@@ -26,6 +26,9 @@ LABEL_NAMESPACE = "kubernetes.io/metadata.name"
 #: On pod templates: a change of what a pod reads at its start must start it again.
 ANNOTATION_CONFIG_HASH = "millrace.dev/config-hash"
 
+#: On a StatefulSet: which version of its server runs, for whoever changes it next.
+ANNOTATION_VERSION = "millrace.dev/version"
+
 #: On a broker's pod that is removed with its whole cluster: its preStop waits for nobody (images/rabbitmq/stop).
 ANNOTATION_SKIP_STOP = "millrace.dev/skip-prestop-checks"
 

@@ -43,7 +43,8 @@ def create(parts: Parts) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        beside = [asyncio.create_task(parts.shedder.watch()), asyncio.create_task(parts.limiter.breaker.watch())]
+        watchers = (parts.shedder.watch(), parts.limiter.breaker.watch(), parts.reachability.watch())
+        beside = [asyncio.create_task(watcher) for watcher in watchers]
         yield
         for task in beside:
             task.cancel()

@@ -31,6 +31,7 @@ CONNECTIONS_REFUSED = Counter(
 LIMITER_LOCAL = Counter(
     "millrace_gateway_limiter_local", "Rate limits decided by this process alone, because Redis did not answer."
 )
+SERVER_ANSWERS = Gauge(contract.METRIC_SERVER_ANSWERS, "1 if this server answered the last question.", ["server"])
 # A series that appears only when it counts cannot be alerted on: its first step looks like no step.
 for _reason in ("too_many", "no_request", "head_too_large", "malformed"):
     CONNECTIONS_REFUSED.labels(_reason)

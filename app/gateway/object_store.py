@@ -23,6 +23,8 @@ _Answer = TypeVar("_Answer")
 #: For long items, and for questions whether something is there.
 _MORE_THREADS = 4
 _RETRY_SECONDS = 5.0
+#: The name of no content.
+_NO_KEY = "0" * 64
 
 
 class ObjectStore:
@@ -50,6 +52,14 @@ class ObjectStore:
             return None
         await self._mark(key)
         return await self._ask(lambda: objects.size_bytes(key))
+
+    async def ask(self) -> None:
+        """Ask S3 for a content that is not there.
+
+        Raises:
+            ObjectStoreAwayError: S3 does not answer, or refuses us.
+        """
+        await self.run(lambda: objects.size_bytes(_NO_KEY))
 
     async def run(self, work: Callable[[], _Answer]) -> _Answer:
         """Run blocking work in one of these threads."""

@@ -15,6 +15,7 @@ from app.gateway.bodies import BodyMemory
 from app.gateway.database import Database
 from app.gateway.object_store import ObjectStore
 from app.gateway.rate_limits import RateLimiter
+from app.gateway.reachability import Reachability
 from app.gateway.result_stores import PostgreSQLResults, RedisResults, ResultStore
 from app.gateway.shares import Shares
 from app.gateway.shedding import Shedder
@@ -35,6 +36,7 @@ class Parts:
     shares: Shares
     body_memory: BodyMemory
     object_store: ObjectStore
+    reachability: Reachability
     upload_slots: UploadSlots
     redis_results: RedisResults
     #: By the value of `result=` in a declaration.
@@ -44,16 +46,19 @@ class Parts:
 def assemble(settings: Settings) -> Parts:
     """Make the parts; nothing is connected yet."""
     database, redis_results = Database(settings), RedisResults(settings)
+    limiter, object_store = RateLimiter(settings), ObjectStore(settings, database)
+    servers = {"redis": limiter.ask} | ({"objectstore": object_store.ask} if object_store.configured else {})
     return Parts(
         settings=settings,
         database=database,
         acceptance=Acceptance(database),
         authenticator=Authenticator(database),
-        limiter=RateLimiter(settings),
+        limiter=limiter,
         shedder=Shedder(database, settings),
         shares=Shares(per_second=settings.share_items_per_second, reserve=settings.share_reserve_items),
         body_memory=BodyMemory(settings.bodies_max_bytes),
-        object_store=ObjectStore(settings, database),
+        object_store=object_store,
+        reachability=Reachability(servers),
         upload_slots=UploadSlots(at_once=settings.uploads_at_once, of_one_key=settings.uploads_at_once_of_one_key),
         redis_results=redis_results,
         results={"redis": redis_results, "postgresql": PostgreSQLResults(database, settings)},

@@ -167,9 +167,12 @@ class RateLimiter:
             self._limiters[key] = limiter
         return limiter
 
+    async def ask(self) -> None:
+        """Write, as a check does: a full Redis, or a primary without its replicas, answers and yet takes nothing."""
+        await self._client.set(_PROBE_KEY, b"", ex=60)
+
     async def _connect_all(self) -> None:
-        """Writes, as a check does: a full Redis, or a primary without its replicas, answers and yet takes nothing."""
-        await asyncio.gather(*(self._client.set(_PROBE_KEY, b"", ex=60) for _ in range(_CONNECTIONS)))
+        await asyncio.gather(*(self.ask() for _ in range(_CONNECTIONS)))
 
     async def close(self) -> None:
         """Give the connections back."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -14,7 +14,7 @@ from pulumi_kubernetes.meta import v1 as meta
 from app import contract
 from app.contract import Queue, Role
 from infra import naming
-from infra.components import files
+from infra.components import changes, files
 from infra.components.certificates import LOCALHOST
 from infra.components.component import Part
 from infra.components.deployment import disruption_budget, service_account
@@ -23,6 +23,7 @@ from infra.ground import Authority, Ground
 from infra.probes import Probes, exec_probe, tcp_probe
 from infra.servers.rabbitmq import cluster as rabbitmq, definitions
 from infra.servers.rabbitmq.files import config
+from infra.servers.rabbitmq.steps import fewer_nodes, skipped_version
 from infra.servers.rabbitmq.vhost import CONNECTIONS
 from infra.settings.backends import RabbitMQ as Settings
 from infra.settings.shutdown import Timings
@@ -107,11 +108,19 @@ class RabbitMQ(Part):
             # Without the cookie: nodes with different cookies do not speak, so it is never changed by a roll-out.
             config_hash=files.content_hash(plain, secrets_, {"ca.crt": authority.trust}),
             after=[certificate, config_map, secret, nodes, service_account(self, name)],
+            annotations={naming.ANNOTATION_VERSION: settings.version},
             reviewed={"CKV_K8S_8": "A restart mends no broker: it costs a quorum its member while others fail too"},
+            hooks=changes.unless(self._refused, name=f"{ground.namespace_of(name)}/{name} runs"),
         )
         if scaled_in is not None:
             self._trigger_authentication(scaled_in)
         self.register_outputs({})
+
+    def _refused(self, before: Mapping[str, Any], _: Mapping[str, Any]) -> Iterator[str]:
+        yield from fewer_nodes(self.name, int(before["spec"]["replicas"]), self.settings.nodes)
+        # A set that was made before it was noted has none; then the volume alone tells (images/rabbitmq/version-step).
+        if version := before["metadata"].get("annotations", {}).get(naming.ANNOTATION_VERSION):
+            yield from skipped_version(version, self.settings.version)
 
     def _pod(self) -> core.PodSpecArgs:
         broker, kept = self.settings, self.ground.is_prod

@@ -43,7 +43,9 @@ def stateful_set(
     storage: str,
     config_hash: pulumi.Input[str],
     after: Sequence[pulumi.Resource],
+    annotations: Mapping[str, str] | None = None,
     reviewed: Mapping[str, str] | None = None,
+    hooks: pulumi.ResourceHookBinding | None = None,
 ) -> apps.StatefulSet:
     """A StatefulSet whose claims outlive it.
 
@@ -53,7 +55,7 @@ def stateful_set(
     labels = naming.labels(component, parent.ground.environment)
     return apps.StatefulSet(
         component,
-        metadata=workload_metadata(parent.ground, component, reviewed=reviewed),
+        metadata=workload_metadata(parent.ground, component, reviewed=reviewed, more=annotations),
         spec=apps.StatefulSetSpecArgs(
             replicas=replicas,
             service_name=headless_service,
@@ -85,6 +87,7 @@ def stateful_set(
         opts=parent.keeper(
             after=after,
             custom_timeouts=roll_out(replicas, int(str(pod.termination_grace_period_seconds))),
+            hooks=hooks,
         ),
     )
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pulumi
 from pulumi_policy import (
     EnforcementLevel,
     Policy,
@@ -22,7 +21,8 @@ from pulumi_policy import (
 )
 from pulumi_policy.proxy import UnknownValueError
 
-from infra.policy.manifests import mapping, resource
+from infra import naming
+from infra.policy.manifests import at, mapping, resource
 from infra.policy.model import Context, Finding, Manifest, ResourceRule, Rule, StackRule
 from infra.policy.registry import RULES
 
@@ -32,10 +32,13 @@ _PROVIDER = "kubernetes:"
 UNKNOWN = "(known after the update)"
 
 
-def context() -> Context:
-    """The environment as the stack's settings say it; without a word, the strict one."""
-    staging = pulumi.Config("millrace").get("environment") == "staging"
-    return Context("staging" if staging else "prod")
+def context(*manifests: Manifest) -> Context:
+    """The environment as the objects' own labels say it; without a word, the strict one.
+
+    Not as the stack's settings say it: a pack that a language plugin starts does not get them (pulumi-policy 1.21).
+    """
+    said = {at(one, "metadata", "labels", naming.LABEL_STACK) for one in manifests} - {None}
+    return Context("staging" if said == {"staging"} else "prod")
 
 
 def manifest(resource_type: str, name: str, props: Mapping[str, Any]) -> Manifest | None:
@@ -92,7 +95,7 @@ class Inputs:
         def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
             if found := manifest(args.resource_type, args.name, args.props):
                 self.by_urn[args.urn] = found
-                for finding in rule.check(found, context()):
+                for finding in rule.check(found, context(found)):
                     _report(finding, report, args.urn)
 
         return validate
@@ -104,7 +107,7 @@ class Inputs:
                 if found := self.by_urn.get(item.urn) or manifest(item.resource_type, item.name, item.props):
                     manifests[item.urn] = found
             urns = {id(found): urn for urn, found in manifests.items()}
-            for finding in rule.check(list(manifests.values()), context()):
+            for finding in rule.check(list(manifests.values()), context(*manifests.values())):
                 # What this operation leaves alone (--target) is known only as the cluster has it.
                 if (urn := urns[id(finding.manifest)]) in self.by_urn:
                     _report(finding, report, urn)

@@ -164,6 +164,11 @@ class Stack(Model):
         return self.rotation.get(user, FIRST)
 
     @property
+    def credentials(self) -> tuple[str, ...]:
+        """Whatever can be rotated: the passwords of each role and outsider, and the authority."""
+        return tuple(sorted({AUTHORITY, *Role, *(outsider.user for outsider in self.outsiders)}))
+
+    @property
     def outsiders(self) -> tuple[Outsider, ...]:
         """The producers and foreign pools, which log in to RabbitMQ with users of their own."""
         return (*producers(self.queues), *foreign_pools(self.workloads.pools))
@@ -222,11 +227,10 @@ class Stack(Model):
         ]
 
     def _rotated(self) -> list[str]:
-        known = sorted({AUTHORITY, *Role, *(outsider.user for outsider in self.outsiders)})
         return [
-            f"rotation.{name}: nobody of this name logs in; there are {', '.join(known)}"
+            f"rotation.{name}: nobody of this name logs in; there are {', '.join(self.credentials)}"
             for name in self.rotation
-            if name not in known
+            if name not in self.credentials
         ]
 
     def _choices(self) -> list[str]:

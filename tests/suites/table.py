@@ -239,7 +239,7 @@ PROOFS = (
     _on_servers(
         "runbooks",
         300,
-        "diagnosis and verification of every runbook on the local stack, and the metrics that alerts read",
+        "diagnosis and verification of every runbook on the local stack, two incidents, the metrics that alerts read",
         guards=("runbooks/", "infra/observability/", "compose.yaml"),
     ),
     _on_servers("loads", 105, "a load finds its rate in a trial, and ends when it is told to", guards=("loadtests/",)),
@@ -323,7 +323,7 @@ PROOFS = (
     Suite(
         name="engine",
         proves="the program on the real Pulumi engine",
-        seconds=100,
+        seconds=170,
         commands=(_module("infra.lab.toolchain", "pulumi"), _pytest("tests/proofs/engine", "--timeout", "900")),
         guards=(*_DEPLOYMENT, "examples/", "tests/proofs/engine/"),
     ),

@@ -101,5 +101,6 @@ if __name__ == "__main__":
         print(port, flush=True)  # noqa: T201 - the way to tell the engine
         # Nobody reads on; what the program prints goes where errors go.
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-        # The engine kills its plugins when it ends.
-        threading.Event().wait()
+        # The engine kills its plugins when it ends; one that ran a policy pack it interrupts.
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()

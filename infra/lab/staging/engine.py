@@ -37,14 +37,16 @@ class Engine:
     kubeconfig: str | None = None
     #: The folder with the Pulumi.yaml.
     project: Path = REPOSITORY
+    #: The policy pack that is asked, as docs/deployment.md says for every stack.
+    policies: Path = REPOSITORY / "infra" / "policy"
 
     def up(self, note: Note = print, **options: Any) -> Run:
         """Make the cluster what the program says."""
-        return self._act(lambda stack, **kwargs: stack.up(**kwargs, **options), note)
+        return self._act(lambda stack, **kwargs: stack.up(**kwargs, **self._policies, **options), note)
 
     def preview(self, note: Note = print, **options: Any) -> Run:
         """What `up` would do."""
-        return self._act(lambda stack, **kwargs: stack.preview(diff=True, **kwargs, **options), note)
+        return self._act(lambda stack, **kwargs: stack.preview(diff=True, **kwargs, **self._policies, **options), note)
 
     def refresh(self, note: Note = print) -> Run:
         """Take what the cluster holds into the state."""
@@ -62,6 +64,10 @@ class Engine:
     def state_in_clear(self) -> dict[str, Any]:
         """The state with its secrets decrypted."""
         return dict(self._stack.export_stack().deployment or {})
+
+    @property
+    def _policies(self) -> Mapping[str, Any]:
+        return {"policy_packs": [str(self.policies)]}
 
     def _act(self, action: Callable[..., Any], note: Note) -> Run:
         workdir.configure(self._project, self.stack, self.settings)

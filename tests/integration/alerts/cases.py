@@ -82,6 +82,7 @@ CONSUMERS, MESSAGES = "rabbitmq_detailed_queue_consumers", "rabbitmq_detailed_qu
 CANARIES, REFUSED = "millrace_canary_start_delay_seconds", "millrace_relay_refused_total"
 REQUESTS, OUTCOMES = "millrace_gateway_requests_total", "celery_task_outcomes_total"
 OPEN, OUTBOX_AGE = "millrace_dead_letters_open", "millrace_outbox_oldest_age_seconds"
+ANSWERS = "millrace_server_answers"
 RETENTION_AGE = "millrace_retention_step_age_seconds"
 PAUSE_AGE, PUT_BACK = "millrace_pause_age_seconds", "millrace_put_back_messages"
 
@@ -257,6 +258,21 @@ def _servers(gone: str) -> Iterator[Case]:
         fires=_series(_one(logins, "rabbitmq", rising(2), protocol="amqp091")),
         quiet=_series(_one(logins, "rabbitmq", always(40), protocol="amqp091")),
         after=_series(*_first_deleted(logins, "rabbitmq", rising(2), protocol="amqp091")),
+    )
+    for alert, server in (("RedisMissing", "redis"), ("ObjectStoreMissing", "objectstore")):
+        yield from of_alert(
+            alert,
+            fires=_series(*_pair(ANSWERS, "gateway", always(0), server=server)),
+            # One gateway that reaches it is enough to know that it is there.
+            quiet=_series(*(_one(ANSWERS, "gateway", always(n), n, server=server) for n in (0, 1))),
+            after=_series(*_first_deleted(ANSWERS, "gateway", always(0), server=server)),
+        )
+    yield from of_alert(
+        "Watchdog",
+        fires=_series(*up("relay", 2, down=1)),
+        # It scrapes others, and of ours nothing answers.
+        quiet=_series(*up("relay", 2, down=2), *up("rabbitmq", 3)),
+        after=lambda w: (*deleted(w, "relay"), *up("relay", 1, first=2)),
     )
     yield from of_alert(
         "QueueWithoutConsumers",

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,10 @@ def test_a_killed_deployment_goes_on(engine: Engine, api_server: ApiServer) -> N
     engine.up()
     again = engine.preview()
     assert not again.changed, again.output
+    assert again.violations == ()
+    # A pack that always speaks shows that the engine of the lab asks one.
+    asked = replace(engine, policies=REPOSITORY / "tests/proofs/engine/pack").preview()
+    assert {found.policy for found in asked.violations} == {"says-what-it-sees"}
 
 
 def _secrets(api_server: ApiServer) -> list[str]:
@@ -122,6 +127,26 @@ def test_what_is_not_wanted_any_more_goes_and_passwords_stay(engine: Engine, api
     assert leaks.passwords(engine.state_in_clear()) <= before
     _write(engine)
     engine.up()
+
+
+def test_brokers_that_were_taken_out_by_hand_may_be_fewer(engine: Engine, api_server: ApiServer) -> None:
+    """An edit alone is refused in the preview (I12); once a refresh has seen what runs, it is no change any more."""
+    sets = client.AppsV1Api(api_server.client)
+    of_brokers = (naming.RABBITMQ, naming.NAMESPACE_DATA)
+    _write(engine, lambda config: config["millrace:broker"].update(nodes=5))
+    engine.up()
+
+    _write(engine)
+    for act in (engine.preview, engine.up):
+        with pytest.raises(EngineError, match=r"broker\.nodes: 3, and there are 5: rabbitmq-4 and rabbitmq-3 would go"):
+            act()
+    assert sets.read_namespaced_stateful_set(*of_brokers).spec.replicas == 5
+
+    sets.patch_namespaced_stateful_set_scale(*of_brokers, {"spec": {"replicas": 3}})
+    engine.refresh()
+    engine.up()
+    again = engine.preview()
+    assert not again.changed, again.output
 
 
 def test_a_failed_job_is_made_anew(engine: Engine, api_server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,11 +6,13 @@ A run takes seconds, so the tests of a stack share one, in this order: it comes 
 from __future__ import annotations
 
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
+from infra.components import monitoring
 from infra.lab.staging.run import EngineError, Run
 from tests.harness import leaks
 from tests.proofs.engine.harness.engine import Engine
@@ -28,6 +30,8 @@ NAMESPACES = (
     "haproxy-controller",
     "cnpg-system",
 )
+BROKERS = "StatefulSet/millrace-data/rabbitmq"
+WORKERS = "Secret/millrace/worker-passwords"
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -36,21 +40,22 @@ def _program() -> None:
     runpy.run_path(str(ROOT / "infra" / "__main__.py"), run_name="__main__")
 
 
-def _engine(folder: Path, stack: str) -> Engine:
+def _engine(folder: Path, stack: str, *, by_plugin: bool = False) -> Engine:
     settings = folder / f"Pulumi.{stack}.yaml"
     document = yaml.safe_load((ROOT / settings.name).read_text())
     # No kubeconfig is asked which context is current.
     if context := document["config"]["millrace:cluster"].get("context"):
         document["config"]["kubernetes:context"] = context
     settings.write_text(yaml.safe_dump(document))
-    return Engine(folder=folder, stack=stack, settings=settings, program=_program, namespaces=NAMESPACES)
+    engine = Engine(folder=folder, stack=stack, settings=settings, program=_program, namespaces=NAMESPACES)
+    return replace(engine, program=None, project=ROOT) if by_plugin else engine
 
 
 def _set(engine: Engine, key: str, **values: object) -> None:
     """Change a setting of the stack's file, as a person would."""
     path = Path(str(engine.settings))
     document = yaml.safe_load(path.read_text())
-    document["config"][f"millrace:{key}"].update(values)
+    document["config"].setdefault(f"millrace:{key}", {}).update(values)
     path.write_text(yaml.safe_dump(document))
 
 
@@ -107,8 +112,94 @@ def test_prod_is_not_destroyed_by_accident(up: Engine) -> None:
         up.up()
     with pytest.raises(EngineError, match="protect"):
         up.destroy()
-    servers = ("StatefulSet/millrace-data/rabbitmq", "StatefulSet/millrace-data/redis")
+    servers = (BROKERS, "StatefulSet/millrace-data/redis")
     assert {*servers, "Cluster/millrace-data/postgresql"} <= up.cluster.objects().keys()
+
+
+def _refused(engine: Engine, why: str, *untouched: str) -> None:
+    """The preview is refused; an update without one is, too, before it touches these objects."""
+
+    def found() -> list[object]:
+        return [engine.cluster.objects()[key] for key in untouched]
+
+    before = found()
+    for act in (engine.preview, engine.up):
+        with pytest.raises(EngineError, match=why):
+            act()
+    assert found() == before
+
+
+@pytest.mark.parametrize("up", ["staging"], indirect=True)
+def test_fewer_brokers_are_refused(up: Engine) -> None:
+    """By the nodes that there are; once they are taken out by hand, and the state has seen it, the edit passes."""
+    _set(up, "broker", nodes=5)
+    up.up()
+    _set(up, "broker", nodes=3)
+    _refused(up, r"broker\.nodes: 3, and there are 5: rabbitmq-4 and rabbitmq-3 would go .*docs/rabbitmq\.md", BROKERS)
+
+    body = up.cluster.objects()[BROKERS]
+    up.cluster.update(BROKERS, {**body, "spec": {**body["spec"], "replicas": 3}})
+    up.refresh()
+    up.up()
+    assert not up.preview().changed
+
+
+@pytest.mark.parametrize("up", ["staging"], indirect=True)
+def test_a_version_without_a_path_is_refused(up: Engine) -> None:
+    """From 4.3 no path leads to the other image that there is, nor back."""
+    versions = _versions(up)
+    _set(up, "broker", version="4.0")
+    _set(up, "images", versions=versions | {"rabbitmq": "4.0-0.1.0"})
+    _refused(up, r"broker\.version: 4\.0, and RabbitMQ 4\.3 runs: no supported path .*docs/rabbitmq\.md", BROKERS)
+    _set(up, "broker", version="4.3")
+    _set(up, "images", versions=versions)
+    # The update without a preview had come as far as the brokers' settings.
+    up.up()
+
+
+@pytest.mark.parametrize("up", ["staging"], indirect=True)
+def test_a_step_of_a_rotation_is_not_left_out(up: Engine) -> None:
+    """From one password to another at once, and among servers without all of them having heard of the new one."""
+    _set(up, "rotation", worker=[2])
+    _refused(up, r"rotation\.worker: \[2\] after \[1\] .* deploy \[2, 1\] first", WORKERS)
+    _set(up, "rotation", worker=[2, 1], probe=[2, 1])
+    _refused(up, r"rotation\.probe: \[2, 1\] after \[1\] .* deploy \[1, 2\] first", WORKERS)
+
+
+@pytest.mark.parametrize("up", ["staging"], indirect=True)
+def test_a_step_that_failed_half_way_is_not_taken_for_done(up: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers have changed and clients may not have: the next step waits until the same deployment has ended."""
+
+    def fails(*_: object, **__: object) -> None:
+        raise RuntimeError("the deployment fails here")
+
+    _set(up, "rotation", worker=[2, 1], probe=[1])
+    with monkeypatch.context() as broken:
+        broken.setattr(monitoring, "Monitoring", fails)
+        with pytest.raises(EngineError, match="fails here"):
+            up.up()
+    _set(up, "rotation", worker=[2])
+    with pytest.raises(EngineError, match=r"rotation\.worker: \[2\] after \[1\]"):
+        up.preview()
+
+    _set(up, "rotation", worker=[2, 1])
+    up.up()
+    _set(up, "rotation", worker=[2])
+    assert up.preview().changed
+
+
+@pytest.mark.parametrize("up", ["staging"], indirect=True)
+def test_what_compares_does_not_stand_in_the_way_of_a_destruction(up: Engine) -> None:
+    """No program runs then, and the state names hooks that only a program has."""
+    assert up.preview_destroy().counts.keys() == {"delete"}
+
+
+def test_a_language_plugin_does_not_make_policies_stricter(tmp_path: Path) -> None:
+    """It gives a pack no settings; that images of staging need no digest must be known all the same."""
+    run = _engine(tmp_path, "staging", by_plugin=True).preview(PACK)
+
+    assert run.violations == ()
+    assert run.counts["create"] > 100
 
 
 def test_wrong_settings_change_nothing(tmp_path: Path) -> None:

@@ -45,7 +45,8 @@ def test_every_alert_has_its_runbook(rule: dict[str, Any]) -> None:
     assert re.fullmatch(rf"(file|https)://.+/runbooks/{rule['alert']}\.md", rule["annotations"]["runbook_url"])
     assert rule["annotations"]["summary"]
     assert rule["annotations"]["description"]
-    assert rule["labels"]["severity"] in {"page", "ticket"}
+    # What always fires wakes nobody; its end does.
+    assert rule["labels"]["severity"] in ({"none"} if rule["alert"] == "Watchdog" else {"page", "ticket"})
 
 
 @pytest.mark.parametrize("place", PLACES)

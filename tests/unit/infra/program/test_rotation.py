@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, product
 
 import pytest
 from cryptography import x509
@@ -17,7 +17,11 @@ from app.contract import Role
 from infra.components.passwords import SERVERS
 from infra.servers import hashes
 from infra.settings.load import SettingsError
+from infra.settings.rotation import AMONG_SERVERS, skipped
 from tests.unit.infra.stacks import STACKS, Rendered, config_of, render
+
+Step = tuple[int, ...]
+Steps = tuple[Step, ...]
 
 #: `pulumi up` after `pulumi up`: the state before, the two of a rotation, and those of the next one.
 UPS = ((1,), (2, 1), (2,), (3, 2), (3,))
@@ -194,3 +198,31 @@ def test_a_locked_login_has_a_hash_of_the_servers_form() -> None:
     form = r"SCRAM-SHA-256\$4096:[A-Za-z0-9+/]{22}==\$[A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}="
     assert re.fullmatch(form, hashes.POSTGRESQL_LOCKED)
     assert re.fullmatch(form, hashes.postgresql("x"))
+
+
+@pytest.mark.parametrize(
+    ("ups", "back", "users"),
+    [
+        # Back from [2, 1], whose clients use 2, it goes over [1, 2]. The next rotation may follow at once.
+        (UPS, {((2,), (2, 1)), ((3,), (3, 2)), ((2, 1), (3, 2))}, CLIENTS),
+        (UPS_AMONG_SERVERS, set(pairwise(reversed(UPS_AMONG_SERVERS))), tuple(AMONG_SERVERS)),
+    ],
+    ids=["clients", "among servers"],
+)
+def test_every_step_passes_and_no_other(ups: Steps, back: set[tuple[Step, Step]], users: Sequence[str]) -> None:
+    """One that leaves a step out is refused, and the error names a step that is none too many."""
+    steps = {*pairwise(ups), *back, *((one, one) for one in ups)}
+    for user, before, after in product(users, ups, ups):
+        problems = list(skipped(user, before, after))
+        assert bool(problems) is ((before, after) not in steps), (user, before, after, problems)
+        for problem in problems:
+            [first] = re.findall(r"deploy (\[[\d, ]+\]) first", problem)
+            assert not list(skipped(user, before, tuple(json.loads(first)))), problem
+
+
+def test_the_generations_that_are_reached_are_noted_first_and_last(rendered: Rendered) -> None:
+    """Nothing with a password comes before the one, and the other waits for every client."""
+    begun, ended = (rendered.one("ConfigMap", f"rotation-{name}") for name in ("begun", "ended"))
+
+    assert begun.body["data"] == ended.body["data"]
+    assert begun.body["data"]["worker"] == "[1]"

@@ -15,11 +15,17 @@ KINDS: Mapping[str, str | None] = {
     "cronjob": "CronJob", "deployment": "Deployment", "deployments": "Deployment", "hpa": "HorizontalPodAutoscaler",
     "pvc": "PersistentVolumeClaim", "podmonitors": "PodMonitor", "certificates": "Certificate",
     "issuers": "Issuer", "scaledobjects": "ScaledObject", "scheduledbackups": "ScheduledBackup",
-    "clusters.postgresql.cnpg.io": "Cluster",
+    "clusters.postgresql.cnpg.io": "Cluster", "statefulset": "StatefulSet", "configmap": "ConfigMap",
 }  # fmt: skip
 #: Options that take the following word.
-_WITH_VALUE = frozenset({"-n", "-l", "-c", "-o", "--patch"})
-_VERBS = frozenset({"get", "describe", "logs", "exec", "delete", "rollout", "create", "scale", "top", "patch"})
+_WITH_VALUE = frozenset({"-n", "-l", "-c", "-o", "--patch", "--replicas"})
+_VERBS = frozenset(
+    {"get", "describe", "logs", "exec", "delete", "rollout", "create", "scale", "top", "patch", "port-forward"}
+)
+
+
+#: The container of its pods, which no render has.
+_OF_CLOUDNATIVE_PG = "postgres"
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,9 @@ class Objects:
             rest = rest[1:]
         if verb == "create":
             rest = [options["--from"]]
-        if verb in {"get", "describe", "delete", "patch", "top"}:
+        if not rest:
+            return
+        if verb in {"get", "describe", "delete", "patch", "top"} or (verb == "scale" and "/" not in rest[0]):
             kinds, *names = rest
             yield from (f"{kind}: unknown kind" for kind in kinds.split(",") if kind not in KINDS)
             rest = [f"{kinds}/{name}" for name in names]
@@ -79,14 +87,22 @@ class Objects:
             if name.isupper():
                 continue
             workload = name.rpartition("-")[0] if kind == "pod" else name
-            wanted = "StatefulSet" if kind == "pod" else KINDS.get(kind)
+            own = "Cluster" if container == _OF_CLOUDNATIVE_PG else "StatefulSet"
+            wanted = own if kind == "pod" else KINDS.get(kind)
             found = [body for body in self._bodies() if _identity(body) == (wanted, workload, namespace)]
             if not found:
                 yield f"{reference}: no stack has it in {namespace}"
-            elif kind == "pod" and int(name.rpartition("-")[2]) >= max(body["spec"]["replicas"] for body in found):
+            elif kind == "pod" and int(name.rpartition("-")[2]) not in range(*_numbers(found)):
                 yield f"{reference}: there are not so many"
-            elif container and not any(container in _containers(body) for body in found):
+            elif container and wanted != "Cluster" and not any(container in _containers(body) for body in found):
                 yield f"-c {container}: {reference} has no such container"
+
+
+def _numbers(found: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
+    """The numbers in the names of their pods: of a StatefulSet from 0, of CloudNativePG from 1 on."""
+    if instances := [body["spec"]["instances"] for body in found if body["kind"] == "Cluster"]:
+        return 1, max(instances) + 1
+    return 0, max(body["spec"]["replicas"] for body in found)
 
 
 def _identity(body: Mapping[str, Any]) -> tuple[str, str, str | None]:

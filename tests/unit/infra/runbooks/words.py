@@ -1,4 +1,4 @@
-"""What is wrong with a command of a runbook: names of targets, modules, options, services, pods that do not exist."""
+"""What is wrong with a command of a page: names of targets, modules, options, services, pods that do not exist."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import importlib.util
 import itertools
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import typer
@@ -14,9 +15,13 @@ import typer.main
 
 from app import __main__ as application_module
 from app.contract import DEFAULT_QUEUES_FILE, read_queues
+from chaos.cli import app as chaos
 from infra.local.__main__ import app as local
 from infra.local.compose_files import whole
 from infra.local.state import REPOSITORY
+from infra.policy.command import app as policy
+from loadtests.cli import app as loadtests
+from tests.suites.table import PROOFS
 from tests.unit.infra.runbooks.objects import Objects
 
 # The groups of commands for people are added only when one of them is asked for.
@@ -29,28 +34,43 @@ PLACEHOLDER = re.compile(r"[A-Z]+")
 #: Programs of the images, by what the service's name begins with, and the verbs that the pages use.
 _SERVERS = {
     "rabbitmqctl": "rabbitmq", "rabbitmq-queues": "rabbitmq", "rabbitmq-diagnostics": "rabbitmq", "psql": "postgresql",
-    "promtool": "prometheus",
+    "promtool": "prometheus", "millrace-cli": "redis", "millrace-healthy": "",
 }  # fmt: skip
 _COMPOSE_VERBS = {"exec": {"-T"}, "restart": set[str](), "start": set[str](), "up": {"--no-deps"}}
+_EXPERIMENTS = REPOSITORY / "chaos" / "experiments"
+_OPTIONS = frozenset({"-s", "--policy-pack", "--secrets-provider"})
 _SERVICES = frozenset(whole(read_queues(DEFAULT_QUEUES_FILE))["services"])
+
+#: A runbook changes nothing but by a deployment; other pages say what else Pulumi can do.
+OF_RUNBOOKS = frozenset({"preview", "up"})
+DOCUMENTED = OF_RUNBOOKS | {"refresh", "destroy", "cancel", "login", "stack init"}
+#: Modules that are a command line.
+_TYPER = {
+    "infra.local": local, "app": application, "loadtests": loadtests, "chaos": chaos, "infra.policy.command": policy,
+}  # fmt: skip
 
 Problems = Iterator[str]
 
 
-def problems(command: str, objects: Objects) -> Problems:
+def problems(command: str, objects: Objects, *, pulumi_verbs: Collection[str] = OF_RUNBOOKS) -> Problems:
     """Everything that the command names and that does not exist."""
-    words = shlex.split(command)
+    words = shlex.split(command.replace("[", "").replace("]", ""))
     checks: Mapping[str, Callable[[list[str]], Problems]] = {
         "make": _make,
         PYTHON: _python,
-        "pulumi": _pulumi,
+        "python": _python,
+        "pulumi": partial(_pulumi, pulumi_verbs),
         "kubectl": objects.problems,
         "docker": _docker,
+        "locust": _locust,
+        ".venv/bin/locust": _locust,
+        "cd": _folder,
     }
     if words[0] not in checks:
         yield f"{words[0]}: nobody has said how to check this program"
         return
-    yield from checks[words[0]](words[1:])
+    if len(words) > 1:
+        yield from checks[words[0]](words[1:])
     if words[0] == "kubectl" and "--" in words:
         yield from _inside(words[words.index("--") + 1 :], objects.pod_of(words))
 
@@ -64,36 +84,71 @@ def _make(words: list[str]) -> Problems:
         name, _, value = assignment.partition("=")
         if f"$({name}" not in makefile:
             yield f"{name}: the Makefile does not read it"
+        if "…" in value:
+            continue
         if name == "STACK" and not (REPOSITORY / f"Pulumi.{value}.yaml").is_file():
             yield f"STACK={value}: there is no such stack"
+        if name == "SUITE" and value not in {"name", *(suite.name for suite in PROOFS)}:
+            yield f"SUITE={value}: there is no such suite"
+        if target == "drill" and name == "NAME" and not (_EXPERIMENTS / f"{value}.yaml").is_file() and "/" not in value:
+            yield f"NAME={value}: there is no such experiment"
         if name == "RUN":
             inner = shlex.split(value)
             yield from (_typer(application, inner) if target == "operate" else _compose(inner))
 
 
 def _docker(words: list[str]) -> Problems:
-    if words[0] != "events":
+    if words[0] not in {"events", "login"}:
         yield f"docker {words[0]}: use make compose"
 
 
-def _pulumi(words: list[str]) -> Problems:
-    verb, option, stack, *rest = words
-    if verb not in {"preview", "up"} or option != "-s" or rest:
-        yield f"pulumi {' '.join(words)}: the pages use `pulumi preview -s STACK` and `pulumi up -s STACK` only"
-    if not (REPOSITORY / f"Pulumi.{stack}.yaml").is_file():
-        yield f"pulumi {verb} -s {stack}: there is no such stack"
+def _pulumi(verbs: Collection[str], words: list[str]) -> Problems:
+    verb, *rest = words
+    if verb == "stack":
+        verb, rest = " ".join(words[:2]), ["-s", *words[2:]]
+    if verb == "login":
+        rest = []
+    if verb not in verbs:
+        yield f"pulumi {verb}: these pages use {', '.join(sorted(verbs))} only"
+    rest = [word for each in rest for word in (each.split("=", 1) if each.startswith("--") else [each])]
+    for option, value in zip(rest[::2], rest[1::2], strict=False):
+        if option == "-s" and not (REPOSITORY / f"Pulumi.{value}.yaml").is_file():
+            yield f"pulumi {verb} -s {value}: there is no such stack"
+        if option == "--policy-pack" and not (REPOSITORY / value / "PulumiPolicy.yaml").is_file():
+            yield f"pulumi {verb} --policy-pack {value}: there is no such pack"
+    yield from (f"pulumi {verb} {one}: nobody has said how to check it" for one in rest[::2] if one not in _OPTIONS)
+
+
+def _locust(words: list[str]) -> Problems:
+    option, path, *_ = words
+    if option != "-f" or not (REPOSITORY / path).exists():
+        yield f"locust {option} {path}: there is no such folder of scenarios"
+
+
+def _folder(words: list[str]) -> Problems:
+    yield from (f"cd {word}: there is no such folder" for word in words if not (REPOSITORY / word).is_dir())
 
 
 def _python(words: list[str]) -> Problems:
     option, module, *rest = words
-    if option != "-m" or module != "infra.local":
-        yield f"python {option} {module}: the pages use -m infra.local only"
+    if option != "-m" or not _is_module(module):
+        yield f"python {option} {module}: there is no such module"
         return
-    yield from _typer(local, rest)
+    if module in _TYPER and rest:
+        yield from _typer(_TYPER[module], rest)
+    if module != "infra.local":
+        return
     if rest[0] == "logs":
         yield from _services(word for word in rest[1:] if not word.startswith("-"))
     if rest[0] == "compose":
         yield from _compose(rest[1:])
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _compose(words: list[str]) -> Problems:
@@ -137,6 +192,13 @@ def _typer(program: typer.Typer, words: Sequence[str]) -> Problems:
     rest = list(words)
     command: Any = typer.main.get_command(program)
     while hasattr(command, "commands"):
+        while rest and rest[0].startswith("-"):
+            option = rest.pop(0)
+            known = {name: each for each in command.params for name in (*each.opts, *each.secondary_opts)}
+            if option not in known:
+                yield f"{command.name} {option}: there is no such option"
+            elif not known[option].is_flag:
+                rest = rest[1:]
         name = rest.pop(0) if rest else ""
         if name not in command.commands:
             yield f"{name!r} is no command of {command.name}; there are {', '.join(sorted(command.commands))}"
