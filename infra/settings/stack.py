@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -27,6 +27,7 @@ from infra.settings.backends import (
 )
 from infra.settings.explain import JOINED
 from infra.settings.images import ImageName, Images
+from infra.settings.managed import AMAZON_MQ_POLLING_SECONDS, AmazonMQ, Aws, Rds
 from infra.settings.pools import completed, misplaced
 from infra.settings.queues import DEFAULT, QueuesFile, QueuesPath
 from infra.settings.rotation import AUTHORITY, FIRST, Generations
@@ -98,7 +99,10 @@ class Stack(Model):
     broker: BrokerChoice
     result_backend: ResultBackendChoice
     database: DatabaseChoice
-    object_store: ObjectStoreChoice
+    object_store: ObjectStoreChoice | None = Field(
+        None, description="where the database's backups go; left out with rds, which keeps its own"
+    )
+    aws: Aws | None = Field(None, description="the stack of infra/aws; left out where no server of AWS is chosen")
     uploads: UploadsChoice | None = Field(
         None, description="S3 for uploads and long items; left out: the gateway takes neither"
     )
@@ -147,8 +151,8 @@ class Stack(Model):
         server = isinstance(self.uploads, ObjectServer)
         return (
             "app",
-            "rabbitmq",
-            "redis",
+            *(("rabbitmq",) if self.broker.in_cluster else ()),
+            *(("redis",) if self.result_backend.in_cluster else ()),
             "pgbouncer",
             *(("postgresql",) if single else ()),
             *(("objectstore",) if server else ()),
@@ -176,8 +180,17 @@ class Stack(Model):
     @model_validator(mode="before")
     @classmethod
     def _named_file(cls, values: Any) -> Any:
-        """A default that is wrong would be reported by the field's name, which stands in nobody's file."""
-        return {"queues": DEFAULT, **values} if isinstance(values, Mapping) else values
+        """A default that is wrong would be reported by the field's name, which stands in nobody's file.
+
+        The kinds that were the only ones may be left out.
+        """
+        if not isinstance(values, Mapping):
+            return values
+        first = {"broker": "rabbitmq", "resultBackend": "redis"}
+        kinds = {
+            key: {"kind": kind, **given} for key, kind in first.items() if isinstance(given := values.get(key), Mapping)
+        }
+        return {"queues": DEFAULT, **values, **kinds}
 
     @field_validator("workloads", mode="before")
     @classmethod
@@ -243,20 +256,50 @@ class Stack(Model):
                 "cluster.monitoringNamespace is set and cluster.runbooksUrl is not: alerts link to their runbooks: say "
                 "where people read the folder runbooks/ (https://...)"
             )
+        problems += self._managed()
         replicated = isinstance(self.database, CloudNativePG)
         if replicated and not isinstance(self.object_store, S3Store):
             problems.append("database cloudnative-pg archives into a bucket: choose objectStore kind s3")
-        if not replicated and not isinstance(self.object_store, VolumeStore):
+        if isinstance(self.database, Rds):
+            if self.object_store is not None:
+                problems.append(
+                    f"objectStore {self.object_store.kind}: RDS keeps its backups itself: leave it out, and write "
+                    "database.backupDays in the stack of infra/aws"
+                )
+        elif not replicated and not isinstance(self.object_store, VolumeStore):
             problems.append("database single dumps to a volume: choose objectStore kind volume")
         return problems
+
+    def _managed(self) -> Iterator[str]:
+        """What is AWS's, and how it is reached."""
+        chosen = {"broker": self.broker, "resultBackend": self.result_backend, "database": self.database}
+        managed = [f"{name} {one.kind}" for name, one in chosen.items() if not one.in_cluster]
+        if managed and self.aws is None:
+            yield (
+                f"aws is missing, and AWS runs {', '.join(managed)}: name the stack of infra/aws that made it, its "
+                "subnets and its authorities (aws: {stack: organization/millrace-aws/prod, ...})"
+            )
+        if not managed and self.aws is not None:
+            yield (
+                "aws is set, and no server is AWS's: leave it out, or choose database rds, resultBackend elasticache "
+                "or broker amazonmq"
+            )
+        if isinstance(self.broker, AmazonMQ):
+            for pool in self.workloads.pools:
+                scaling = pool.scaling
+                if isinstance(scaling, KedaQueue) and scaling.polling_seconds < AMAZON_MQ_POLLING_SECONDS:
+                    yield (
+                        f"workloads.pools.{pool.name}.scaling.pollingSeconds {scaling.polling_seconds}: Amazon MQ "
+                        f"counts what is in a queue once a minute: write {AMAZON_MQ_POLLING_SECONDS} or more"
+                    )
 
     def _of_prod(self) -> list[str]:
         if not self.is_prod:
             return []
         problems = []
-        if not isinstance(self.database, CloudNativePG):
+        if isinstance(self.database, SinglePostgreSQL):
             problems.append("database single loses what was accepted with its disk: choose cloudnative-pg in prod")
-        if self.result_backend.topology != "sentinel":
+        if self.result_backend.in_cluster and self.result_backend.topology != "sentinel":
             problems.append("resultBackend.topology single: choose sentinel in prod")
         if self.cluster.hosts < self.broker.nodes:
             problems.append(f"cluster.hosts {self.cluster.hosts} is less than broker.nodes {self.broker.nodes}")

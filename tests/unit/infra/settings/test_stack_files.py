@@ -25,15 +25,16 @@ def any_stack_file(request: pytest.FixtureRequest) -> Path:
     return request.param
 
 
-def test_there_are_both_stacks() -> None:
-    """Staging and prod."""
-    assert [path.name for path in STACK_FILES] == ["Pulumi.prod.yaml", "Pulumi.staging.yaml"]
+def test_there_are_three_stacks() -> None:
+    """Staging, prod, and prod on servers of AWS."""
+    names = ["Pulumi.prod-aws.yaml", "Pulumi.prod.yaml", "Pulumi.staging.yaml"]
+    assert [path.name for path in STACK_FILES] == names
 
 
 def test_stack_file_loads(any_stack_file: Path) -> None:
     """Each is valid and says its own environment."""
     stack = parse(read_stack_file(any_stack_file), any_stack_file.name)
-    assert any_stack_file.name == f"Pulumi.{stack.environment}.yaml"
+    assert any_stack_file.name.removesuffix("-aws.yaml").removesuffix(".yaml") == f"Pulumi.{stack.environment}"
 
 
 def test_schema_for_editors_is_current() -> None:
@@ -58,7 +59,8 @@ def test_schema_for_editors_takes_what_the_settings_take(any_stack_file: Path, p
     document = yaml.safe_load(any_stack_file.read_text())
     schema = json.loads(SCHEMA_FILE.read_text())
     assert jsonschema_rs.is_valid(schema, document)
-    document["config"]["millrace:workloads"]["pools"] = pools
+    written = document["config"]["millrace:workloads"]["pools"]
+    document["config"]["millrace:workloads"]["pools"] = {**written, **pools} if isinstance(pools, dict) else pools
     assert jsonschema_rs.is_valid(schema, document) is taken
     if taken:
         parse(_flat(document["config"]), any_stack_file.name)
@@ -267,7 +269,7 @@ def test_secrets_must_be_mutable(key: str) -> None:
 
 def test_unknown_stack_names_those_that_exist() -> None:
     """A typo in STACK."""
-    with pytest.raises(SettingsError, match="there is no stack 'stagin'; there are: prod, staging"):
+    with pytest.raises(SettingsError, match="there is no stack 'stagin'; there are: prod, prod-aws, staging"):
         stack_file("stagin", ROOT)
 
 
