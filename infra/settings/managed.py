@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from cryptography import x509
 from pydantic import Field, field_validator, model_validator
@@ -11,7 +11,11 @@ from pydantic import Field, field_validator, model_validator
 from infra.servers.rabbitmq.cluster import VERSIONS, RabbitMQVersion
 from infra.settings.archive import Subnet
 from infra.settings.explain import JOINED
+from infra.settings.scaling import KedaQueue
 from infra.settings.values import Model
+
+if TYPE_CHECKING:
+    from infra.settings.stack import Stack
 
 PORT_HTTPS = 443
 #: Amazon MQ answers for the numbers of its queues once a minute.
@@ -126,3 +130,28 @@ class AmazonMQ(Managed):
     #: Of our image, which such a stack does not run.
     version: ClassVar[RabbitMQVersion] = VERSIONS[0]
     management_port: ClassVar[int] = PORT_HTTPS
+
+
+def broken(stack: Stack) -> Iterator[str]:
+    """What does not go together in a stack on servers of AWS, a sentence each."""
+    chosen = {"broker": stack.broker, "resultBackend": stack.result_backend, "database": stack.database}
+    managed = [f"{name} {one.kind}" for name, one in chosen.items() if not one.in_cluster]
+    if managed and stack.aws is None:
+        yield (
+            f"aws is missing, and AWS runs {', '.join(managed)}: name the stack of infra/aws that made it, its subnets "
+            "and its authorities (aws: {stack: organization/millrace-aws/prod, ...})"
+        )
+    if not managed and stack.aws is not None:
+        yield (
+            "aws is set, and no server is AWS's: leave it out, or choose database rds, resultBackend elasticache or "
+            "broker amazonmq"
+        )
+    if not isinstance(stack.broker, AmazonMQ):
+        return
+    for pool in stack.workloads.pools:
+        scaling = pool.scaling
+        if isinstance(scaling, KedaQueue) and scaling.polling_seconds < AMAZON_MQ_POLLING_SECONDS:
+            yield (
+                f"workloads.pools.{pool.name}.scaling.pollingSeconds {scaling.polling_seconds}: Amazon MQ counts what "
+                f"is in a queue once a minute: write {AMAZON_MQ_POLLING_SECONDS} or more"
+            )

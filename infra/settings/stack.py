@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -11,7 +11,7 @@ from app.contract import Queue, Role
 from infra import naming
 from infra.servers.capacity import Fleet
 from infra.servers.rabbitmq.outsiders import Outsider, foreign_pools, producers
-from infra.settings import limits, shutdown
+from infra.settings import limits, managed, shutdown
 from infra.settings.backends import (
     BrokerChoice,
     CloudNativePG,
@@ -27,7 +27,7 @@ from infra.settings.backends import (
 )
 from infra.settings.explain import JOINED
 from infra.settings.images import ImageName, Images
-from infra.settings.managed import AMAZON_MQ_POLLING_SECONDS, AmazonMQ, Aws, Rds
+from infra.settings.managed import Aws, Rds
 from infra.settings.pools import completed, misplaced
 from infra.settings.queues import DEFAULT, QueuesFile, QueuesPath
 from infra.settings.rotation import AUTHORITY, FIRST, Generations
@@ -256,7 +256,7 @@ class Stack(Model):
                 "cluster.monitoringNamespace is set and cluster.runbooksUrl is not: alerts link to their runbooks: say "
                 "where people read the folder runbooks/ (https://...)"
             )
-        problems += self._managed()
+        problems += managed.broken(self)
         replicated = isinstance(self.database, CloudNativePG)
         if replicated and not isinstance(self.object_store, S3Store):
             problems.append("database cloudnative-pg archives into a bucket: choose objectStore kind s3")
@@ -269,29 +269,6 @@ class Stack(Model):
         elif not replicated and not isinstance(self.object_store, VolumeStore):
             problems.append("database single dumps to a volume: choose objectStore kind volume")
         return problems
-
-    def _managed(self) -> Iterator[str]:
-        """What is AWS's, and how it is reached."""
-        chosen = {"broker": self.broker, "resultBackend": self.result_backend, "database": self.database}
-        managed = [f"{name} {one.kind}" for name, one in chosen.items() if not one.in_cluster]
-        if managed and self.aws is None:
-            yield (
-                f"aws is missing, and AWS runs {', '.join(managed)}: name the stack of infra/aws that made it, its "
-                "subnets and its authorities (aws: {stack: organization/millrace-aws/prod, ...})"
-            )
-        if not managed and self.aws is not None:
-            yield (
-                "aws is set, and no server is AWS's: leave it out, or choose database rds, resultBackend elasticache "
-                "or broker amazonmq"
-            )
-        if isinstance(self.broker, AmazonMQ):
-            for pool in self.workloads.pools:
-                scaling = pool.scaling
-                if isinstance(scaling, KedaQueue) and scaling.polling_seconds < AMAZON_MQ_POLLING_SECONDS:
-                    yield (
-                        f"workloads.pools.{pool.name}.scaling.pollingSeconds {scaling.polling_seconds}: Amazon MQ "
-                        f"counts what is in a queue once a minute: write {AMAZON_MQ_POLLING_SECONDS} or more"
-                    )
 
     def _of_prod(self) -> list[str]:
         if not self.is_prod:

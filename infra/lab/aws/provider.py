@@ -17,6 +17,7 @@ from pulumi.provider.experimental import provider as rpc
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.provider.experimental.server import main
 
+from infra.below import SECRET_FUNCTION
 from infra.lab.aws.force_new import replaces
 from infra.lab.aws.kind import Kind
 from infra.lab.aws.kinds import KINDS
@@ -105,6 +106,15 @@ class Aws(rpc.Provider):
         if kind.reads and kind.read(request.resource_id, plain(inputs), self._server) is None:
             return rpc.ReadResponse("")
         return rpc.ReadResponse(request.resource_id, self._looked_at(kind, request.resource_id, inputs), dict(inputs))
+
+    async def invoke(self, request: rpc.InvokeRequest) -> rpc.InvokeResponse:
+        """The one function that is asked: what a secret holds now."""
+        if request.tok != SECRET_FUNCTION:
+            raise LookupError(f"the stand-in knows no {request.tok}")
+        arguments = plain(request.args)
+        found = self._server.client("secretsmanager").get_secret_value(SecretId=arguments["secretId"])
+        answer = {"secretString": value(found["SecretString"], secret=True), "arn": value(found["ARN"])}
+        return rpc.InvokeResponse(answer)
 
     def _looked_at(self, kind: Kind, identity: str, inputs: Properties) -> dict[str, PropertyValue]:
         given = plain(inputs)

@@ -11,6 +11,7 @@ from infra.aws.recorder import FOLDER
 from infra.aws.settings.load import parse
 from infra.settings.load import SettingsError, read_stack_file
 
+SQS = {"kind": "sqs", "kedaNamespace": "keda"}
 #: Stack, way to a value, the value, and what the refusal says.
 REFUSED: list[tuple[str, str, Any, str]] = [
     ("prod", "account", "12345", "account"),
@@ -25,6 +26,9 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("prod", "network.zones", ["eu-west-1a", "eu-west-1b", "eu-west-1c"], "eu-west-1a is not in region eu-central-1"),
     ("prod", "application", "Pulumi.staging.yaml", "application is a stack of staging and environment is prod"),
     ("prod", "application", "Pulumi.nowhere.yaml", "name a stack file of the main program"),
+    ("prod", "network.cidr", "10.21.0.0/16", "write the subnets into its aws.cidrs"),
+    ("prod", "database.instanceClass", "db.t4g.small", "sessions of all processes at their largest number"),
+    ("prod", "broker", SQS, "broker.kind sqs: the application speaks to amazonmq: choose the same in both"),
     ("prod", "cluster.version", "1.20", "cluster.version"),
     ("prod", "cluster.adminRoles", [], "cluster.adminRoles"),
     ("prod", "cluster.adminRoles", ["arn:aws:iam::999999999999:role/x"], "is not in account 123456789012"),

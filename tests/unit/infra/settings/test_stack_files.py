@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import datetime as dt
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 import jsonschema_rs
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from infra.settings.load import SettingsError, parse, read_stack_file, stack_file
 from infra.settings.schema import SCHEMA_FILE, schema_text
@@ -111,6 +115,8 @@ def _drop(path: str) -> Break:
     return change
 
 
+#: That of the example.
+AUTHORITY = _config("prod-aws")["millrace:aws"]["authorities"]
 #: A pool that no small server can hold.
 _LARGE = {"concurrency": 64, "resources": {"memory": "8Gi"}, "scaling": {"maxReplicas": 200}}
 
@@ -232,6 +238,41 @@ _LARGE = {"concurrency": 64, "resources": {"memory": "8Gi"}, "scaling": {"maxRep
         ("prod", _set("drills", value=True), ("drills true",)),
         ("prod", _set("cluster.hosts", 2), ("cluster.hosts 2 is less than broker.nodes 3",)),
         ("prod", _set("objectStore", {"kind": "volume", "storage": "1Gi"}), ("choose objectStore kind s3",)),
+        ("prod", _drop("objectStore"), ("choose objectStore kind s3",)),
+        ("staging", _drop("objectStore"), ("choose objectStore kind volume",)),
+        (
+            "prod-aws",
+            _set("database.storage", "200Gi"),
+            ("millrace:database: storage: infra/aws makes this server", "write database.storageGib there"),
+        ),
+        ("prod-aws", _set("database.backup", {"keep": 30}), ("backup: infra/aws", "write database.backupDays there")),
+        ("prod-aws", _set("resultBackend.topology", "sentinel"), ("topology: infra/aws", "write cache.nodes there")),
+        ("prod-aws", _set("broker.nodes", 3), ("millrace:broker: nodes: infra/aws makes this server: leave it out",)),
+        ("prod-aws", _set("broker.nodez", 3), ("millrace:broker.nodez: nobody reads this key",)),
+        (
+            "prod-aws",
+            _set("objectStore", {"kind": "volume", "storage": "1Gi"}),
+            ("objectStore volume: RDS keeps its backups itself", "write database.backupDays"),
+        ),
+        (
+            "prod-aws",
+            _drop("aws"),
+            ("aws is missing", "broker amazonmq, resultBackend elasticache, database rds", "name the stack"),
+        ),
+        ("prod-aws", _set("aws.stack", "prod"), ("millrace:aws.stack", "given: 'prod'")),
+        ("prod-aws", _set("aws.cidrs", ["10.20.0.9/32"]), ("millrace:aws.cidrs", "is one address")),
+        ("prod-aws", _set("aws.cidrs", []), ("millrace:aws.cidrs",)),
+        ("prod-aws", _set("aws.authorities", "bundle.pem"), ("millrace:aws.authorities: no certificates in PEM",)),
+        (
+            "prod-aws",
+            _drop("workloads.pools.interactive.scaling.pollingSeconds"),
+            ("workloads.pools.interactive.scaling.pollingSeconds 10", "once a minute", "write 60 or more"),
+        ),
+        (
+            "prod",
+            _set("aws", {"stack": "a/b/c", "cidrs": ["10.0.0.0/20"], "authorities": AUTHORITY}),
+            ("aws is set, and no server is AWS's: leave it out",),
+        ),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(stack: str, change: Break, words: tuple[str, ...]) -> None:
@@ -242,6 +283,27 @@ def test_what_is_wrong_is_said(stack: str, change: Break, words: tuple[str, ...]
     assert "nothing was changed" in message
     missing = [word for word in words if word not in message]
     assert not missing, f"{missing} not in: {message}"
+
+
+def test_a_servers_own_certificate_is_no_authority() -> None:
+    """Who pastes that would be cut off by its next renewal."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "database.example.com")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now)
+        .not_valid_after(now + dt.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    config = copy.deepcopy(_config("prod-aws"))
+    pem = certificate.public_bytes(serialization.Encoding.PEM).decode()
+    _set("aws.authorities", AUTHORITY + pem)(config)
+    assert "CN=database.example.com is no authority: take the bundle" in _refused(config)
 
 
 def test_several_faults_are_said_together() -> None:
