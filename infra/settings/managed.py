@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 PORT_HTTPS = 443
 #: Amazon MQ answers for the numbers of its queues once a minute.
 AMAZON_MQ_POLLING_SECONDS = 60
+#: And it takes so many consumers on a channel, where its configuration says nothing else.
+AMAZON_MQ_CONSUMERS = 10
 
 
 class Aws(Model):
@@ -148,6 +150,11 @@ def broken(stack: Stack) -> Iterator[str]:
         )
     if not isinstance(stack.broker, AmazonMQ):
         return
+    if len(stack.queues) > AMAZON_MQ_CONSUMERS:
+        yield (
+            f"queues declares {len(stack.queues)}: the archiver consumes the dead letters of each on one channel, and "
+            f"Amazon MQ takes {AMAZON_MQ_CONSUMERS} consumers on one: declare fewer, or choose broker rabbitmq"
+        )
     for pool in stack.workloads.pools:
         scaling = pool.scaling
         if isinstance(scaling, KedaQueue) and scaling.polling_seconds < AMAZON_MQ_POLLING_SECONDS:

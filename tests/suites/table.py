@@ -126,6 +126,12 @@ PROOFS = (
             "app/storage/engine.py",
         ),
     ),
+    _on_servers(
+        "logins",
+        60,
+        "our logins on servers that somebody else runs, made by their administrators, who are no superusers",
+        guards=("app/logins.py", "infra/servers/postgresql.py", "infra/servers/rabbitmq/"),
+    ),
     _on_servers("backup", 115, "dump and restore of PostgreSQL", guards=("infra/images/postgresql/", "app/storage/")),
     _on_servers(
         "pods",

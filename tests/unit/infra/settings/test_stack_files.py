@@ -306,6 +306,17 @@ def test_a_servers_own_certificate_is_no_authority() -> None:
     assert "CN=database.example.com is no authority: take the bundle" in _refused(config)
 
 
+def test_amazon_mq_takes_few_consumers_on_a_channel(tmp_path: Path) -> None:
+    """The archiver has one for each queue."""
+    file = tmp_path / "queues.toml"
+    file.write_text("".join(f'[queue-{number}]\npurpose = "a test"\n' for number in range(11)))
+    config = copy.deepcopy(_config("prod-aws"))
+    config["millrace:queues"] = str(file)
+    config["millrace:workloads"]["pools"] = {}
+    assert "queues declares 11" in _refused(config)
+    assert "Amazon MQ takes 10 consumers on one" in _refused(config)
+
+
 def test_several_faults_are_said_together() -> None:
     """Whoever made two mistakes hears of both."""
     config = copy.deepcopy(_config("staging"))
