@@ -17,7 +17,6 @@ from pulumi.provider.experimental import provider as rpc
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.provider.experimental.server import main
 
-from infra.below import SECRET_FUNCTION
 from infra.lab.aws.force_new import replaces
 from infra.lab.aws.kind import Kind
 from infra.lab.aws.kinds import KINDS
@@ -27,6 +26,8 @@ from infra.lab.plugins.values import UNKNOWN, Change, Properties, changes, plain
 VERSION = "7.51.1"
 #: Where the server listens.
 URL_VARIABLE = "MILLRACE_LAB_AWS_URL"
+#: The one function that anybody asks.
+_SECRET_FUNCTION = "aws:secretsmanager/getSecretVersion:getSecretVersion"  # noqa: S105 - its name
 #: The inputs as the server says them, and what it never said anything of, in the state.
 _SEEN, _ONLY_HERE = "__seen", "__onlyInState"
 #: What a resource is called by.
@@ -108,8 +109,8 @@ class Aws(rpc.Provider):
         return rpc.ReadResponse(request.resource_id, self._looked_at(kind, request.resource_id, inputs), dict(inputs))
 
     async def invoke(self, request: rpc.InvokeRequest) -> rpc.InvokeResponse:
-        """The one function that is asked: what a secret holds now."""
-        if request.tok != SECRET_FUNCTION:
+        """What a secret holds now."""
+        if request.tok != _SECRET_FUNCTION:
             raise LookupError(f"the stand-in knows no {request.tok}")
         arguments = plain(request.args)
         found = self._server.client("secretsmanager").get_secret_value(SecretId=arguments["secretId"])

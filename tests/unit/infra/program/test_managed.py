@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app import contract
 from infra.connections import connections
 from infra.policy.model import Context
 from infra.policy.registry import check
@@ -16,6 +18,14 @@ from tests.unit.infra.program import test_network_matrix as matrix
 from tests.unit.infra.stacks import Rendered, config_of, render
 
 AWS = "aws.crt"
+FOREIGN = """
+[legacy]
+purpose = "what the old application does"
+
+[legacy.pool.application]
+image = "registry.example.com/legacy:7"
+command = ["celery", "-A", "legacy", "worker"]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +149,17 @@ def test_passwords_of_aws_are_secret(stack: Rendered) -> None:
     password = plain["redis_password"]
     assert password.value if isinstance(password, SecretValue) else password == "marked-cache-worker"
     assert not [one.name for one in stack.registered if one.name.endswith("-redis")]
+
+
+def test_a_foreign_pool_trusts_the_broker_of_aws(tmp_path: Path) -> None:
+    """It reaches nothing else, so that is its `ca.crt`; and its URL names the broker of AWS."""
+    file = tmp_path / "queues.toml"
+    file.write_text(contract.DEFAULT_QUEUES_FILE.read_text() + FOREIGN)
+    config = config_of("prod-aws") | {"millrace:queues": str(file), "millrace:environment": "staging"}
+    stack = render("prod-aws", config)
+    assert _authorities(_templates(stack)["worker-legacy"]) == {"aws-authorities/ca.crt"}
+    [secret] = [one.inputs for one in stack.registered if one.name == "worker-legacy-passwords"]
+    assert "@broker.invalid:5671/" in secret["stringData"].value["broker_url"]
 
 
 def test_a_render_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, capsys: Any) -> None:
