@@ -10,12 +10,15 @@ import pytest
 
 from app import contract
 from infra.connections import connections
+from infra.lab.staging.connect import connect
+from infra.lab.staging.errors import StagingError
+from infra.local.state import State
 from infra.policy.model import Context
 from infra.policy.registry import check
 from infra.render.__main__ import EXIT_REFUSED, main as render_main
 from infra.render.recorder import SecretValue
 from tests.unit.infra.program import test_network_matrix as matrix
-from tests.unit.infra.stacks import Rendered, config_of, render
+from tests.unit.infra.stacks import ROOT, Rendered, config_of, render
 
 AWS = "aws.crt"
 FOREIGN = """
@@ -160,6 +163,13 @@ def test_a_foreign_pool_trusts_the_broker_of_aws(tmp_path: Path) -> None:
     assert _authorities(_templates(stack)["worker-legacy"]) == {"aws-authorities/ca.crt"}
     [secret] = [one.inputs for one in stack.registered if one.name == "worker-legacy-passwords"]
     assert "@broker.invalid:5671/" in secret["stringData"].value["broker_url"]
+
+
+def test_load_tests_are_refused(tmp_path: Path) -> None:
+    """Before a cluster is asked: they look into a broker and a database that are not there."""
+    nowhere: Any = None
+    with pytest.raises(StagingError, match=r"Pulumi\.prod-aws\.yaml: .* these are AWS's"):
+        connect(nowhere, ROOT / "Pulumi.prod-aws.yaml", State(tmp_path), nowhere)
 
 
 def test_a_render_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, capsys: Any) -> None:
