@@ -40,7 +40,6 @@ def broken(stack: Stack) -> tuple[str, ...]:
         *_redis(stack),
         *_broker(stack),
         *_broker_in_prod(stack),
-        *_context_in_prod(stack),
     )
 
 
@@ -140,14 +139,6 @@ def broker_connections(stack: Stack) -> int:
 
 def _largest(stack: Stack) -> str:
     return max(stack.workloads.pools, key=lambda pool: pool.workers.pods * pool.concurrency).name
-
-
-def _context_in_prod(stack: Stack) -> Iterator[str]:
-    if stack.is_prod and stack.cluster.context is None:
-        yield (
-            "cluster.context is missing: without it `pulumi up` would change whichever cluster is current; "
-            "`kubectl config get-contexts` lists the names"
-        )
 
 
 def _broker_in_prod(stack: Stack) -> Iterator[str]:

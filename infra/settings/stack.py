@@ -280,6 +280,11 @@ class Stack(Model):
             problems.append("resultBackend.topology single: choose sentinel in prod")
         if self.cluster.hosts < self.broker.nodes:
             problems.append(f"cluster.hosts {self.cluster.hosts} is less than broker.nodes {self.broker.nodes}")
+        if self.cluster.context is None:
+            problems.append(
+                "cluster.context is missing: without it `pulumi up` would change whichever cluster is current; "
+                "`kubectl config get-contexts` lists the names"
+            )
         if self.drills:
             problems.append("drills true: tasks that misbehave on purpose are not for prod")
         return problems

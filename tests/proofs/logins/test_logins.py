@@ -14,7 +14,6 @@ from typing import Any
 import docker
 import httpx
 import pytest
-from docker.errors import ContainerError
 
 from app import contract
 from app.contract import Role
@@ -22,6 +21,7 @@ from app.errors import LoginsRefusedError, NotReadyError
 from app.logins import import_definitions, make_roles
 from app.settings import Settings
 from infra.authority import authority
+from infra.local import secrets
 from infra.servers.postgresql import managed_roles_sql
 from infra.servers.rabbitmq.definitions import users_file, vhost_file
 from tests.harness import cleanup, images
@@ -42,12 +42,16 @@ for turn in 1 2; do
 done
 psql --quiet --set=ON_ERROR_STOP=1 --username=owner --command="CREATE TABLE ours (item int)"
 for role in gateway backup; do
-    psql --quiet --username="$role" --command="SELECT 1 FROM ours" 2>&1 | grep -c "permission denied" >&2
+    psql --quiet --username="$role" --command="SELECT 1 FROM public.ours" 2>&1 | grep -c "permission denied" >&2
 done
 psql --quiet --username=worker_b --command="SELECT 1" 2>&1 | grep -c "not permitted to log in" >&2
 psql --quiet --username=postgres --tuples-only --no-align \
     --command="SELECT rolname FROM pg_roles WHERE rolconnlimit = 7 AND rolcanlogin ORDER BY 1"
 """
+
+
+class ServerRefusedError(Exception):
+    """What PostgreSQL said."""
 
 
 def _roles() -> str:
@@ -58,17 +62,24 @@ def _roles() -> str:
 def _run(statements: str, folder: Path) -> str:
     file = folder / "roles.sql"
     file.write_text(statements)
-    output: bytes = docker.from_env().containers.run(
+    container = docker.from_env().containers.run(
         images.reference("POSTGRESQL"),
         ["-c", SERVER],
         entrypoint="bash",
         volumes={str(file): {"bind": "/roles.sql", "mode": "ro"}},
         labels=cleanup.labels(),
-        remove=True,
         network_disabled=True,
         environment={"HOME": "/var/lib/postgresql"},
+        detach=True,
     )
-    return output.decode()
+    try:
+        code = container.wait(timeout=200)["StatusCode"]
+        said = str(container.logs(stdout=False).decode())
+        if code:
+            raise ServerRefusedError(said)
+        return str(container.logs(stderr=False).decode())
+    finally:
+        container.remove(v=True, force=True)
 
 
 def test_who_is_no_superuser_makes_the_roles(tmp_path: Path) -> None:
@@ -79,7 +90,7 @@ def test_who_is_no_superuser_makes_the_roles(tmp_path: Path) -> None:
 @pytest.mark.parametrize("planted", ["ALTER ROLE gateway NOSUPERUSER;", "GRANT pg_read_all_data TO backup;"])
 def test_what_only_a_superuser_may_is_seen(planted: str, tmp_path: Path) -> None:
     """Planted: statements of the server that we run ourselves."""
-    with pytest.raises(ContainerError):
+    with pytest.raises(ServerRefusedError, match=r"permission denied to (alter|grant) role"):
         _run(_roles().replace("COMMIT;", f"{planted}\nCOMMIT;"), tmp_path)
 
 
@@ -126,7 +137,7 @@ def _whoami(stack: Stack) -> int:
 @pytest.mark.usefixtures("administrator")
 def test_definitions_are_imported(stack: Stack, settings: Callable[..., Settings], tmp_path: Path) -> None:
     """Who is in them logs in with its password, and the queues are as they were. Twice is as good as once."""
-    everyone = {Role.KEDA: {str(Role.KEDA): KEDA_PASSWORD}}
+    everyone = {**secrets.passwords(stack.state, "rabbitmq"), Role.KEDA: {str(Role.KEDA): KEDA_PASSWORD}}
     assert _whoami(stack) == httpx.codes.UNAUTHORIZED
     (tmp_path / "definitions" / "10-vhost.json").write_text(vhost_file(contract.queues()))
     (tmp_path / "definitions" / "20-users.json").write_text(users_file(everyone, contract.queues(), {}))
