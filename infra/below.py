@@ -90,13 +90,18 @@ class Below:
         return self._read(name, lambda value: value)
 
     def _read(self, name: str, part: Callable[[Any], Any]) -> pulumi.Output[str]:
-        def checked(value: Any) -> str:
-            found = part(value) if value else None
-            if not found:
-                raise MissingOutputError(
-                    f"the stack {self._name} has no output {name}: bring infra/aws up first, with the servers that "
-                    "this stack chooses (docs/aws.md)"
-                )
-            return str(found)
+        return self._stack.get_output(name).apply(lambda value: checked(self._name, name, value and part(value)))
 
-        return self._stack.get_output(name).apply(checked)
+
+def checked(stack: str, name: str, found: Any) -> str:
+    """An output's text.
+
+    Raises:
+        MissingOutputError: it is not there, or empty.
+    """
+    if not found:
+        raise MissingOutputError(
+            f"the stack {stack} has no output {name}: bring infra/aws up first, with the servers that this stack "
+            "chooses (docs/aws.md)"
+        )
+    return str(found)

@@ -17,7 +17,7 @@ import yaml
 
 from infra.aws.recorder import FOLDER
 from infra.lab.aws.provider import URL_VARIABLE
-from infra.lab.staging.run import EngineError, Run
+from infra.lab.staging.run import Run
 from tests.harness import leaks
 from tests.proofs.aws_engine.account import Account
 from tests.proofs.engine.harness.engine import Engine
@@ -114,18 +114,6 @@ def test_another_host_rolls_its_clients_and_runs_the_jobs_again(up: Engine) -> N
     assert jobs == {"migrate", "postgresql-logins"}
     assert {"pgbouncer", "pgbouncer-config", "operator", "retention"} <= changed
     assert not [name for name in changed if name.startswith(("rabbitmq-logins", "topology", "relay", "gateway"))]
-
-
-def test_a_stack_below_that_is_missing_or_lacks_a_server_is_refused(up: Engine, prod: Account, tmp_path: Path) -> None:
-    """With what to do, and without a change."""
-    with pytest.raises(EngineError, match="no output broker_endpoint: bring infra/aws up first"):
-        up.running(_with_output(broker_endpoint=None)).preview()
-    other = _engine(tmp_path, prod)
-    path = Path(str(other.settings))
-    path.write_text(path.read_text().replace("organization/millrace-aws/prod", "organization/millrace-aws/nobody"))
-    with pytest.raises(EngineError, match="nobody"):
-        other.up()
-    assert not [name for name in other.cluster.objects() if not name.startswith("Namespace/")]
 
 
 def _with_output(**values: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app import contract
+from infra.below import MissingOutputError, checked
 from infra.connections import connections
 from infra.lab.staging.connect import connect
 from infra.lab.staging.errors import StagingError
@@ -163,6 +164,13 @@ def test_a_foreign_pool_trusts_the_broker_of_aws(tmp_path: Path) -> None:
     assert _authorities(_templates(stack)["worker-legacy"]) == {"aws-authorities/ca.crt"}
     [secret] = [one.inputs for one in stack.registered if one.name == "worker-legacy-passwords"]
     assert "@broker.invalid:5671/" in secret["stringData"].value["broker_url"]
+
+
+@pytest.mark.parametrize("found", [None, ""])
+def test_a_server_that_infra_aws_does_not_have_is_missed(found: str | None) -> None:
+    """By the stack and the output, with what to do; nobody is told of a host without a name."""
+    with pytest.raises(MissingOutputError, match="a/b/prod has no output broker_endpoint: bring infra/aws up first"):
+        checked("a/b/prod", "broker_endpoint", found)
 
 
 def test_load_tests_are_refused(tmp_path: Path) -> None:
