@@ -315,7 +315,7 @@ PROOFS = (
     Suite(
         name="aws_engine",
         proves="infra/aws, and the main program on top, on the real engine and an emulator: settle, hide secrets, end",
-        seconds=150,
+        seconds=190,
         commands=(
             ("infra/local/bootstrap.sh", "--aws"),
             _module("infra.lab.toolchain", "pulumi"),
