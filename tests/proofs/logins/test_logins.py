@@ -22,12 +22,14 @@ from app.logins import import_definitions, make_roles
 from app.settings import Settings
 from infra.authority import authority
 from infra.local import secrets
+from infra.servers.capacity import Fleet, Workers, broker_limits
 from infra.servers.postgresql import managed_roles_sql
 from infra.servers.rabbitmq.definitions import users_file, vhost_file
 from tests.harness import cleanup, images
 from tests.harness.stack import Stack
 
 ADMIN, ADMIN_PASSWORD = "managed-admin", "of-the-administrator-alone"
+FLEET = Fleet(gateways=1, relays=1, queues=3, workers=(Workers(pods=1, children=4),))
 KEDA_PASSWORD = f"{Role.KEDA}-{'x' * 40}"
 #: A cluster of its own in a container: an administrator as RDS has one, and our statements twice, as it would run them.
 SERVER = r"""
@@ -140,7 +142,9 @@ def test_definitions_are_imported(stack: Stack, settings: Callable[..., Settings
     everyone = {**secrets.passwords(stack.state, "rabbitmq"), Role.KEDA: {str(Role.KEDA): KEDA_PASSWORD}}
     assert _whoami(stack) == httpx.codes.UNAUTHORIZED
     (tmp_path / "definitions" / "10-vhost.json").write_text(vhost_file(contract.queues()))
-    (tmp_path / "definitions" / "20-users.json").write_text(users_file(everyone, contract.queues(), {}))
+    (tmp_path / "definitions" / "20-users.json").write_text(
+        users_file(everyone, contract.queues(), broker_limits(FLEET))
+    )
     for _ in range(2):
         import_definitions(settings())
     assert _whoami(stack) == httpx.codes.OK
