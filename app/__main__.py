@@ -82,6 +82,17 @@ def topology() -> None:
 
 
 @app.command()
+def logins(server: Annotated[Literal["postgresql", "rabbitmq"], typer.Argument(help="Which server.")]) -> None:
+    """Make our logins on a server that somebody else runs, as its administrator; run it as often as you like."""
+    from app.logins import import_definitions, make_roles  # noqa: PLC0415
+    from app.settings import load  # noqa: PLC0415
+    from app.telemetry import logging  # noqa: PLC0415
+
+    logging.configure("logins")
+    (make_roles if server == "postgresql" else import_definitions)(load())
+
+
+@app.command()
 def migrate() -> None:
     """Bring the schema of PostgreSQL to the newest version."""
     from app.kinds import registry  # noqa: PLC0415

@@ -29,6 +29,10 @@ class NotReadyError(MillraceError):
     """What this process needs is not there; `python -m app migrate` and `python -m app topology` make it."""
 
 
+class LoginsRefusedError(MillraceError):
+    """A server did not take our logins; its administrator's password or its version may be another one."""
+
+
 class PoisonError(MillraceError):
     """This can never be executed as it is; it goes to the dead letters without another try."""
 

@@ -69,10 +69,13 @@ class Settings(BaseSettings):
     postgresql_password: SecretStr = SecretStr("")
     postgresql_pool_size: int = Field(8, ge=1, description="connections a process may hold")
     postgresql_connect_timeout_seconds: int = Field(3, ge=1, description="a dead host must not hang a request")
+    postgresql_ca: str = Field("ca.crt", description="the file of secrets with the authorities of its certificate")
 
     # --- RabbitMQ: one URL, never a host list (research/celery.md, finding 6)
     rabbitmq_host: str = "rabbitmq"
     rabbitmq_port: int = contract.PORT_AMQPS
+    rabbitmq_management_port: int = contract.PORT_RABBITMQ_MANAGEMENT
+    rabbitmq_ca: str = Field("ca.crt", description="as postgresql_ca")
     rabbitmq_user: str = "worker"
     rabbitmq_password: SecretStr = SecretStr("")
     rabbitmq_heartbeat_seconds: int = Field(10, ge=2, description="a half-open connection is noticed in two of these")
@@ -81,6 +84,7 @@ class Settings(BaseSettings):
     # --- Redis (rate limits work without it; results and chords wait for it)
     redis_host: str = "redis"
     redis_port: int = contract.PORT_REDIS
+    redis_ca: str = Field("ca.crt", description="as postgresql_ca")
     redis_user: str = "gateway"
     redis_password: SecretStr = SecretStr("")
     redis_sentinels: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = Field(
@@ -232,8 +236,23 @@ class Settings(BaseSettings):
 
     @property
     def ca_file(self) -> str:
-        """The CA that every server's certificate must come from."""
+        """The CA that every certificate of ours must come from."""
         return str(secrets_dir() / "ca.crt")
+
+    @property
+    def postgresql_ca_file(self) -> str:
+        """The authorities that PostgreSQL's certificate must come from: ours, or those of whoever runs it."""
+        return str(secrets_dir() / self.postgresql_ca)
+
+    @property
+    def rabbitmq_ca_file(self) -> str:
+        """As for PostgreSQL."""
+        return str(secrets_dir() / self.rabbitmq_ca)
+
+    @property
+    def redis_ca_file(self) -> str:
+        """As for PostgreSQL."""
+        return str(secrets_dir() / self.redis_ca)
 
     @property
     def tls_certificate_file(self) -> str:
@@ -253,8 +272,9 @@ class Settings(BaseSettings):
 
     @property
     def rabbitmq_tls(self) -> dict[str, Any]:
-        """py-amqp's TLS options: the server's certificate must come from our CA and be for this host name."""
-        return {"ca_certs": self.ca_file, "cert_reqs": ssl.CERT_REQUIRED, "server_hostname": self.rabbitmq_host}
+        """py-amqp's TLS options: the server's certificate must be for this host name."""
+        checked = {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": self.rabbitmq_host}
+        return {"ca_certs": self.rabbitmq_ca_file, **checked}
 
     @classmethod
     def settings_customise_sources(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.contract import Role
 from infra import backends, naming
+from infra.below import Below
 from infra.components.archiver import Archiver
 from infra.components.beat import Beat
 from infra.components.certificates import Certificates
@@ -22,16 +23,17 @@ from infra.components.worker_pool import WorkerPool
 from infra.settings import load
 
 stack = load.from_pulumi()
+below = Below.of(stack)
 
 # Before anything runs: where it runs, who may talk to whom, how everyone proves who they are, which queues there are.
 namespaces = Namespaces(stack)
 begun = Rotation(stack, BEGUN, after=[namespaces])
-passwords = Passwords(stack, stack.outsiders, after=[namespaces, begun])
+passwords = Passwords(stack, stack.outsiders, backends.given(stack, below), after=[namespaces, begun])
 certificates = Certificates(stack, passwords, after=[namespaces, begun])
 ground = [NetworkPolicies(stack, after=[namespaces]), certificates, passwords, Queues(stack, after=[namespaces])]
 
 # Broker, results, database and backups, as the stack chose them.
-servers = backends.build(stack, certificates, passwords, after=ground)
+servers = backends.build(stack, certificates, passwords, below, after=ground)
 
 # The schema, and the exchanges and queues: the rest finds them there.
 migrated = OneShot(stack, servers, naming.MIGRATE, Role.OWNER, "postgresql", after=ground)

@@ -84,9 +84,9 @@ def ready_servers(process: Process, backends: Backends) -> list[pulumi.Resource]
     return [resource for server in servers_of(process, backends).values() for resource in server.ready]
 
 
-def environment_of(stack: Stack, process: Process, backends: Backends) -> dict[str, str]:
+def environment_of(stack: Stack, process: Process, backends: Backends) -> dict[str, pulumi.Input[str]]:
     """Its whole environment, sorted: what is common, where its servers are, what is its own. Logins are files."""
-    common = {
+    common: dict[str, pulumi.Input[str]] = {
         "MILLRACE_ENVIRONMENT": stack.environment,
         "MILLRACE_LOG_LEVEL": stack.log_level,
         "MILLRACE_RABBITMQ_HEARTBEAT_SECONDS": str(stack.timings.broker_heartbeat_seconds),
@@ -144,7 +144,9 @@ def pod_of(stack: Stack, process: Process, backends: Backends) -> core.PodSpecAr
 
 def _secrets(process: Process, backends: Backends) -> Volume:
     """The folder of secrets: certificate and passwords of the role."""
+    servers = servers_of(process, backends).values()
     words = [Files(secret=naming.passwords_secret(process.role))]
-    if any(not server.own_users for server in servers_of(process, backends).values()):
+    if any(not server.own_users for server in servers):
         words.append(Files(secret=naming.s3_secret(process.role)))
+    words += dict.fromkeys(server.authorities for server in servers if server.authorities is not None)
     return secrets(*words, certified=process.component if process.certified else None)

@@ -1,39 +1,127 @@
-"""The one place that knows which broker, result backend, database and object store a stack has.
+"""The one place that makes the broker, result backend, database and object store that a stack chose.
 
-It makes them, and hands the others only what they need to know: where, by which variables, and what to wait for.
+It hands the others only what they need to know: where, by which variables, whom to trust, and what to wait for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pulumi
 
 from app.contract import Role
-from infra import naming
+from infra import managed, naming
+from infra.below import Below
 from infra.components.certificates import Certificates
 from infra.components.cloudnative_pg import CloudNativePGCluster
 from infra.components.files import content_hash
+from infra.components.keda import queue_trigger
 from infra.components.object_server import S3Server
 from infra.components.passwords import Passwords
 from infra.components.pgbouncer import PgBouncer
 from infra.components.postgresql import PostgreSQL
-from infra.components.rabbitmq import RabbitMQ, queue_trigger
+from infra.components.rabbitmq import RabbitMQ
 from infra.components.redis import Redis
-from infra.endpoints import Backends, Server
+from infra.endpoints import Backends, Given, Server
+from infra.managed import Managed
 from infra.servers.capacity import broker_limits, redis_max_clients
 from infra.servers.rabbitmq.definitions import users_file
-from infra.settings.backends import ObjectServer, SinglePostgreSQL
+from infra.servers.redis import CLIENTS
+from infra.settings import backends as chosen
+from infra.settings.backends import ObjectServer
 from infra.settings.limits import broker_connections
 from infra.settings.scaling import KedaQueue
 from infra.settings.stack import Stack
 
 
+def given(stack: Stack, below: Below | None) -> Given:
+    """What is known before anything is made."""
+    passwords: Mapping[tuple[str, str], pulumi.Output[str]] = {}
+    if below and not stack.result_backend.in_cluster:
+        passwords = {(user, "redis"): below.cache_password(user) for user in CLIENTS}
+    elsewhere = below and not stack.broker.in_cluster
+    return Given(below.broker_host if below and elsewhere else naming.service_host(naming.RABBITMQ), passwords)
+
+
 def build(
-    stack: Stack, certificates: Certificates, passwords: Passwords, *, after: Sequence[pulumi.Resource]
+    stack: Stack,
+    certificates: Certificates,
+    passwords: Passwords,
+    below: Below | None,
+    *,
+    after: Sequence[pulumi.Resource],
 ) -> Backends:
-    """Make the servers of a stack's choice."""
-    broker = _broker(stack, certificates, passwords, after=after)
+    """Make the servers of a stack's choice; `below` knows those that are there already."""
+    aws = Managed.of(stack, below, after=after)
+    broker = _broker(stack, certificates, passwords, aws, after=after)
+    results = _result_backend(stack, certificates, passwords, aws, after=after)
+    direct = _database(stack, certificates, passwords, aws, after=after)
+    pool = PgBouncer(
+        stack,
+        direct.environment["MILLRACE_POSTGRESQL_HOST"],
+        certificates,
+        passwords,
+        authorities=direct.authorities,
+        after=[*after, *direct.ready],
+    )
+    return Backends(
+        uploads=_uploads(stack, certificates, passwords, after=after),
+        broker=broker,
+        result_backend=results,
+        database=Server(pool.environment, (pool,)),
+        database_direct=direct,
+        secrets_hash=lambda user: content_hash({"passwords": passwords.hash_of(user), "ca.crt": certificates.trust}),
+        queue_trigger=queue_trigger,
+    )
+
+
+def _broker(
+    stack: Stack,
+    certificates: Certificates,
+    passwords: Passwords,
+    aws: Managed | None,
+    *,
+    after: Sequence[pulumi.Resource],
+) -> Server:
+    everyone = pulumi.Output.all(passwords.all_of("rabbitmq"), passwords.of_outsiders(stack.outsiders))
+    users = everyone.apply(
+        lambda known: users_file(
+            known[0],
+            stack.queues,
+            broker_limits(stack.fleet),
+            dict(zip(stack.outsiders, known[1], strict=True)),
+        )
+    )
+    scaled = any(isinstance(pool.scaling, KedaQueue) for pool in stack.workloads.pools)
+    scaled_in = naming.NAMESPACE_APP if scaled else None
+    if not isinstance(stack.broker, chosen.RabbitMQ):
+        return managed.amazon_mq(stack, managed.needed(aws), users, scaled_in=scaled_in, after=after)
+    broker = RabbitMQ(
+        stack,
+        stack.broker,
+        certificates,
+        users,
+        image=stack.images.reference("rabbitmq"),
+        cookie=passwords.generate("erlang-cookie"),
+        queues=stack.queues,
+        timings=stack.timings,
+        connections=broker_connections(stack),
+        scaled_in=scaled_in,
+        after=after,
+    )
+    return Server(broker.environment, (broker,))
+
+
+def _result_backend(
+    stack: Stack,
+    certificates: Certificates,
+    passwords: Passwords,
+    aws: Managed | None,
+    *,
+    after: Sequence[pulumi.Resource],
+) -> Server:
+    if not isinstance(stack.result_backend, chosen.Redis):
+        return managed.elasticache(managed.needed(aws))
     redis = Redis(
         stack,
         stack.result_backend,
@@ -44,48 +132,26 @@ def build(
         max_clients=redis_max_clients(stack.fleet),
         after=after,
     )
+    return Server(redis.environment, (redis,))
+
+
+def _database(
+    stack: Stack,
+    certificates: Certificates,
+    passwords: Passwords,
+    aws: Managed | None,
+    *,
+    after: Sequence[pulumi.Resource],
+) -> Server:
     database: PostgreSQL | CloudNativePGCluster
-    if isinstance(stack.database, SinglePostgreSQL):
-        database = PostgreSQL(stack, stack.database, certificates, passwords, after=after)
-    else:
-        database = CloudNativePGCluster(stack, stack.database, certificates, passwords, after=after)
-    pool = PgBouncer(stack, database.host, certificates, passwords, after=[*after, database])
-    return Backends(
-        uploads=_uploads(stack, certificates, passwords, after=after),
-        broker=Server(broker.environment, (broker,)),
-        result_backend=Server(redis.environment, (redis,)),
-        database=Server(pool.environment, (pool,)),
-        database_direct=Server({"MILLRACE_POSTGRESQL_HOST": database.host}, (database,)),
-        secrets_hash=lambda user: content_hash({"passwords": passwords.hash_of(user), "ca.crt": certificates.trust}),
-        queue_trigger=queue_trigger,
-    )
-
-
-def _broker(
-    stack: Stack, certificates: Certificates, passwords: Passwords, *, after: Sequence[pulumi.Resource]
-) -> RabbitMQ:
-    everyone = pulumi.Output.all(passwords.all_of("rabbitmq"), passwords.of_outsiders(stack.outsiders))
-    scaled = any(isinstance(pool.scaling, KedaQueue) for pool in stack.workloads.pools)
-    return RabbitMQ(
-        stack,
-        stack.broker,
-        certificates,
-        everyone.apply(
-            lambda known: users_file(
-                known[0],
-                stack.queues,
-                broker_limits(stack.fleet),
-                dict(zip(stack.outsiders, known[1], strict=True)),
-            )
-        ),
-        image=stack.images.reference("rabbitmq"),
-        cookie=passwords.generate("erlang-cookie"),
-        queues=stack.queues,
-        timings=stack.timings,
-        connections=broker_connections(stack),
-        scaled_in=naming.NAMESPACE_APP if scaled else None,
-        after=after,
-    )
+    match stack.database:
+        case chosen.SinglePostgreSQL() as settings:
+            database = PostgreSQL(stack, settings, certificates, passwords, after=after)
+        case chosen.CloudNativePG() as settings:
+            database = CloudNativePGCluster(stack, settings, certificates, passwords, after=after)
+        case chosen.Rds():
+            return managed.rds(stack, managed.needed(aws), passwords.all_of("postgresql"), after=after)
+    return Server({"MILLRACE_POSTGRESQL_HOST": database.host}, (database,))
 
 
 def _uploads(

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from app import contract
 from infra import naming
 from infra.settings.archive import Identity, Irsa, PodIdentity
-from infra.settings.backends import CloudNativePG, ObjectServer, S3Store
+from infra.settings.backends import CloudNativePG, ObjectServer, S3Store, SinglePostgreSQL
+from infra.settings.managed import PORT_HTTPS, Rds
 from infra.settings.scaling import KedaQueue
 from infra.settings.stack import Stack
 
-PORT_HTTPS = 443
 #: Where an API server listens behind its service; policies see the port after the translation.
 PORT_API_SERVER = 6443
 #: CloudNativePG's instance manager, asked by the operator, and its exporter.
@@ -73,6 +73,27 @@ class Connection:
     why: str
 
 
+def database(stack: Stack) -> Party:
+    """PostgreSQL itself, behind the pool of connections."""
+    return _server(stack, naming.POSTGRESQL, in_cluster=stack.database.in_cluster)
+
+
+def result_backend(stack: Stack) -> Party:
+    """Of limits and results."""
+    return _server(stack, naming.REDIS, in_cluster=stack.result_backend.in_cluster)
+
+
+def broker(stack: Stack) -> Party:
+    """Of tasks."""
+    return _server(stack, naming.RABBITMQ, in_cluster=stack.broker.in_cluster)
+
+
+def _server(stack: Stack, component: str, *, in_cluster: bool) -> Party:
+    if in_cluster:
+        return Pods(component)
+    return Network(f"{component} of AWS", stack.aws.cidrs if stack.aws else ())
+
+
 def connections(stack: Stack) -> tuple[Connection, ...]:
     """The table of a stack."""
     inside = (*_of_application(stack), *_of_uploads(stack), *_of_broker(stack), *_of_data(stack))
@@ -92,12 +113,12 @@ def components(stack: Stack) -> tuple[Pods, ...]:
         naming.TOPOLOGY,
         naming.RETENTION,
         naming.OPERATOR,
-        naming.RABBITMQ,
-        naming.REDIS,
-        naming.POSTGRESQL,
+        naming.RABBITMQ if stack.broker.in_cluster else naming.RABBITMQ_LOGINS,
+        *([naming.REDIS] if stack.result_backend.in_cluster else []),
+        naming.POSTGRESQL if stack.database.in_cluster else naming.POSTGRESQL_LOGINS,
         naming.PGBOUNCER,
     ]
-    if not isinstance(stack.database, CloudNativePG):
+    if isinstance(stack.database, SinglePostgreSQL):
         ours.append(naming.POSTGRESQL_BACKUP)
     if isinstance(stack.uploads, ObjectServer):
         ours.append(naming.OBJECT_STORE)
@@ -114,8 +135,9 @@ def _into(stack: Stack) -> Iterator[Connection]:
 
 
 def _of_application(stack: Stack) -> Iterator[Connection]:
-    pgbouncer, postgresql = Pods(naming.PGBOUNCER), Pods(naming.POSTGRESQL)
-    rabbitmq, redis = Pods(naming.RABBITMQ), Pods(naming.REDIS)
+    pgbouncer, postgresql = Pods(naming.PGBOUNCER), database(stack)
+    rabbitmq, redis = broker(stack), result_backend(stack)
+    management = stack.broker.management_port
     workers = [Pods(naming.worker(pool.name)) for pool in stack.workloads.own_pools]
     foreign = [Pods(naming.worker(pool.name)) for pool in stack.workloads.pools if pool.application is not None]
     operator = Pods(naming.OPERATOR)
@@ -138,13 +160,11 @@ def _of_application(stack: Stack) -> Iterator[Connection]:
     yield Connection(
         Pods(naming.TOPOLOGY),
         rabbitmq,
-        (contract.PORT_AMQPS, contract.PORT_RABBITMQ_MANAGEMENT),
+        (contract.PORT_AMQPS, management),
         "declares exchanges and queues, and looks for what is left of earlier ones",
     )
     yield Connection(operator, postgresql, (contract.PORT_POSTGRESQL,), "the runbook: dead letters, API keys")
-    yield Connection(
-        operator, rabbitmq, (contract.PORT_AMQPS, contract.PORT_RABBITMQ_MANAGEMENT), "the runbook: queues"
-    )
+    yield Connection(operator, rabbitmq, (contract.PORT_AMQPS, management), "the runbook: queues")
     yield Connection(operator, redis, redis_ports, "the runbook: limits")
 
 
@@ -162,24 +182,31 @@ def _of_uploads(stack: Stack) -> Iterator[Connection]:
 
 
 def _of_broker(stack: Stack) -> Iterator[Connection]:
-    rabbitmq = Pods(naming.RABBITMQ)
-    yield Connection(rabbitmq, rabbitmq, (contract.PORT_EPMD, contract.PORT_ERLANG_DISTRIBUTION), "the cluster")
+    rabbitmq, management = broker(stack), stack.broker.management_port
+    if stack.broker.in_cluster:
+        yield Connection(rabbitmq, rabbitmq, (contract.PORT_EPMD, contract.PORT_ERLANG_DISTRIBUTION), "the cluster")
+    else:
+        yield Connection(Pods(naming.RABBITMQ_LOGINS), rabbitmq, (management,), "vhost, users, policies")
     if any(isinstance(pool.scaling, KedaQueue) for pool in stack.workloads.pools):
         keda = Neighbour("KEDA", stack.cluster.keda_namespace or "", tuple(sorted(stack.cluster.keda_labels.items())))
-        yield Connection(keda, rabbitmq, (contract.PORT_RABBITMQ_MANAGEMENT,), "lengths of queues")
+        yield Connection(keda, rabbitmq, (management,), "lengths of queues")
     for name, producer in stack.producers.items():
         service = Neighbour(contract.producer_user(name), producer.namespace, tuple(sorted(producer.labels.items())))
         yield Connection(service, rabbitmq, (contract.PORT_AMQPS,), "publishes to its queues")
 
 
 def _of_data(stack: Stack) -> Iterator[Connection]:
-    postgresql, redis = Pods(naming.POSTGRESQL), Pods(naming.REDIS)
+    postgresql, redis = database(stack), result_backend(stack)
     yield Connection(Pods(naming.PGBOUNCER), postgresql, (contract.PORT_POSTGRESQL,), "the pool's own connections")
     if stack.result_backend.topology == "sentinel":
         yield Connection(redis, redis, _redis_ports(stack), "replication and the sentinels' vote")
-    if not isinstance(stack.database, CloudNativePG):
+    if isinstance(stack.database, Rds):
+        yield Connection(Pods(naming.POSTGRESQL_LOGINS), postgresql, (contract.PORT_POSTGRESQL,), "the roles")
+        return
+    if isinstance(stack.database, SinglePostgreSQL):
         yield Connection(Pods(naming.POSTGRESQL_BACKUP), postgresql, (contract.PORT_POSTGRESQL,), "the nightly dump")
         return
+    postgresql = Pods(naming.POSTGRESQL)
     operator = Neighbour("CloudNativePG", stack.cluster.cnpg_namespace, ((naming.LABEL_NAME, "cloudnative-pg"),))
     ports = (contract.PORT_POSTGRESQL, PORT_CNPG_STATUS)
     yield Connection(postgresql, postgresql, ports, "replication")
@@ -211,7 +238,8 @@ def _watched(stack: Stack) -> Iterator[Connection]:
     workers = [naming.worker(pool.name) for pool in stack.workloads.own_pools]
     for component in (naming.RELAY, *workers, naming.ARCHIVER, naming.BEAT):
         yield Connection(prometheus, Pods(component), (contract.PORT_METRICS,), "metrics")
-    yield Connection(prometheus, Pods(naming.RABBITMQ), (contract.PORT_RABBITMQ_METRICS,), "metrics")
+    if stack.broker.in_cluster:
+        yield Connection(prometheus, Pods(naming.RABBITMQ), (contract.PORT_RABBITMQ_METRICS,), "metrics")
     if isinstance(stack.database, CloudNativePG):
         yield Connection(prometheus, Pods(naming.POSTGRESQL), (PORT_CNPG_METRICS,), "metrics")
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pulumi
 
+from infra.volumes import Files
+
 #: KEDA's trigger for a queue and a threshold in messages a pod.
 QueueTrigger = Callable[[str, int], dict[str, Any]]
 
@@ -17,11 +19,22 @@ class Server:
     """A server as a client sees it."""
 
     #: What a client finds in its environment; never a password.
-    environment: Mapping[str, str]
+    environment: Mapping[str, pulumi.Input[str]]
     #: What must be there before a client starts.
     ready: tuple[pulumi.Resource, ...]
     #: Whether its users are our roles with our passwords; else each role has a Secret with both (`naming.s3_secret`).
     own_users: bool = True
+    #: Who signs its certificate, where that is not our authority: beside the passwords of its clients.
+    authorities: Files | None = None
+
+
+@dataclass(frozen=True)
+class Given:
+    """What is known of servers before they are made, or because somebody else made them."""
+
+    broker_host: pulumi.Input[str]
+    #: Passwords that are not generated here, by role and server.
+    passwords: Mapping[tuple[str, str], pulumi.Output[str]]
 
 
 @dataclass(frozen=True)

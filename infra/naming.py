@@ -47,10 +47,15 @@ REDIS = "redis"
 POSTGRESQL = "postgresql"
 POSTGRESQL_BACKUP = "postgresql-backup"
 PGBOUNCER = "pgbouncer"
+#: Jobs that make our logins on servers that somebody else runs.
+POSTGRESQL_LOGINS = "postgresql-logins"
+RABBITMQ_LOGINS = "rabbitmq-logins"
 OBJECT_STORE = "objectstore"
 
 #: The component whose Secret `authority-tls` has the authorities that everybody trusts; there is one in each namespace.
 AUTHORITY = "authority"
+#: The ConfigMaps with those who sign for servers of AWS.
+AWS_AUTHORITIES = "aws-authorities"
 #: The issuers that sign everything inside, one in each namespace.
 ISSUER = "millrace-ca"
 
@@ -62,7 +67,16 @@ def worker(pool: str) -> str:
 
 def namespace_of(component: str) -> str:
     """Servers live apart from the application."""
-    data = {RABBITMQ, REDIS, POSTGRESQL, POSTGRESQL_BACKUP, PGBOUNCER, OBJECT_STORE}
+    data = {
+        RABBITMQ,
+        RABBITMQ_LOGINS,
+        REDIS,
+        POSTGRESQL,
+        POSTGRESQL_BACKUP,
+        POSTGRESQL_LOGINS,
+        PGBOUNCER,
+        OBJECT_STORE,
+    }
     return NAMESPACE_DATA if component in data else NAMESPACE_APP
 
 

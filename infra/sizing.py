@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from infra import naming
-from infra.settings.backends import ObjectServer, SinglePostgreSQL
+from infra.settings.backends import CloudNativePG, ObjectServer, SinglePostgreSQL
 from infra.settings.scaling import most_replicas
 from infra.settings.stack import Stack
 from infra.settings.values import Resources, amount
@@ -75,8 +75,12 @@ def _application(stack: Stack) -> Iterator[Size]:
 
 
 def _servers(stack: Stack) -> Iterator[Size]:
-    yield Size(naming.RABBITMQ, stack.broker.nodes, stack.broker.resources)
-    yield Size(naming.REDIS, stack.result_backend.replicas, stack.result_backend.resources)
+    if stack.broker.resources is not None:
+        yield Size(naming.RABBITMQ, stack.broker.nodes, stack.broker.resources)
+    else:
+        yield Size(naming.RABBITMQ_LOGINS, 1, stack.workloads.job.resources)
+    if stack.result_backend.resources is not None:
+        yield Size(naming.REDIS, stack.result_backend.replicas, stack.result_backend.resources)
     if stack.result_backend.topology == "sentinel":
         # The sentinel beside each Redis.
         yield Size(naming.REDIS, stack.result_backend.replicas, SENTINEL_RESOURCES)
@@ -86,5 +90,7 @@ def _servers(stack: Stack) -> Iterator[Size]:
     if isinstance(stack.database, SinglePostgreSQL):
         yield Size(naming.POSTGRESQL, 1, stack.database.resources)
         yield Size(naming.POSTGRESQL_BACKUP, 1, stack.workloads.job.resources)
-    else:
+    elif isinstance(stack.database, CloudNativePG):
         yield Size(naming.POSTGRESQL, stack.database.instances, stack.database.resources)
+    else:
+        yield Size(naming.POSTGRESQL_LOGINS, 1, stack.workloads.job.resources)

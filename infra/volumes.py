@@ -23,7 +23,7 @@ class Files:
 
     secret: str = ""
     config_map: str = ""
-    paths: Mapping[str, str] = field(default_factory=dict)
+    paths: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def source(self) -> core.VolumeProjectionArgs:
@@ -79,13 +79,14 @@ def folder(path: str, *parts: Files, name: str) -> Volume:
     )
 
 
-def secrets(*parts: Files, certified: str | None = None) -> Volume:
+def secrets(*parts: Files, certified: str | None = None, trusted: Files | None = None) -> Volume:
     """The folder where every image of ours looks for what is secret: whom to trust, and `parts`.
 
-    `certified`: the component whose certificate and key are in it too.
+    `certified`: the component whose certificate and key are in it too. `trusted`: the `ca.crt` of who trusts others
+    than our authority.
     """
     # Not the `ca.crt` beside the certificate: that is the one authority that signed it, and two are trusted meanwhile.
-    tls = [Files(secret=naming.tls_secret(naming.AUTHORITY), paths={"ca.crt": "ca.crt"})]
+    tls = [trusted or Files(secret=naming.tls_secret(naming.AUTHORITY), paths={"ca.crt": "ca.crt"})]
     if certified is not None:
         paths = {"tls.crt": "tls.crt", "tls.key": "tls.key"}
         tls.append(Files(secret=naming.tls_secret(certified), paths=paths))

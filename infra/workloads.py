@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +34,7 @@ class Container:
     resources: Resources
     command: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     #: Variables taken from the pod itself: name to field path.
     pod_fields: Mapping[str, str] = field(default_factory=dict)
     ports: Mapping[str, int] = field(default_factory=dict)
@@ -132,7 +132,10 @@ def pod_metadata(ground: Ground, component: str, annotations: Mapping[str, pulum
 
 
 def metadata(
-    ground: Ground, component: str, name: str | None = None, annotations: Mapping[str, pulumi.Input[str]] | None = None
+    ground: Ground,
+    component: str,
+    name: pulumi.Input[str] | None = None,
+    annotations: Mapping[str, pulumi.Input[str]] | None = None,
 ) -> meta.ObjectMetaArgs:
     """Name, namespace and labels of an object of a component."""
     return meta.ObjectMetaArgs(
@@ -144,9 +147,11 @@ def metadata(
 
 
 def fingerprint(arguments: Any) -> str:
-    """Eight hexadecimal digits that change whenever typed arguments do. They must hold no outputs."""
+    """Eight hexadecimal digits that change whenever typed arguments do, whatever the outputs in them turn out to be."""
 
     def plain(value: Any) -> Any:
+        if isinstance(value, pulumi.Output):
+            return "(output)"
         if pulumi._types.is_input_type(type(value)):  # noqa: SLF001 - there is no public way to read arguments
             return plain(pulumi._types.input_type_to_dict(value))  # noqa: SLF001
         if isinstance(value, Mapping):
@@ -156,10 +161,31 @@ def fingerprint(arguments: Any) -> str:
     return hashlib.sha256(json.dumps(plain(arguments), sort_keys=True).encode()).hexdigest()[:8]
 
 
+def name_of(prefix: str, arguments: Any) -> pulumi.Input[str]:
+    """A name that changes whenever typed arguments or the outputs in them do; a text where they hold no outputs."""
+    name, outputs = f"{prefix}-{fingerprint(arguments)}", list(_outputs(arguments))
+    if not outputs:
+        return name
+    return pulumi.Output.all(*outputs).apply(lambda known: f"{name}-{fingerprint(known)}")
+
+
+def _outputs(value: Any) -> Iterator[pulumi.Output[Any]]:
+    if isinstance(value, pulumi.Output):
+        yield value
+    elif pulumi._types.is_input_type(type(value)):  # noqa: SLF001 - as above
+        yield from _outputs(pulumi._types.input_type_to_dict(value))  # noqa: SLF001
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _outputs(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _outputs(inner)
+
+
 def workload_metadata(
     ground: Ground,
     component: str,
-    name: str | None = None,
+    name: pulumi.Input[str] | None = None,
     *,
     reviewed: Mapping[str, str] | None = None,
     more: Mapping[str, str] | None = None,

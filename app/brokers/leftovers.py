@@ -105,12 +105,12 @@ def _delayed(listed: Sequence[Mapping[str, Any]]) -> int:
 )
 def list_queues(settings: Settings) -> list[dict[str, Any]]:
     """The queues of the vhost, as the management API lists them."""
-    url = f"https://{settings.rabbitmq_host}:{contract.PORT_RABBITMQ_MANAGEMENT}/api/queues/{quote(contract.VHOST)}"
+    url = f"https://{settings.rabbitmq_host}:{settings.rabbitmq_management_port}/api/queues/{quote(contract.VHOST)}"
     answer = httpx.get(
         url,
         params=_EXACT,
         auth=(settings.rabbitmq_user, settings.rabbitmq_password.get_secret_value()),
-        verify=ssl.create_default_context(cafile=settings.ca_file),
+        verify=ssl.create_default_context(cafile=settings.rabbitmq_ca_file),
         timeout=_TIMEOUT_SECONDS,
         trust_env=False,
     )

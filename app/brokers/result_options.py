@@ -30,7 +30,7 @@ def result_options(settings: Settings) -> dict[str, Any]:
     password = settings.redis_password.get_secret_value()
     if not password:  # relay, archiver, beat: their role has no user in Redis
         return options
-    tls = {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_ca_certs": settings.ca_file, "ssl_check_hostname": True}
+    tls = {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_ca_certs": settings.redis_ca_file, "ssl_check_hostname": True}
     user = {"username": settings.redis_user, "password": password}
     bounds = {"socket_connect_timeout": _CONNECT_SECONDS, "socket_timeout": _ANSWER_SECONDS}
     sentinels = ";".join(f"sentinel://{host}:{contract.PORT_SENTINEL}" for host in settings.redis_sentinels)

@@ -48,7 +48,7 @@ def _connection(settings: Settings, timeout_seconds: float) -> dict[str, Any]:
     return {
         "username": settings.redis_user,
         "password": settings.redis_password.get_secret_value(),
-        "ssl_ca_certs": settings.ca_file,
+        "ssl_ca_certs": settings.redis_ca_file,
         "ssl_cert_reqs": ssl.CERT_REQUIRED,
         "ssl_check_hostname": True,
         "socket_connect_timeout": timeout_seconds,

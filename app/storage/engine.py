@@ -20,7 +20,7 @@ def database_url(settings: Settings) -> URL:
         host=settings.postgresql_host,
         port=settings.postgresql_port,
         database=settings.postgresql_database,
-        query={"sslmode": "verify-full", "sslrootcert": settings.ca_file},
+        query={"sslmode": "verify-full", "sslrootcert": settings.postgresql_ca_file},
     )
 
 
@@ -69,6 +69,6 @@ def connect_arguments(settings: Settings) -> dict[str, Any]:
         "user": settings.postgresql_user,
         "password": settings.postgresql_password.get_secret_value(),
         "sslmode": "verify-full",
-        "sslrootcert": settings.ca_file,
+        "sslrootcert": settings.postgresql_ca_file,
         **_bounds(settings),
     }

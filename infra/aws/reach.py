@@ -6,12 +6,12 @@ that the table knows; which pod may use them is the NetworkPolicies' part, and t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from app import contract
-from infra import naming
-from infra.connections import PORT_HTTPS, Pods, connections
+from infra.connections import Party, broker, connections, database, result_backend
+from infra.settings.managed import PORT_HTTPS
 from infra.settings.stack import Stack
 
 NODES = "nodes"
@@ -25,14 +25,18 @@ BROKER = "broker"
 PORT_KUBELET = 10250
 PORTS_WEBHOOKS = (4443, 6443, 8443, 9443)
 EVERY_PORT = 0
-#: The port of a managed server for each port of our own servers. AWS serves no metrics and no cluster ports.
-SERVED = {
-    DATABASE: (naming.POSTGRESQL, {contract.PORT_POSTGRESQL: contract.PORT_POSTGRESQL}),
-    CACHE: (naming.REDIS, {contract.PORT_REDIS: contract.PORT_REDIS}),
+#: Where the application has each server, and the managed one's port for each port that it uses there. AWS serves no
+#: metrics and no cluster ports; Amazon MQ has the management API beside its console.
+SERVED: Mapping[str, tuple[Callable[[Stack], Party], Mapping[int, int]]] = {
+    DATABASE: (database, {contract.PORT_POSTGRESQL: contract.PORT_POSTGRESQL}),
+    CACHE: (result_backend, {contract.PORT_REDIS: contract.PORT_REDIS}),
     BROKER: (
-        naming.RABBITMQ,
-        # Amazon MQ has the management API beside its console.
-        {contract.PORT_AMQPS: contract.PORT_AMQPS, contract.PORT_RABBITMQ_MANAGEMENT: PORT_HTTPS},
+        broker,
+        {
+            contract.PORT_AMQPS: contract.PORT_AMQPS,
+            contract.PORT_RABBITMQ_MANAGEMENT: PORT_HTTPS,
+            PORT_HTTPS: PORT_HTTPS,
+        },
     ),
 }
 
@@ -54,11 +58,12 @@ def openings(stack: Stack, *, managed_broker: bool) -> tuple[Opening, ...]:
 
 
 def _served(stack: Stack, server: str) -> Iterator[Opening]:
-    component, served = SERVED[server]
+    find, served = SERVED[server]
+    place = find(stack)
     ports = {
         served[port]
         for connection in connections(stack)
-        if connection.destination == Pods(component) and connection.source != connection.destination
+        if connection.destination == place and connection.source != place
         for port in connection.ports
         if port in served
     }

@@ -16,7 +16,7 @@ from infra.components.component import Part
 from infra.workloads import metadata
 
 
-def config_map(parent: Part, component: str, files: Mapping[str, str]) -> core.ConfigMap:
+def config_map(parent: Part, component: str, files: Mapping[str, pulumi.Input[str]]) -> core.ConfigMap:
     """`<component>-config`: nothing in it is secret."""
     name = f"{component}-config"
     return core.ConfigMap(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pulumi
 from pulumi_kubernetes.apps import v1 as apps
@@ -35,13 +36,15 @@ class ForeignPool(Part):
         *,
         secrets_hash: pulumi.Input[str],
         queue_trigger: QueueTrigger | None = None,
+        trusted: Files | None = None,
         after: Sequence[pulumi.Resource] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """A pool of the application's image.
 
         Its namespace has a Secret `worker-<name>-passwords`, whose files it finds in /run/secrets/millrace; a change of
-        `secrets_hash` starts it anew. `queue_trigger` is KEDA's, for a pool that scales by its queue.
+        `secrets_hash` starts it anew. `queue_trigger` is KEDA's, for a pool that scales by its queue. `trusted` is
+        the `ca.crt` of a broker that is certified by others than our authority.
         """
         component = naming.worker(pool.name)
         super().__init__(component, ground, after=after, opts=opts)
@@ -60,7 +63,7 @@ class ForeignPool(Part):
                         ground, component, {naming.ANNOTATION_CONFIG_HASH: secrets_hash}
                     ),
                     spec=pod(
-                        ground, component, [_container(component, pool, application)],
+                        ground, component, [_container(component, pool, application, trusted)],
                         grace_period_seconds=pool.grace_period_seconds,
                     ),
                 ),
@@ -76,18 +79,20 @@ class ForeignPool(Part):
         cls, stack: Stack, pool: Pool, application: Application, servers: Backends, *, after: Sequence[pulumi.Resource]
     ) -> ForeignPool:
         """A stack's own, on its broker."""
+        authorities = servers.broker.authorities
         return cls(
             stack,
             pool,
             application,
             secrets_hash=servers.secrets_hash(naming.worker(pool.name)),
             queue_trigger=servers.queue_trigger,
+            trusted=replace(authorities, paths=dict.fromkeys(authorities.paths, "ca.crt")) if authorities else None,
             after=[*after, *servers.broker.ready],
         )
 
 
-def _container(component: str, pool: Pool, application: Application) -> Container:
-    """Its container; the folder of secrets holds the broker's URL with the password, and our CA."""
+def _container(component: str, pool: Pool, application: Application, trusted: Files | None) -> Container:
+    """Its container; the folder of secrets holds the broker's URL with the password, and its CA."""
     own = Files(secret=naming.passwords_secret(component))
     return Container(
         name=component,
@@ -95,7 +100,7 @@ def _container(component: str, pool: Pool, application: Application) -> Containe
         arguments=application.command,
         environment=worker.environment(pool) | application.environment,
         resources=pool.resources,
-        volumes=[scratch(), secrets(own)],
+        volumes=[scratch(), secrets(own, trusted=trusted)],
         # No liveness probe: while the broker is away there is no connection, and a restart would not help.
         probes=Probes(readiness=exec_probe(application.probe, every=10, failures=3)),
     )

@@ -16,7 +16,7 @@ from infra.components.component import Component
 from infra.components.deployment import service_account
 from infra.endpoints import Backends
 from infra.settings.stack import Stack
-from infra.workloads import fingerprint, pod_metadata, workload_metadata
+from infra.workloads import fingerprint, name_of, pod_metadata, workload_metadata
 
 #: A migration that takes longer is one that a person should watch.
 DEADLINE_SECONDS = 900
@@ -49,10 +49,9 @@ class OneShot(Component):
         account = service_account(self, component)
         spec = _job(stack, process, backends, kept_seconds=None)
         # A Job's template can never change: another image or setting is another Job, and the old one is pruned.
-        name = f"{component}-{fingerprint(spec)}"
         batch.Job(
-            name,
-            metadata=workload_metadata(stack, component, name, more=REPLACE_UNREADY),
+            f"{component}-{fingerprint(spec)}",
+            metadata=workload_metadata(stack, component, name_of(component, spec), more=REPLACE_UNREADY),
             spec=spec,
             opts=self.child(after=[account], custom_timeouts=pulumi.CustomTimeouts(create=AWAIT, update=AWAIT)),
         )

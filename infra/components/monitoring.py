@@ -39,13 +39,13 @@ class Monitoring(Component):
         super().__init__("monitoring", stack, after=after)
         if stack.cluster.monitoring_namespace is not None:
             certificates.leaf(PROMETHEUS, [f"{PROMETHEUS}.{naming.NAMESPACE_APP}"], client=True)
-            files.secret(
-                self,
-                naming.RABBITMQ,
-                f"{PROMETHEUS}-rabbitmq",
-                {"username": passwords.login(Role.PROMETHEUS), "password": passwords.of(Role.PROMETHEUS, "rabbitmq")},
-                type_="kubernetes.io/basic-auth",
-            )
+            if stack.broker.in_cluster:
+                login: dict[str, pulumi.Input[str]] = {
+                    "username": passwords.login(Role.PROMETHEUS),
+                    "password": passwords.of(Role.PROMETHEUS, "rabbitmq"),
+                }
+                type_ = "kubernetes.io/basic-auth"
+                files.secret(self, naming.RABBITMQ, f"{PROMETHEUS}-rabbitmq", login, type_=type_)
             self._pod_monitors()
             self._rules()
         self.register_outputs({})
@@ -60,6 +60,12 @@ class Monitoring(Component):
             self._pod_monitor(component, [_endpoint("metrics", component, tls=client)])
         bearer: dict[str, Any] = {"authorization": {"type": "Bearer", "credentials": GATEWAY_KEY}}
         self._pod_monitor(naming.GATEWAY, [_endpoint("https", naming.GATEWAY, **bearer)])
+        if self.stack.broker.in_cluster:
+            self._brokers()
+        if isinstance(self.stack.database, CloudNativePG):
+            self._pod_monitor(naming.POSTGRESQL, [{"port": "metrics", "interval": INTERVAL}])
+
+    def _brokers(self) -> None:
         basic: dict[str, Any] = {
             "basicAuth": {part: {"name": f"{PROMETHEUS}-rabbitmq", "key": part} for part in ("username", "password")}
         }
@@ -71,8 +77,6 @@ class Monitoring(Component):
         self._pod_monitor(naming.RABBITMQ, [_endpoint("prometheus", naming.RABBITMQ, **basic)])
         per_queue = [_endpoint("prometheus", naming.RABBITMQ, **basic, **queues)]
         self._pod_monitor(naming.RABBITMQ, per_queue, name=targets.RABBITMQ_QUEUES)
-        if isinstance(self.stack.database, CloudNativePG):
-            self._pod_monitor(naming.POSTGRESQL, [{"port": "metrics", "interval": INTERVAL}])
 
     def _pod_monitor(self, component: str, endpoints: list[dict[str, Any]], *, name: str | None = None) -> None:
         CustomResource(

@@ -18,6 +18,7 @@ from app.contract import Role
 from infra import naming
 from infra.components.component import Component
 from infra.components.files import content_hash
+from infra.endpoints import Given
 from infra.servers.logins import Accepted
 from infra.servers.rabbitmq.outsiders import Outsider
 from infra.settings.backends import ObjectServer
@@ -68,17 +69,24 @@ APPLICATION = (
 class Passwords(Component):
     """The values, as secret outputs; and for each role of the application a Secret of one file a server."""
 
-    def __init__(self, stack: Stack, outsiders: Sequence[Outsider], *, after: Sequence[pulumi.Resource]) -> None:
-        """Generate the passwords of all roles and outsiders."""
+    def __init__(
+        self, stack: Stack, outsiders: Sequence[Outsider], given: Given, *, after: Sequence[pulumi.Resource]
+    ) -> None:
+        """Generate the passwords of all roles and outsiders, but for those that are given."""
         super().__init__("passwords", stack, after=after)
+        self._given = given
         self._servers: dict[str, tuple[str, ...]] = {
-            **{str(role): tuple(name for name in servers if self._is_ours(name)) for role, servers in SERVERS.items()},
+            **{
+                str(role): tuple(name for name in servers if self._is_ours(role, name))
+                for role, servers in SERVERS.items()
+            },
             **{outsider.user: ("rabbitmq",) for outsider in outsiders},
         }
         self._values = {
             (user, server): self._generations(user, naming.password(user, server))
             for user, servers in self._servers.items()
             for server in servers
+            if (user, server) not in given.passwords
         }
         for role in APPLICATION:
             self._secret(role)
@@ -88,6 +96,8 @@ class Passwords(Component):
 
     def of(self, user: str, server: str) -> pulumi.Output[str]:
         """The password with which a role, or an outsider, logs in to a server."""
+        if (user, server) in self._given.passwords:
+            return self._given.passwords[user, server]
         return self._values[user, server][self.stack.generations(user)[0]]
 
     def login(self, user: str) -> str:
@@ -122,8 +132,10 @@ class Passwords(Component):
         """One more secret value that belongs to no role, such as a cluster's cookie."""
         return self._generate(name)
 
-    def _is_ours(self, server: str) -> bool:
-        """Whether the stack runs this server: S3 may be elsewhere, with users of its own, or missing."""
+    def _is_ours(self, role: Role, server: str) -> bool:
+        """Whether the role has a login there: a server may be elsewhere, with users of its own, or missing."""
+        if server == "redis" and not self.stack.result_backend.in_cluster:
+            return (role, server) in self._given.passwords
         return server != "s3" or isinstance(self.stack.uploads, ObjectServer)
 
     def _secret(self, user: str, **more: pulumi.Output[str]) -> None:
@@ -154,9 +166,9 @@ class Passwords(Component):
         return {number: self._generate(name if number == 1 else f"{name}-{number}") for number in range(1, newest + 1)}
 
     def _broker_url(self, user: str) -> pulumi.Output[str]:
-        host = naming.service_host(naming.RABBITMQ)
         login = self.login(user)
-        return self.of(user, "rabbitmq").apply(lambda password: contract.broker_url(login, password, host))
+        known = pulumi.Output.all(self.of(user, "rabbitmq"), self._given.broker_host)
+        return known.apply(lambda values: contract.broker_url(login, *values))
 
     def _generate(self, name: str) -> pulumi.Output[str]:
         # Kept also in staging: a password that is generated anew locks everybody out of a volume that was kept.

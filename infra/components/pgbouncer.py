@@ -37,18 +37,24 @@ class PgBouncer(Component):
     def __init__(
         self,
         stack: Stack,
-        server_host: str,
+        server_host: pulumi.Input[str],
         certificates: Certificates,
         passwords: Passwords,
         *,
+        authorities: Files | None = None,
         after: Sequence[pulumi.Resource],
     ) -> None:
-        """In front of the PostgreSQL at `server_host`."""
+        """In front of the PostgreSQL at `server_host`; `authorities` are who certifies that, if not our own."""
         super().__init__(naming.PGBOUNCER, stack, after=after)
         self.environment = {"MILLRACE_POSTGRESQL_HOST": naming.service_host(naming.PGBOUNCER)}
         ports = {"postgresql": contract.PORT_POSTGRESQL}
         rotated = [role for role in POOLED_ROLES if len(stack.generations(role)) > 1]
-        settings_files = {"pgbouncer.ini": pgbouncer_ini(server_host, stack.fleet, rotated)}
+        authority = next(iter(authorities.paths.values())) if authorities else "ca.crt"
+        settings_files = {
+            "pgbouncer.ini": pulumi.Output.from_input(server_host).apply(
+                lambda host: pgbouncer_ini(host, stack.fleet, rotated, authority)
+            )
+        }
         secret_files = {"userlist.txt": passwords.all_of("postgresql").apply(userlist)}
         before: list[pulumi.Resource] = [
             certificates.leaf(naming.PGBOUNCER, naming.service_names(naming.PGBOUNCER)),
@@ -64,7 +70,7 @@ class PgBouncer(Component):
             volumes=[
                 scratch(),
                 config(f"{naming.PGBOUNCER}-config"),
-                secrets(Files(secret=SECRET), certified=naming.PGBOUNCER),
+                secrets(Files(secret=SECRET), *([authorities] if authorities else []), certified=naming.PGBOUNCER),
             ],
             probes=Probes(
                 startup=exec_probe(["millrace-healthy"], every=2, failures=30),

@@ -7,17 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pulumi
-from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.core import v1 as core
-from pulumi_kubernetes.meta import v1 as meta
 
 from app import contract
-from app.contract import Queue, Role
+from app.contract import Queue
 from infra import naming
 from infra.components import changes, files
 from infra.components.certificates import LOCALHOST
 from infra.components.component import Part
 from infra.components.deployment import disruption_budget, service_account
+from infra.components.keda import trigger_authentication
 from infra.components.stateful import data_at, headless_service, service, stateful_set
 from infra.ground import Authority, Ground
 from infra.probes import Probes, exec_probe, tcp_probe
@@ -38,8 +37,6 @@ _CLIENT_PORTS = {
     "management": contract.PORT_RABBITMQ_MANAGEMENT,
     "prometheus": contract.PORT_RABBITMQ_METRICS,
 }
-#: KEDA's way in, beside the ScaledObjects.
-TRIGGER_AUTHENTICATION = "rabbitmq"
 
 
 class RabbitMQ(Part):
@@ -113,7 +110,8 @@ class RabbitMQ(Part):
             hooks=changes.unless(self._refused, name=f"{ground.namespace_of(name)}/{name} runs"),
         )
         if scaled_in is not None:
-            self._trigger_authentication(scaled_in)
+            address = f"https://{self.host}:{contract.PORT_RABBITMQ_MANAGEMENT}/"
+            trigger_authentication(self, name, scaled_in, address)
         self.register_outputs({})
 
     def _refused(self, before: Mapping[str, Any], _: Mapping[str, Any]) -> Iterator[str]:
@@ -183,37 +181,6 @@ class RabbitMQ(Part):
             affinity=apart(self.name) if kept else None,
         )
 
-    def _trigger_authentication(self, namespace: str) -> None:
-        """KEDA looks over HTTPS: only so does it see unacknowledged messages, and a pool that is busy stays."""
-        name = "keda-rabbitmq"
-        labels = naming.labels(self.name, self.ground.environment)
-        where = meta.ObjectMetaArgs(name=name, namespace=namespace, labels=labels)
-        address = f"https://{self.host}:{contract.PORT_RABBITMQ_MANAGEMENT}/"
-        core.ConfigMap(
-            name,
-            metadata=where,
-            data={"host": address, "tls": "enable"},
-            opts=self.child(),
-        )
-        secret = naming.passwords_secret(Role.KEDA)
-        CustomResource(
-            name,
-            api_version="keda.sh/v1alpha1",
-            kind="TriggerAuthentication",
-            metadata=meta.ObjectMetaArgs(name=TRIGGER_AUTHENTICATION, namespace=namespace, labels=labels),
-            spec={
-                "configMapTargetRef": [
-                    {"parameter": parameter, "name": name, "key": parameter} for parameter in ("host", "tls")
-                ],
-                "secretTargetRef": [
-                    {"parameter": "username", "name": secret, "key": "rabbitmq_user"},
-                    {"parameter": "password", "name": secret, "key": "rabbitmq_password"},
-                    {"parameter": "ca", "name": naming.tls_secret(naming.AUTHORITY), "key": "ca.crt"},
-                ],
-            },
-            opts=self.child(),
-        )
-
 
 def _cluster(name: str, namespace: str, settings: Settings, timings: Timings) -> rabbitmq.Cluster:
     """The cluster as the generator of its files wants it."""
@@ -226,24 +193,6 @@ def _cluster(name: str, namespace: str, settings: Settings, timings: Timings) ->
         consumer_timeout_seconds=timings.consumer_timeout_seconds,
         heartbeat_seconds=timings.broker_heartbeat_seconds,
     )
-
-
-def queue_trigger(queue: str, messages: int) -> dict[str, Any]:
-    """KEDA's trigger: a pod for so many messages, those in workers' hands included."""
-    return {
-        "type": "rabbitmq",
-        "name": queue,
-        "metricType": "AverageValue",
-        "metadata": {
-            "protocol": "http",
-            "vhostName": contract.VHOST,
-            "queueName": queue,
-            "mode": "QueueLength",
-            "value": str(messages),
-            "excludeUnacknowledged": "false",
-        },
-        "authenticationRef": {"name": TRIGGER_AUTHENTICATION},
-    }
 
 
 def _skip_marker() -> Volume:

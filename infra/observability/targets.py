@@ -42,6 +42,7 @@ class Target:
     rule_files: tuple[str, ...] = (_COMMON,)
     #: How the database is backed up; this decides which metric shows the time of the last backup.
     replicated_database: bool = False
+    managed_database: bool = False
 
     def of(self, *processes: str) -> str:
         """The matcher of these processes' series; each job is named, so that no other project's target matches."""
@@ -59,8 +60,8 @@ class Target:
 
     @property
     def brokers(self) -> int:
-        """How many broker nodes there are."""
-        return sum(one.least for one in self._of(naming.RABBITMQ))
+        """How many broker nodes Prometheus asks; none where somebody else runs them, and watches them."""
+        return sum(one.least for one in self.watched if one.process == naming.RABBITMQ)
 
     @property
     def ours(self) -> str:
@@ -109,9 +110,9 @@ def kubernetes(stack: Stack) -> Target:
         *((WORKER, naming.worker(pool.name), least_replicas(pool.scaling)) for pool in workloads.own_pools),
         (naming.ARCHIVER, naming.ARCHIVER, 1),
         (naming.BEAT, naming.BEAT, 1),
-        (naming.RABBITMQ, naming.RABBITMQ, stack.broker.nodes),
-        (RABBITMQ_QUEUES, RABBITMQ_QUEUES, stack.broker.nodes),
     ]
+    if stack.broker.in_cluster:
+        found += [(monitor, monitor, stack.broker.nodes) for monitor in _BROKER]
     replicated = isinstance(stack.database, CloudNativePG)
     if isinstance(stack.database, CloudNativePG):
         found.append((naming.POSTGRESQL, naming.POSTGRESQL, stack.database.instances))
@@ -123,6 +124,7 @@ def kubernetes(stack: Stack) -> Target:
         runbooks_url=stack.cluster.runbooks_url or "",
         rule_files=(_COMMON, _KUBERNETES),
         replicated_database=replicated,
+        managed_database=not stack.database.in_cluster,
     )
 
 

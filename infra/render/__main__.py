@@ -33,7 +33,13 @@ def render(
     as_json: Annotated[bool, typer.Option("--json", help="for programs: a summary")] = False,
 ) -> None:
     """Write one file a manifest. Secrets are named, and have no values."""
-    manifests = Program.of(stack, stack_file).references()
+    program = Program.of(stack, stack_file)
+    if aws := program.settings.aws:
+        raise RenderError(
+            f"{stack} has servers of AWS, and where they are says {aws.stack}, which a render does not ask; nothing "
+            f"was written: `pulumi up -s {stack}` asks it (docs/aws.md)"
+        )
+    manifests = program.references()
     written = folder.write(out, {manifest.file_name: text(manifest, stack) for manifest in manifests})
     if as_json:
         summary = {"stack": stack, "folder": str(out), "files": written.files}

@@ -6,6 +6,7 @@ Pulumi hands a mock only the inputs; the request behind it has the rest, and it 
 from __future__ import annotations
 
 import asyncio
+import json
 import runpy
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,9 +19,13 @@ from google.protobuf.struct_pb2 import Struct, Value
 from pulumi.runtime import mocks, rpc, set_all_config, set_mocks
 from pulumi.runtime.stack import run_pulumi_func
 
+from app.contract import PORT_AMQPS
+from infra.below import SECRET_FUNCTION, SECRETS
+from infra.servers.redis import CLIENTS
 from infra.settings.context import at_home
 
 PROGRAM = Path(__file__).parents[1] / "__main__.py"
+STACK_TYPE = "pulumi:pulumi:StackReference"
 PASSWORD_TYPE = "random:index/randomPassword:RandomPassword"  # noqa: S105 - a type's name
 #: How Pulumi marks a secret on the wire (sdk/python/lib/pulumi/runtime/rpc.py).
 _SIGNATURE, _SECRET = rpc._special_sig_key, rpc._special_secret_sig  # noqa: SLF001 - there is no public name
@@ -94,10 +99,27 @@ class _Answers(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         if args.typ == PASSWORD_TYPE:
             return args.name, {**args.inputs, "result": self._password(args.name)}
+        if args.typ == STACK_TYPE:
+            return args.name, {"outputs": outputs_of(self._password), "secretOutputNames": sorted(SECRETS)}
         return args.name, dict(args.inputs)
 
     def call(self, args: mocks.MockCallArgs) -> Any:
+        if args.token == SECRET_FUNCTION:
+            return {"secretString": json.dumps({"password": self._password("database-admin")})}
         raise LookupError(f"the program asks a provider: {args.token}; a render has none to ask")
+
+
+def outputs_of(password: Callable[[str], str]) -> dict[str, Any]:
+    """What stands for the outputs of infra/aws: names that lead nowhere, and passwords."""
+    return {
+        "region": "eu-central-1",
+        "database_host": "database.invalid",
+        "database_admin_secret_arn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:database",
+        "cache_host": "cache.invalid",
+        "cache_passwords": {user: password(f"cache-{user}") for user in CLIENTS},
+        "broker_endpoint": f"amqps://broker.invalid:{PORT_AMQPS}",
+        "broker_admin_password": password("broker-admin"),
+    }
 
 
 def record(config: Mapping[str, str], stack: str, password: Callable[[str], str]) -> tuple[Registered, ...]:

@@ -27,8 +27,10 @@ def userlist(passwords: Mapping[Role, Accepted]) -> str:
     )
 
 
-def pgbouncer_ini(server_host: str, fleet: Fleet, rotated: Collection[str] = ()) -> str:
+def pgbouncer_ini(server_host: str, fleet: Fleet, rotated: Collection[str] = (), authority: str = "ca.crt") -> str:
     """pgbouncer.ini of each of the fleet's PgBouncers, in front of `server_host`.
+
+    The file `authority` of the secrets has who certifies that.
 
     The two logins of a role in `rotated`, whose password is rotated, share the connections of the role.
     """
@@ -62,7 +64,7 @@ def pgbouncer_ini(server_host: str, fleet: Fleet, rotated: Collection[str] = ())
         "client_tls_protocols = secure",
         "; The server's name is checked as the processes check it.",
         "server_tls_sslmode = verify-full",
-        f"server_tls_ca_file = {SECRETS}/ca.crt",
+        f"server_tls_ca_file = {SECRETS}/{authority}",
         "server_tls_protocols = secure",
         "",
         "pool_mode = transaction",

@@ -23,20 +23,23 @@ def roles_sql(passwords: Mapping[Role, Accepted], limits: Mapping[Role, int]) ->
     connect. A statement's time is limited here and not by the client: PgBouncer's connections are nobody's own.
     """
     statements = ["\\set ON_ERROR_STOP 1", "SET client_min_messages = warning;", "BEGIN;", *_roles()]
-    for role in contract.POSTGRESQL_ROLES:
-        for login, password in logins(role, passwords[role]).items():
-            verifier = "NULL" if password is None else f"'{hashes.postgresql(password)}'"
-            statements += [
-                f"ALTER ROLE {login} {'NOLOGIN' if password is None else 'LOGIN'} {_NOTHING_SPECIAL};",
-                f"ALTER ROLE {login} CONNECTION LIMIT {limits[role]};",
-                f"ALTER ROLE {login} PASSWORD {verifier};",
-            ]
+    statements += _logins(passwords, limits, f" {_NOTHING_SPECIAL}")
     return "\n".join([*statements, *_rights(), "COMMIT;", ""])
 
 
 def settings_sql() -> str:
     """The same without logins, connection limits and passwords: where an operator manages those (CloudNativePG)."""
     return "\n".join([*_roles(), *_rights(), ""])
+
+
+def managed_roles_sql(passwords: Mapping[Role, Accepted], limits: Mapping[Role, int]) -> str:
+    """The same for an administrator who is no superuser (RDS): who creates a role may do so much with it, and no more.
+
+    It dumps nothing itself, so that `backup` reads nothing.
+    """
+    statements = ["SET client_min_messages = warning;", "BEGIN;", *_roles(), *_logins(passwords, limits)]
+    # Only a superuser may say that a role is none; a new one is none.
+    return "\n".join([*statements, f"GRANT {Role.OWNER} TO CURRENT_USER;", *_owned(), "COMMIT;", ""])
 
 
 def _roles() -> list[str]:
@@ -52,11 +55,27 @@ def _roles() -> list[str]:
     return statements
 
 
+def _logins(passwords: Mapping[Role, Accepted], limits: Mapping[Role, int], attributes: str = "") -> list[str]:
+    statements = []
+    for role in contract.POSTGRESQL_ROLES:
+        for login, password in logins(role, passwords[role]).items():
+            verifier = "NULL" if password is None else f"'{hashes.postgresql(password)}'"
+            statements += [
+                f"ALTER ROLE {login} {'NOLOGIN' if password is None else 'LOGIN'}{attributes};",
+                f"ALTER ROLE {login} CONNECTION LIMIT {limits[role]};",
+                f"ALTER ROLE {login} PASSWORD {verifier};",
+            ]
+    return statements
+
+
 def _rights() -> list[str]:
+    return [f"GRANT pg_read_all_data TO {Role.BACKUP};", *_owned()]
+
+
+def _owned() -> list[str]:
     database = contract.POSTGRESQL_DATABASE
     names = ", ".join(contract.POSTGRESQL_ROLES)
     return [
-        f"GRANT pg_read_all_data TO {Role.BACKUP};",
         f"ALTER DATABASE {database} OWNER TO {Role.OWNER};",
         f"REVOKE ALL ON DATABASE {database} FROM PUBLIC;",
         f"GRANT CONNECT ON DATABASE {database} TO {names};",

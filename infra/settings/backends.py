@@ -1,22 +1,26 @@
 """Which broker, result backend, database and object store a stack has, and how big each is.
 
-Each is a union told apart by `kind`; `infra/backends.py` is the only place that looks at it. Amazon MQ, SQS,
-ElastiCache and RDS will be further members of these unions.
+Each is a union told apart by `kind`; `infra/backends.py` makes what was chosen. Those that AWS runs are in `managed`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from app import contract
 from infra.servers.rabbitmq.cluster import VERSIONS, RabbitMQVersion
 from infra.settings.archive import Identity, Recovery, Subnet
+from infra.settings.managed import AmazonMQ, ElastiCache, Rds
 from infra.settings.values import Cidr, Digest, Host, Model, Name, Quantity, Resources, quantity_bytes
 
 
 class RabbitMQ(Model):
     """A cluster of RabbitMQ in Kubernetes."""
+
+    in_cluster: ClassVar[Literal[True]] = True
+    management_port: ClassVar[int] = contract.PORT_RABBITMQ_MANAGEMENT
 
     kind: Literal["rabbitmq"] = "rabbitmq"
     version: RabbitMQVersion = Field(VERSIONS[0], description=f"there are images of {' and '.join(VERSIONS)}")
@@ -52,6 +56,8 @@ class RabbitMQ(Model):
 class Redis(Model):
     """Redis in Kubernetes, for results of chords and for rate limits: one, or three with Sentinel."""
 
+    in_cluster: ClassVar[Literal[True]] = True
+
     kind: Literal["redis"] = "redis"
     topology: Literal["single", "sentinel"] = "single"
     resources: Resources
@@ -73,6 +79,7 @@ class Backup(Model):
 class SinglePostgreSQL(Model):
     """One PostgreSQL with a scheduled dump: survives a crash, not the loss of its disk."""
 
+    in_cluster: ClassVar[Literal[True]] = True
     kind: Literal["single"] = "single"
     resources: Resources
     storage: Quantity
@@ -81,6 +88,8 @@ class SinglePostgreSQL(Model):
 
 class CloudNativePG(Model):
     """A replicated PostgreSQL, run by the CloudNativePG operator, which must be in the cluster."""
+
+    in_cluster: ClassVar[Literal[True]] = True
 
     kind: Literal["cloudnative-pg"] = "cloudnative-pg"
     instances: int = Field(3, le=5)
@@ -159,8 +168,8 @@ class PgBouncer(Model):
     resources: Resources
 
 
-BrokerChoice = Annotated[RabbitMQ, Field()]
-ResultBackendChoice = Annotated[Redis, Field()]
-DatabaseChoice = Annotated[SinglePostgreSQL | CloudNativePG, Field(discriminator="kind")]
+BrokerChoice = Annotated[RabbitMQ | AmazonMQ, Field(discriminator="kind")]
+ResultBackendChoice = Annotated[Redis | ElastiCache, Field(discriminator="kind")]
+DatabaseChoice = Annotated[SinglePostgreSQL | CloudNativePG | Rds, Field(discriminator="kind")]
 UploadsChoice = Annotated[ObjectServer | Bucket, Field(discriminator="kind")]
 ObjectStoreChoice = Annotated[VolumeStore | S3Store, Field(discriminator="kind")]

@@ -47,7 +47,7 @@ class Images(Model):
             yield f"images.versions lacks {', '.join(missing)}: name the tag of each image that the stack runs"
         if by_digest and (missing := [image for image in names if image not in self.digests]):
             yield f"images.digests lacks {', '.join(missing)}: prod runs what was tested, by digest"
-        version = self.versions.get("rabbitmq")
+        version = self.versions.get("rabbitmq") if "rabbitmq" in names else None
         if version is not None and not version.startswith(f"{broker_version}-"):
             yield (
                 f"images.versions.rabbitmq {version} is no image of broker.version {broker_version}: its tag begins "

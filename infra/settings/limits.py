@@ -40,7 +40,6 @@ def broken(stack: Stack) -> tuple[str, ...]:
         *_redis(stack),
         *_broker(stack),
         *_broker_in_prod(stack),
-        *_context_in_prod(stack),
     )
 
 
@@ -72,6 +71,8 @@ def fleet(stack: Stack) -> Fleet:
 
 
 def _database(stack: Stack) -> Iterator[str]:
+    if stack.database.resources is None:
+        return
     sessions = capacity.max_connections(capacity.session_limits(fleet(stack)))
     memory = stack.database.resources.memory
     room = postgresql_conf.sessions_room(stack.database.resources.memory_bytes)
@@ -96,6 +97,8 @@ def _pooler(stack: Stack) -> Iterator[str]:
 
 
 def _redis(stack: Stack) -> Iterator[str]:
+    if stack.result_backend.resources is None:
+        return
     clients = fleet(stack).redis_clients
     memory = stack.result_backend.resources.memory
     room = redis_conf.clients_room(stack.result_backend.resources.memory_bytes)
@@ -108,7 +111,9 @@ def _redis(stack: Stack) -> Iterator[str]:
 
 
 def _broker(stack: Stack) -> Iterator[str]:
-    all_of = sum(pool.workers.broker_connections for pool in stack.workloads.pools) + fleet(stack).relay_connections
+    if stack.broker.resources is None:
+        return
+    all_of = broker_clients(stack)
     # With one node down, the others have all of them.
     of_a_node = -(-all_of // (stack.broker.nodes - 1))
     room = int(stack.broker.resources.memory_bytes * BROKER_CONNECTIONS_SHARE) // BROKER_CONNECTION_BYTES
@@ -121,6 +126,11 @@ def _broker(stack: Stack) -> Iterator[str]:
         )
 
 
+def broker_clients(stack: Stack) -> int:
+    """Connections of workers and relays at their largest number."""
+    return sum(pool.workers.broker_connections for pool in stack.workloads.pools) + fleet(stack).relay_connections
+
+
 def broker_connections(stack: Stack) -> int:
     """The vhost's fuse: what all users together may hold."""
     limits = capacity.broker_limits(fleet(stack))
@@ -131,14 +141,6 @@ def _largest(stack: Stack) -> str:
     return max(stack.workloads.pools, key=lambda pool: pool.workers.pods * pool.concurrency).name
 
 
-def _context_in_prod(stack: Stack) -> Iterator[str]:
-    if stack.is_prod and stack.cluster.context is None:
-        yield (
-            "cluster.context is missing: without it `pulumi up` would change whichever cluster is current; "
-            "`kubectl config get-contexts` lists the names"
-        )
-
-
 def _broker_in_prod(stack: Stack) -> Iterator[str]:
-    if stack.is_prod and amount(stack.broker.resources.cpu) < 2:
+    if stack.is_prod and stack.broker.resources is not None and amount(stack.broker.resources.cpu) < 2:
         yield f"broker.resources.cpu {stack.broker.resources.cpu}: a node of prod needs 2 cores of its own"

@@ -119,6 +119,8 @@ def _others(stack: Stack) -> Iterator[Bound]:
         gateway.grace_period_seconds,
         "load balancers send requests for a while yet, and the last of them must be answered",
     )
+    if not broker.in_cluster:
+        return
     yield Bound(
         "quorumWaitSeconds, drainSeconds and 20 s to stop",
         broker.quorum_wait_seconds + broker.drain_seconds + BROKER_STOP_SECONDS,

@@ -11,7 +11,7 @@ from app.contract import Queue, Role
 from infra import naming
 from infra.servers.capacity import Fleet
 from infra.servers.rabbitmq.outsiders import Outsider, foreign_pools, producers
-from infra.settings import limits, shutdown
+from infra.settings import limits, managed, shutdown
 from infra.settings.backends import (
     BrokerChoice,
     CloudNativePG,
@@ -27,6 +27,7 @@ from infra.settings.backends import (
 )
 from infra.settings.explain import JOINED
 from infra.settings.images import ImageName, Images
+from infra.settings.managed import Aws, Rds
 from infra.settings.pools import completed, misplaced
 from infra.settings.queues import DEFAULT, QueuesFile, QueuesPath
 from infra.settings.rotation import AUTHORITY, FIRST, Generations
@@ -98,7 +99,10 @@ class Stack(Model):
     broker: BrokerChoice
     result_backend: ResultBackendChoice
     database: DatabaseChoice
-    object_store: ObjectStoreChoice
+    object_store: ObjectStoreChoice | None = Field(
+        None, description="where the database's backups go; left out with rds, which keeps its own"
+    )
+    aws: Aws | None = Field(None, description="the stack of infra/aws; left out where no server of AWS is chosen")
     uploads: UploadsChoice | None = Field(
         None, description="S3 for uploads and long items; left out: the gateway takes neither"
     )
@@ -147,8 +151,8 @@ class Stack(Model):
         server = isinstance(self.uploads, ObjectServer)
         return (
             "app",
-            "rabbitmq",
-            "redis",
+            *(("rabbitmq",) if self.broker.in_cluster else ()),
+            *(("redis",) if self.result_backend.in_cluster else ()),
             "pgbouncer",
             *(("postgresql",) if single else ()),
             *(("objectstore",) if server else ()),
@@ -181,8 +185,17 @@ class Stack(Model):
     @model_validator(mode="before")
     @classmethod
     def _named_file(cls, values: Any) -> Any:
-        """A default that is wrong would be reported by the field's name, which stands in nobody's file."""
-        return {"queues": DEFAULT, **values} if isinstance(values, Mapping) else values
+        """A default that is wrong would be reported by the field's name, which stands in nobody's file.
+
+        The kinds that were the only ones may be left out.
+        """
+        if not isinstance(values, Mapping):
+            return values
+        first = {"broker": "rabbitmq", "resultBackend": "redis"}
+        kinds = {
+            key: {"kind": kind, **given} for key, kind in first.items() if isinstance(given := values.get(key), Mapping)
+        }
+        return {"queues": DEFAULT, **values, **kinds}
 
     @field_validator("workloads", mode="before")
     @classmethod
@@ -247,10 +260,17 @@ class Stack(Model):
                 "cluster.monitoringNamespace is set and cluster.runbooksUrl is not: alerts link to their runbooks: say "
                 "where people read the folder runbooks/ (https://...)"
             )
+        problems += managed.broken(self)
         replicated = isinstance(self.database, CloudNativePG)
         if replicated and not isinstance(self.object_store, S3Store):
             problems.append("database cloudnative-pg archives into a bucket: choose objectStore kind s3")
-        if not replicated and not isinstance(self.object_store, VolumeStore):
+        if isinstance(self.database, Rds):
+            if self.object_store is not None:
+                problems.append(
+                    f"objectStore {self.object_store.kind}: RDS keeps its backups itself: leave it out, and write "
+                    "database.backupDays in the stack of infra/aws"
+                )
+        elif not replicated and not isinstance(self.object_store, VolumeStore):
             problems.append("database single dumps to a volume: choose objectStore kind volume")
         return problems
 
@@ -258,12 +278,17 @@ class Stack(Model):
         if not self.is_prod:
             return []
         problems = []
-        if not isinstance(self.database, CloudNativePG):
+        if isinstance(self.database, SinglePostgreSQL):
             problems.append("database single loses what was accepted with its disk: choose cloudnative-pg in prod")
-        if self.result_backend.topology != "sentinel":
+        if self.result_backend.in_cluster and self.result_backend.topology != "sentinel":
             problems.append("resultBackend.topology single: choose sentinel in prod")
         if self.cluster.hosts < self.broker.nodes:
             problems.append(f"cluster.hosts {self.cluster.hosts} is less than broker.nodes {self.broker.nodes}")
+        if self.cluster.context is None:
+            problems.append(
+                "cluster.context is missing: without it `pulumi up` would change whichever cluster is current; "
+                "`kubectl config get-contexts` lists the names"
+            )
         if self.drills:
             problems.append("drills true: tasks that misbehave on purpose are not for prod")
         return problems

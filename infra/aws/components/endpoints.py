@@ -10,7 +10,7 @@ from pulumi_aws import ec2, vpc
 from infra.aws.components.network import Network
 from infra.aws.components.part import Part
 from infra.aws.documents import Statement, document
-from infra.connections import PORT_HTTPS
+from infra.settings.managed import PORT_HTTPS
 
 #: What a cluster without the internet asks, and nothing else: each is billed by zone and hour.
 CLUSTER_SERVICES = ("ec2", "ecr.api", "ecr.dkr", "eks", "eks-auth", "sts")

@@ -23,6 +23,18 @@ class Database(Model):
     multi_az: bool = True
     monitoring_seconds: Literal[1, 5, 10, 15, 30, 60] = 60
 
+    @property
+    def memory_gib(self) -> int | None:
+        """Of an instance, where its name tells: general ones have 4 GiB a core, those for memory 8."""
+        _, family, size = self.instance_class.split(".")
+        if family.startswith("t"):
+            return {"micro": 1, "small": 2, "medium": 4, "large": 8, "xlarge": 16, "2xlarge": 32}.get(size)
+        per_core = {"m": 4, "r": 8}.get(family[0])
+        cores = {"medium": 1, "large": 2, "xlarge": 4}.get(size)
+        if cores is None and size.removesuffix("xlarge").isdigit():
+            cores = 4 * int(size.removesuffix("xlarge"))
+        return per_core * cores if per_core and cores else None
+
     @model_validator(mode="after")
     def _grows(self) -> Self:
         if self.max_storage_gib * 10 < self.storage_gib * 11:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
+from infra.aws.settings import application
 from infra.aws.settings.cluster import Cluster
 from infra.aws.settings.network import Network
 from infra.aws.settings.servers import AmazonMQ, BrokerChoice, Cache, Database, Sqs
@@ -87,7 +88,7 @@ class AwsStack(Model):
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
-        problems = [*self._places(), *self._of_prod(), *self._sqs(), *self._amazon_mq()]
+        problems = [*self._places(), *self._of_prod(), *self._sqs(), *self._amazon_mq(), *application.broken(self)]
         if problems:
             raise ValueError(JOINED.join(problems))
         return self

@@ -27,6 +27,8 @@ class Call:
     arguments: Mapping[str, str]
     #: Whether the other inputs are arguments as well, where the operation takes them.
     fitted: bool = True
+    #: Of another service than the kind's.
+    service: str = ""
 
 
 def call(operation: str, **arguments: str) -> Call:
@@ -140,8 +142,8 @@ class Kind:
     def _call(
         self, one: Call, context: Mapping[str, Any], server: Server, tags: Mapping[str, str] | None = None
     ) -> Mapping[str, Any]:
-        client = server.client(self.service)
-        name = server.operation(self.service, one.operation)
+        service = one.service or self.service
+        client, name = server.client(service), server.operation(service, one.operation)
         shape = client.meta.service_model.operation_model(name).input_shape
         arguments = fit(shape, context, self.renames, one.arguments) if one.fitted else {}
         for member, place in one.arguments.items():

@@ -26,6 +26,8 @@ from infra.lab.plugins.values import UNKNOWN, Change, Properties, changes, plain
 VERSION = "7.51.1"
 #: Where the server listens.
 URL_VARIABLE = "MILLRACE_LAB_AWS_URL"
+#: The one function that anybody asks.
+_SECRET_FUNCTION = "aws:secretsmanager/getSecretVersion:getSecretVersion"  # noqa: S105 - its name
 #: The inputs as the server says them, and what it never said anything of, in the state.
 _SEEN, _ONLY_HERE = "__seen", "__onlyInState"
 #: What a resource is called by.
@@ -105,6 +107,15 @@ class Aws(rpc.Provider):
         if kind.reads and kind.read(request.resource_id, plain(inputs), self._server) is None:
             return rpc.ReadResponse("")
         return rpc.ReadResponse(request.resource_id, self._looked_at(kind, request.resource_id, inputs), dict(inputs))
+
+    async def invoke(self, request: rpc.InvokeRequest) -> rpc.InvokeResponse:
+        """What a secret holds now."""
+        if request.tok != _SECRET_FUNCTION:
+            raise LookupError(f"the stand-in knows no {request.tok}")
+        arguments = plain(request.args)
+        found = self._server.client("secretsmanager").get_secret_value(SecretId=arguments["secretId"])
+        answer = {"secretString": value(found["SecretString"], secret=True), "arn": value(found["ARN"])}
+        return rpc.InvokeResponse(answer)
 
     def _looked_at(self, kind: Kind, identity: str, inputs: Properties) -> dict[str, PropertyValue]:
         given = plain(inputs)

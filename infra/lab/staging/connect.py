@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from infra.lab.staging import access, api_keys, ready, target
+from infra.lab.staging.errors import StagingError
 from infra.lab.staging.folder import Folder
 from infra.lab.staging.place import Place
 from infra.lab.toolchain import go_tool
@@ -37,6 +38,11 @@ def connect(place: Place, file: Path, state: State, console: Console) -> dict[st
     """
     folder = Folder.of(state)
     program = Program.of(file.name.split(".")[1], file)
+    if program.settings.aws is not None:
+        raise StagingError(
+            f"{file}: load tests and drills look into a broker and a database of the cluster, and these are AWS's: "
+            "connect to a stack whose servers are in its cluster"
+        )
     url = place.gateway_url(program.settings.workloads.gateway.ingress.host)
     with Steps(state, console) as steps, place.cluster() as cluster:
         kubectl = _kubectl(place, steps)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from infra.aws.recorder import FOLDER
 from infra.aws.settings.load import parse
 from infra.settings.load import SettingsError, read_stack_file
 
+SQS = {"kind": "sqs", "kedaNamespace": "keda"}
 #: Stack, way to a value, the value, and what the refusal says.
 REFUSED: list[tuple[str, str, Any, str]] = [
     ("prod", "account", "12345", "account"),
@@ -25,6 +28,9 @@ REFUSED: list[tuple[str, str, Any, str]] = [
     ("prod", "network.zones", ["eu-west-1a", "eu-west-1b", "eu-west-1c"], "eu-west-1a is not in region eu-central-1"),
     ("prod", "application", "Pulumi.staging.yaml", "application is a stack of staging and environment is prod"),
     ("prod", "application", "Pulumi.nowhere.yaml", "name a stack file of the main program"),
+    ("prod", "network.cidr", "10.21.0.0/16", "write the subnets into its aws.cidrs"),
+    ("prod", "database.instanceClass", "db.t4g.small", "sessions of all processes at their largest number"),
+    ("prod", "broker", SQS, "broker.kind sqs: the application speaks to amazonmq: choose the same in both"),
     ("prod", "cluster.version", "1.20", "cluster.version"),
     ("prod", "cluster.adminRoles", [], "cluster.adminRoles"),
     ("prod", "cluster.adminRoles", ["arn:aws:iam::999999999999:role/x"], "is not in account 123456789012"),
@@ -93,3 +99,18 @@ def test_a_provider_setting_is_refused() -> None:
     config = {**read_stack_file(FOLDER / "Pulumi.prod.yaml"), "aws:region": "us-east-1"}
     with pytest.raises(SettingsError, match="nobody reads the namespace 'aws'"):
         parse(config, "Pulumi.prod.yaml")
+
+
+def test_more_connections_than_amazon_mq_takes_are_refused(tmp_path: Path) -> None:
+    """The application alone knows how many there will be, and infra/aws alone how large the broker is."""
+    file = tmp_path / "Pulumi.prod-aws.yaml"
+    document = yaml.safe_load((FOLDER.parents[1] / file.name).read_text())
+    config = document["config"]
+    config["millrace:pgbouncer"]["resources"]["memory"] = "1Gi"
+    large = {"concurrency": 16, "resources": {"memory": "8Gi"}, "scaling": {"maxReplicas": 200}}
+    config["millrace:workloads"]["pools"]["bulk"] = large
+    file.write_text(yaml.safe_dump(document))
+    with pytest.raises(SettingsError) as refused:
+        parse(changed("prod", "application", str(file)), "Pulumi.prod.yaml")
+    assert "broker.instanceType mq.m7g.large: " in str(refused.value)
+    assert "connections of a node while another is down, and Amazon MQ takes 1500" in str(refused.value)

@@ -36,6 +36,7 @@ _ASKED: tuple[tuple[str, str, Mapping[str, object], str], ...] = (
     ("rds", "describe_db_subnet_groups", {}, "DBSubnetGroups[].DBSubnetGroupName"),
     ("rds", "describe_db_parameter_groups", {}, "DBParameterGroups[].DBParameterGroupName"),
     ("s3", "list_buckets", {}, "Buckets[].Name"),
+    ("secretsmanager", "list_secrets", {}, "SecretList[].Name"),
     ("sns", "list_topics", {}, "Topics[].TopicArn"),
     ("sns", "list_subscriptions", {}, "Subscriptions[].SubscriptionArn"),
     ("sqs", "list_queues", {}, "QueueUrls"),

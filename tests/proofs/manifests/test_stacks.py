@@ -1,4 +1,4 @@
-"""`python -m infra.checks manifests`, as CI runs it, on both stacks as they are rendered for people."""
+"""`python -m infra.checks manifests`, as CI runs it, on the stacks as they are rendered for people."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from infra.render.program import Program
 from infra.render.text import text
 
 
-@pytest.fixture(scope="module", params=["staging", "prod"])
+@pytest.fixture(scope="module", params=["staging", "prod", "prod-aws"])
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A stack's folder of manifests."""
     out = tmp_path_factory.mktemp("render") / request.param

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infra.lab.aws.kind import Kind, call, only
+from infra.lab.aws.kind import Call, Kind, call, only
 
 _PARAMETERS = "parameters[].{ParameterName: name, ParameterValue: value, ApplyMethod: applyMethod}"
 _PARAMETERS_OF_CACHE = "parameters[].{ParameterName: name, ParameterValue: value}"
@@ -24,6 +24,17 @@ _INSTANCE = (
     "parameterGroupName: DBParameterGroups[0].DBParameterGroupName, "
     "dbSubnetGroupName: DBSubnetGroup.DBSubnetGroupName, "
     "masterUserSecretKmsKeyId: MasterUserSecret.KmsKeyId}))"
+)
+#: The administrator's password, as RDS makes it where it is asked to manage it. ministack makes none.
+_ADMIN_NAME = "join('', ['rds-', id])"
+_SECRET = Call(
+    "create_secret",
+    {
+        "Name": _ADMIN_NAME,
+        "SecretString": """join('', ['{"username": "', username, '", "password": "made-for-', id, '"}'])""",
+    },
+    fitted=False,
+    service="secretsmanager",
 )
 
 KINDS = {
@@ -63,13 +74,17 @@ KINDS = {
     ),
     "aws:rds/instance:Instance": Kind(
         service="rds",
-        creates=[call("create_db_instance")],
+        creates=[call("create_db_instance"), _SECRET],
         identity="identifier",
         reads=[
             (
                 only("describe_db_instances", DBInstanceIdentifier="id"),
                 _INSTANCE,
-            )
+            ),
+            (
+                Call("describe_secret", {"SecretId": _ADMIN_NAME}, fitted=False, service="secretsmanager"),
+                "{secret: ARN}",
+            ),
         ],
         updates=[call("modify_db_instance", ApplyImmediately="`true`")],
         deletes=[
@@ -79,7 +94,13 @@ KINDS = {
                 SkipFinalSnapshot="skipFinalSnapshot",
                 FinalDBSnapshotIdentifier="finalSnapshotIdentifier",
                 DeleteAutomatedBackups="deleteAutomatedBackups",
-            )
+            ),
+            Call(
+                "delete_secret",
+                {"SecretId": _ADMIN_NAME, "ForceDeleteWithoutRecovery": "`true`"},
+                fitted=False,
+                service="secretsmanager",
+            ),
         ],
         renames={
             "identifier": "DBInstanceIdentifier",
@@ -99,7 +120,7 @@ KINDS = {
             "arn": "said.DBInstanceArn",
             "address": "said.Endpoint.Address",
             "endpoint": "said.Endpoint.Address",
-            "masterUserSecrets": "[{secretArn: said.MasterUserSecret.SecretArn}]",
+            "masterUserSecrets": "[{secretArn: said.secret}]",
         },
     ),
     "aws:elasticache/subnetGroup:SubnetGroup": Kind(

@@ -42,6 +42,8 @@ class Engine:
     #: A Pulumi.<stack>.yaml. Only its `config` counts: the secrets provider is the test's own.
     settings: Path | None = None
     namespaces: tuple[str, ...] = NAMESPACES
+    #: Another stack, whose outputs this one reads: both are in one backend.
+    below: Engine | None = None
     #: What other stand-ins need to know, as variables of the environment.
     variables: Mapping[str, str] = field(default_factory=dict)
 
@@ -72,7 +74,7 @@ class Engine:
     @property
     def backend(self) -> Path:
         """The folder of the state, its history and its backups."""
-        return self.folder / "backend"
+        return self.below.backend if self.below else self.folder / "backend"
 
     @property
     def cluster(self) -> Store:

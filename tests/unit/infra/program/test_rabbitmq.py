@@ -174,6 +174,7 @@ def test_memory(rendered: Rendered) -> None:
     resources = _container(rendered)["resources"]
     assert resources["requests"]["memory"] == resources["limits"]["memory"]
     conf = _conf(rendered)
+    assert rendered.stack.broker.resources
     assert int(conf["total_memory_available_override_value"]) == rendered.stack.broker.resources.memory_bytes
     assert conf["vm_memory_high_watermark.relative"] == "0.6"
 

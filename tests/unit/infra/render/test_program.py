@@ -102,7 +102,7 @@ def test_another_process_writes_the_same_bytes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("stagin",), "there is no stack 'stagin'; there are: prod, staging"),
+        (("stagin",), "there is no stack 'stagin'; there are: prod, prod-aws, staging"),
         (("staging", "--stack-file", "nowhere.yaml"), "nowhere.yaml: cannot be read"),
         (("staging", "--stack-file", "wrong.yaml"), "millrace:broker: nodes 4 is even"),
     ],

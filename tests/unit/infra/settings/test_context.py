@@ -107,4 +107,4 @@ def test_a_command_on_an_unknown_stack_names_those_that_there_are(monkeypatch: p
     with pytest.raises(SystemExit) as ended:
         operate_main()
     assert ended.value.code == EXIT_REFUSED
-    assert "there are: prod, staging" in capsys.readouterr().err
+    assert "there are: prod, prod-aws, staging" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import datetime as dt
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 import jsonschema_rs
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from infra.settings.load import SettingsError, parse, read_stack_file, stack_file
 from infra.settings.schema import SCHEMA_FILE, schema_text
@@ -25,15 +29,16 @@ def any_stack_file(request: pytest.FixtureRequest) -> Path:
     return request.param
 
 
-def test_there_are_both_stacks() -> None:
-    """Staging and prod."""
-    assert [path.name for path in STACK_FILES] == ["Pulumi.prod.yaml", "Pulumi.staging.yaml"]
+def test_there_are_three_stacks() -> None:
+    """Staging, prod, and prod on servers of AWS."""
+    names = ["Pulumi.prod-aws.yaml", "Pulumi.prod.yaml", "Pulumi.staging.yaml"]
+    assert [path.name for path in STACK_FILES] == names
 
 
 def test_stack_file_loads(any_stack_file: Path) -> None:
     """Each is valid and says its own environment."""
     stack = parse(read_stack_file(any_stack_file), any_stack_file.name)
-    assert any_stack_file.name == f"Pulumi.{stack.environment}.yaml"
+    assert any_stack_file.name.removesuffix("-aws.yaml").removesuffix(".yaml") == f"Pulumi.{stack.environment}"
 
 
 def test_schema_for_editors_is_current() -> None:
@@ -58,7 +63,8 @@ def test_schema_for_editors_takes_what_the_settings_take(any_stack_file: Path, p
     document = yaml.safe_load(any_stack_file.read_text())
     schema = json.loads(SCHEMA_FILE.read_text())
     assert jsonschema_rs.is_valid(schema, document)
-    document["config"]["millrace:workloads"]["pools"] = pools
+    written = document["config"]["millrace:workloads"]["pools"]
+    document["config"]["millrace:workloads"]["pools"] = {**written, **pools} if isinstance(pools, dict) else pools
     assert jsonschema_rs.is_valid(schema, document) is taken
     if taken:
         parse(_flat(document["config"]), any_stack_file.name)
@@ -109,6 +115,8 @@ def _drop(path: str) -> Break:
     return change
 
 
+#: That of the example.
+AUTHORITY = _config("prod-aws")["millrace:aws"]["authorities"]
 #: A pool that no small server can hold.
 _LARGE = {"concurrency": 64, "resources": {"memory": "8Gi"}, "scaling": {"maxReplicas": 200}}
 
@@ -230,6 +238,41 @@ _LARGE = {"concurrency": 64, "resources": {"memory": "8Gi"}, "scaling": {"maxRep
         ("prod", _set("drills", value=True), ("drills true",)),
         ("prod", _set("cluster.hosts", 2), ("cluster.hosts 2 is less than broker.nodes 3",)),
         ("prod", _set("objectStore", {"kind": "volume", "storage": "1Gi"}), ("choose objectStore kind s3",)),
+        ("prod", _drop("objectStore"), ("choose objectStore kind s3",)),
+        ("staging", _drop("objectStore"), ("choose objectStore kind volume",)),
+        (
+            "prod-aws",
+            _set("database.storage", "200Gi"),
+            ("millrace:database: storage: infra/aws makes this server", "write database.storageGib there"),
+        ),
+        ("prod-aws", _set("database.backup", {"keep": 30}), ("backup: infra/aws", "write database.backupDays there")),
+        ("prod-aws", _set("resultBackend.topology", "sentinel"), ("topology: infra/aws", "write cache.nodes there")),
+        ("prod-aws", _set("broker.nodes", 3), ("millrace:broker: nodes: infra/aws makes this server: leave it out",)),
+        ("prod-aws", _set("broker.nodez", 3), ("millrace:broker.nodez: nobody reads this key",)),
+        (
+            "prod-aws",
+            _set("objectStore", {"kind": "volume", "storage": "1Gi"}),
+            ("objectStore volume: RDS keeps its backups itself", "write database.backupDays"),
+        ),
+        (
+            "prod-aws",
+            _drop("aws"),
+            ("aws is missing", "broker amazonmq, resultBackend elasticache, database rds", "name the stack"),
+        ),
+        ("prod-aws", _set("aws.stack", "prod"), ("millrace:aws.stack", "given: 'prod'")),
+        ("prod-aws", _set("aws.cidrs", ["10.20.0.9/32"]), ("millrace:aws.cidrs", "is one address")),
+        ("prod-aws", _set("aws.cidrs", []), ("millrace:aws.cidrs",)),
+        ("prod-aws", _set("aws.authorities", "bundle.pem"), ("millrace:aws.authorities: no certificates in PEM",)),
+        (
+            "prod-aws",
+            _drop("workloads.pools.interactive.scaling.pollingSeconds"),
+            ("workloads.pools.interactive.scaling.pollingSeconds 10", "once a minute", "write 60 or more"),
+        ),
+        (
+            "prod",
+            _set("aws", {"stack": "a/b/c", "cidrs": ["10.0.0.0/20"], "authorities": AUTHORITY}),
+            ("aws is set, and no server is AWS's: leave it out",),
+        ),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(stack: str, change: Break, words: tuple[str, ...]) -> None:
@@ -240,6 +283,38 @@ def test_what_is_wrong_is_said(stack: str, change: Break, words: tuple[str, ...]
     assert "nothing was changed" in message
     missing = [word for word in words if word not in message]
     assert not missing, f"{missing} not in: {message}"
+
+
+def test_a_servers_own_certificate_is_no_authority() -> None:
+    """Who pastes that would be cut off by its next renewal."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "database.example.com")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now)
+        .not_valid_after(now + dt.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    config = copy.deepcopy(_config("prod-aws"))
+    pem = certificate.public_bytes(serialization.Encoding.PEM).decode()
+    _set("aws.authorities", AUTHORITY + pem)(config)
+    assert "CN=database.example.com is no authority: take the bundle" in _refused(config)
+
+
+def test_amazon_mq_takes_few_consumers_on_a_channel(tmp_path: Path) -> None:
+    """The archiver has one for each queue."""
+    file = tmp_path / "queues.toml"
+    file.write_text("".join(f'[queue-{number}]\npurpose = "a test"\n' for number in range(11)))
+    config = copy.deepcopy(_config("prod-aws"))
+    config["millrace:queues"] = str(file)
+    config["millrace:workloads"]["pools"] = {}
+    assert "queues declares 11" in _refused(config)
+    assert "Amazon MQ takes 10 consumers on one" in _refused(config)
 
 
 def test_several_faults_are_said_together() -> None:
@@ -267,7 +342,7 @@ def test_secrets_must_be_mutable(key: str) -> None:
 
 def test_unknown_stack_names_those_that_exist() -> None:
     """A typo in STACK."""
-    with pytest.raises(SettingsError, match="there is no stack 'stagin'; there are: prod, staging"):
+    with pytest.raises(SettingsError, match="there is no stack 'stagin'; there are: prod, prod-aws, staging"):
         stack_file("stagin", ROOT)
 
 
