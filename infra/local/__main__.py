@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.contract import QueuesFileError
-from infra.local import images as images_, push as pushing, secrets as secrets_, settings_files, stack
+from infra.local import brokers, images as images_, push as pushing, secrets as secrets_, settings_files, stack
 from infra.local.api_keys import gateway_url
 from infra.local.compose import Compose, ComposeError
 from infra.local.images import ImageError
@@ -33,7 +33,16 @@ app = typer.Typer(
 )
 console = Console(soft_wrap=True)
 
-FAILURES = (ComposeError, ImageError, NotReadyError, QueuesFileError, RegistryError, load.SettingsError, StackError)
+FAILURES = (
+    ComposeError,
+    ImageError,
+    NotReadyError,
+    QueuesFileError,
+    RegistryError,
+    load.SettingsError,
+    StackError,
+    brokers.UnknownBrokerError,
+)
 
 
 @app.command()
@@ -85,11 +94,13 @@ def secrets() -> None:
 
 
 @app.command()
-def up() -> None:
+def up(
+    broker: Annotated[str, typer.Option(help="rabbitmq, or sqs: an emulator of it")] = brokers.RABBITMQ.name,
+) -> None:
     """Build, start and wait until everything works."""
     state = State.default()
     with stack.locked(state), Steps(state, console) as steps:
-        stack.up(state, steps)
+        stack.up(state, steps, broker)
     status()
     where(state)
 
