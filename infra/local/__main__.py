@@ -53,13 +53,15 @@ def images(
         bool,
         typer.Option(help="build again from nothing, for updates of the base system"),
     ] = False,
+    broker: Annotated[str, typer.Option(help="its image, too; those of rabbitmq always")] = brokers.RABBITMQ.name,
     for_pods: Annotated[bool, typer.Option(help="for a registry: with the user that pods run as, not yours")] = False,
 ) -> None:
     """Build the images that are missing."""
     state = State.default()
     versions = VERSIONS if all_versions else (stack.rabbitmq_version(),)
     with stack.locked(state), Steps(state, console) as steps:
-        wanted = tuple(replace(image, for_pods=for_pods) for image in images_.all_images(versions))
+        more = (found,) if (found := brokers.find(broker).image) is not None else ()
+        wanted = tuple(replace(image, for_pods=for_pods) for image in (*images_.all_images(versions), *more))
         stack.build_images(state, steps, wanted, fresh=fresh)
 
 
