@@ -10,7 +10,7 @@ import structlog
 
 from app.beat import metrics as beat_metrics
 from app.beat.clock import Clock
-from app.brokers.chosen import broker
+from app.brokers.chosen import announce, broker
 from app.kinds import registry
 from app.settings import load
 from app.storage.availability import may_pass
@@ -35,6 +35,7 @@ def run() -> None:
     entries = registry.entries()
     beat_metrics.initialise(entry.name for entry in entries)
     metrics.serve(settings)
+    announce()
     log.info("beat_starting", schedules={entry.name: str(entry.schedule) for entry in entries})
     consumers = broker().consumed_queues(settings)
     clock = Clock(entries, engine(), consumers)

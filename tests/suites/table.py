@@ -241,7 +241,7 @@ PROOFS = (
     ),
     Suite(
         name="sqs",
-        proves="docs/brokers.md on an emulator of SQS: executed once, poison archived, workers outlive what SQS answers",
+        proves="docs/brokers.md on an emulator of SQS: executed once, poison archived, whatever SQS answers",
         seconds=280,
         commands=(_images("--broker", "sqs"), _pytest("tests/proofs/sqs", "--timeout", "900")),
         guards=(

@@ -84,14 +84,16 @@ class Sqs:
         topology.declare(settings)
 
     def missing(self, settings: Settings) -> str | None:
-        """The queues that this role uses."""
-        match contract.user_of(settings.rabbitmq_user):
+        """The queues that this role uses, as far as it may ask; a process is told by its login at PostgreSQL."""
+        match contract.user_of(settings.postgresql_user):
             case Role.ARCHIVER:
                 urls = [client.dead_letter_url(queue) for queue in contract.queue_names()]
             case Role.WORKER:
                 urls = [client.work_url(settings.worker_queue)]
-            case _:
+            case Role.RELAY:
                 urls = [client.work_url(queue) for queue in contract.queue_names()]
+            case _:
+                urls = []
         return next((words for url in urls if (words := topology.missing_queue(url)) is not None), None)
 
     def arrived(self, message: Any) -> ArrivedMessage:

@@ -11,6 +11,7 @@ from app import settings
 from app.brokers import celery_app as module, chosen
 from app.brokers.interface import DELAY_SECONDS, Feature
 from app.brokers.rabbitmq.broker import RabbitMQ
+from app.brokers.sqs import topology
 from app.brokers.sqs.broker import Sqs
 from app.errors import NotOnThisBrokerError
 
@@ -79,3 +80,25 @@ def test_the_outbox_keeps_what_sqs_does_not(monkeypatch: pytest.MonkeyPatch) -> 
         module.create(settings.load()).send_task("t", countdown=901)
 
     assert asked == ["the outbox"]
+
+
+@pytest.mark.usefixtures("on_sqs")
+@pytest.mark.parametrize(
+    ("login", "asked"),
+    [
+        ("worker", ["prod-interactive"]),
+        ("archiver_b", ["prod-interactive-dead", "prod-bulk-dead", "prod-external-dead"]),
+        ("relay", ["prod-interactive", "prod-bulk", "prod-external"]),
+        ("beat", []),
+    ],
+)
+def test_each_role_waits_for_the_queues_that_it_may_ask_for(
+    monkeypatch: pytest.MonkeyPatch, login: str, asked: list[str]
+) -> None:
+    """Beat has no rights on SQS at all: a wait for a queue would never end."""
+    urls: list[str] = []
+    monkeypatch.setattr(topology, "missing_queue", urls.append)
+
+    assert Sqs().missing(settings.Settings(postgresql_user=login)) is None
+
+    assert [url.rpartition("/")[2] for url in urls] == asked
