@@ -120,13 +120,12 @@ class SqsStack(Stack):
         self.query("DELETE FROM outbox_pending", role=Role.OWNER)
         return self
 
-    def failures_seen(self, name: str, status: int) -> None:
-        """Wait until a process has met an answer of this status and says so; 599 is none in time."""
+    def failures_seen(self, name: str, status: int, how: str) -> None:
+        """Wait until a process has met such an answer and says so; 599 is none in time."""
+        word = {"throttled": "RequestThrottled", "expired": "ExpiredToken"}.get(how, "")
 
         def seen() -> bool:
-            return any(
-                line.get("event") == "sqs_failed" and line.get("status") == status
-                for line in self.machines[name].lines()
-            )
+            failed = (line for line in self.machines[name].lines() if line.get("event") == "sqs_failed")
+            return any(line.get("status") == status and word in str(line.get("answer")) for line in failed)
 
-        eventually(seen, what=f"{name} meets {status}", every=0.5)
+        eventually(seen, what=f"{name} meets {status} {word}", every=0.5)
