@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import cycle
 
 from app import contract
@@ -11,6 +12,8 @@ from app.brokers.sqs.envelope import opened
 
 #: As on RabbitMQ, whose broker gives the same reason.
 _REASON = "delivery_limit"
+#: While PostgreSQL is away the archiver holds what it has; SQS would give it the same messages again and again.
+_MOST_HELD = 60
 
 
 class SqsDeadLetters:
@@ -20,6 +23,7 @@ class SqsDeadLetters:
         """Ask nothing yet."""
         self._turns = cycle(contract.queue_names())
         self._connected = False
+        self._held = 0
 
     @property
     def connected(self) -> bool:
@@ -40,6 +44,7 @@ class SqsDeadLetters:
     def close(self) -> None:
         """What is not acknowledged is seen again when its time is over."""
         self._connected = False
+        self._held = 0
 
     def gather(self, *, wait_seconds: float) -> list[Delivery]:
         """What has arrived in the next queue.
@@ -47,12 +52,16 @@ class SqsDeadLetters:
         Raises:
             SqsAwayError: SQS does not answer.
         """
+        if self._held >= _MOST_HELD:
+            time.sleep(wait_seconds)
+            return []
         queue = next(self._turns)
         url = client.dead_letter_url(queue)
         with client.answered():
             answer = client.client().receive_message(
                 QueueUrl=url, MaxNumberOfMessages=client.BATCH_MAX_MESSAGES, WaitTimeSeconds=round(max(1, wait_seconds))
             )
+        self._held += len(answer.get("Messages", ()))
         return [
             Delivery((url, message["ReceiptHandle"]), opened(message["Body"]).arrived(queue, death_reason=_REASON))
             for message in answer.get("Messages", ())
@@ -68,3 +77,4 @@ class SqsDeadLetters:
             url, handle = delivery.tag
             with client.answered():
                 client.client().delete_message(QueueUrl=url, ReceiptHandle=handle)
+            self._held -= 1
