@@ -68,17 +68,13 @@ def topology() -> None:
 
     It ends with an error when a queue that is not declared any more holds messages.
     """
-    from app.brokers.celery_app import celery_app  # noqa: PLC0415
-    from app.brokers.leftovers import refuse_held  # noqa: PLC0415
-    from app.brokers.topology import declare  # noqa: PLC0415
+    from app.brokers.chosen import announce, broker  # noqa: PLC0415
     from app.settings import load  # noqa: PLC0415
     from app.telemetry import logging  # noqa: PLC0415
 
     logging.configure("topology")
-    with celery_app.connection_for_write() as connection:
-        connection.ensure_connection(max_retries=10, interval_start=1, interval_step=1, interval_max=5)
-        declare(connection)
-    refuse_held(load())
+    announce()
+    broker().declare(load())
 
 
 @app.command()
@@ -153,10 +149,13 @@ def reconcile(
 @app.command()
 def flower() -> None:
     """Show the workers in a browser, read-only."""
+    from app.brokers.chosen import refuse  # noqa: PLC0415
     from app.brokers.flower import run  # noqa: PLC0415
+    from app.brokers.interface import Feature  # noqa: PLC0415
     from app.telemetry import logging  # noqa: PLC0415
 
     logging.configure("flower")
+    refuse(Feature.FLOWER)
     run()
 
 

@@ -243,6 +243,8 @@ LINE_ITEMS_MAX = 10_000
 BUCKET = "millrace"
 #: What the sentinels call the Redis they watch.
 REDIS_SERVICE = "millrace"
+#: In the state folder of a local stack: which broker it has, and what outsiders need to know of it.
+LOCAL_BROKER_FILE = "broker.json"
 #: On each container of a local stack: whether it may be broken on purpose (docs/drills.md).
 DRILLS_LABEL = "millrace.drills"
 
@@ -261,6 +263,8 @@ PORT_REDIS = 6379
 PORT_SENTINEL = 26379
 PORT_POSTGRESQL = 5432
 PORT_OBJECT_STORE = 7070
+#: Of the emulator that is the local stack's SQS.
+PORT_SQS_EMULATOR = 4566
 PORT_FLOWER = 5555
 PORT_PROMETHEUS = 9090
 

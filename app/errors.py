@@ -113,7 +113,11 @@ class DrillError(MillraceError):
 
 
 class UnwritableMessageError(MillraceError):
-    """AMQP cannot carry this message's properties."""
+    """The broker cannot carry this message."""
+
+
+class NotOnThisBrokerError(MillraceError):
+    """The broker of this deployment cannot do that (docs/brokers.md)."""
 
 
 class QueueNotDeclaredError(MillraceError):

@@ -71,6 +71,13 @@ class Settings(BaseSettings):
     postgresql_connect_timeout_seconds: int = Field(3, ge=1, description="a dead host must not hang a request")
     postgresql_ca: str = Field("ca.crt", description="the file of secrets with the authorities of its certificate")
 
+    # --- Broker (docs/brokers.md, docs/adr/0051). Region and credentials of SQS are AWS' own variables.
+    broker: Literal["rabbitmq", "sqs", "redis"] = Field("rabbitmq", description="who carries messages to the workers")
+    sqs_queue_prefix: str = Field(
+        "", description="a queue's URL up to its name: https://sqs.REGION.amazonaws.com/ACCOUNT/STACK-"
+    )
+    sqs_endpoint_url: str = Field("", description="where an emulator of SQS answers; empty: AWS itself")
+
     # --- RabbitMQ: one URL, never a host list (research/celery.md, finding 6)
     rabbitmq_host: str = "rabbitmq"
     rabbitmq_port: int = contract.PORT_AMQPS
@@ -195,6 +202,17 @@ class Settings(BaseSettings):
     retention_results_days: int = Field(30, ge=1, description="of results that are kept in PostgreSQL")
     retention_objects_days: int = Field(30, ge=1, description="after the last use; what a message names is kept")
     retention_inbox_days: int = Field(30, ge=1, description="longer than any message or dead letter can live")
+
+    @model_validator(mode="after")
+    def _broker_is_complete(self) -> Self:
+        if self.broker == "redis":
+            raise ValueError("MILLRACE_BROKER is redis, which is not built yet: take rabbitmq or sqs")
+        if self.broker == "sqs" and not self.sqs_queue_prefix.startswith(("https://", "http://")):
+            raise ValueError(
+                f"MILLRACE_SQS_QUEUE_PREFIX is {self.sqs_queue_prefix!r} and must be how the queues' URLs begin: "
+                "https://sqs.REGION.amazonaws.com/ACCOUNT/STACK- for the queue that is called STACK-interactive"
+            )
+        return self
 
     @model_validator(mode="after")
     def _lease_outlasts_confirms(self) -> Self:

@@ -20,6 +20,7 @@ from chaos.drain import drain as drain_node
 from chaos.errors import ChaosError, DrillInterruptedError, NotSupportedError
 from chaos.injections import release
 from chaos.kill_leader import Bounds, kill_and_heal
+from chaos.kill_worker import kill_worker
 from chaos.kubernetes_target import KubernetesTarget
 from chaos.node_loss import lose_node as lose
 from chaos.rolling import rolling_restart as roll
@@ -35,6 +36,7 @@ MAX_DEAD_SECONDS = 600.0
 Dead = Annotated[float, typer.Option(min=MIN_DEAD_SECONDS, max=MAX_DEAD_SECONDS, help="How long the node stays dead.")]
 Seconds = Annotated[float, typer.Option(min=MIN_DEAD_SECONDS, max=MAX_DEAD_SECONDS, help="How long it lasts.")]
 Host = Annotated[str, typer.Argument(help="The broker's host: rabbitmq-1")]
+Queue = Annotated[str, typer.Argument(help="The queue that it works on: bulk")]
 Node = Annotated[str, typer.Argument(help="A node of the Kubernetes cluster")]
 
 
@@ -72,6 +74,15 @@ def kill_busiest_leader(context: typer.Context, dead_seconds: Dead = 32.0) -> No
             say,
             Bounds(dead_seconds=dead_seconds),
         )
+
+
+@app.command("kill-worker")
+def kill_worker_of(context: typer.Context, queue: Queue, dead_seconds: Dead = 32.0) -> None:
+    """SIGKILL the local worker of a queue; start it again."""
+    with _evidence():
+        if context.obj is not Place.COMPOSE:
+            raise NotSupportedError("It is for the local stack; on Kubernetes delete the pod.")
+        kill_worker(ComposeTarget().worker(queue), say, dead_seconds=dead_seconds)
 
 
 @app.command("kill-broker")

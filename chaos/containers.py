@@ -11,7 +11,7 @@ from chaos.injections import held
 from chaos.management import Management, local_access
 from chaos.steps import docker, perform
 
-_RABBITMQ = "rabbitmq"
+_RABBITMQ, _WORKER = "rabbitmq", "worker"
 #: Longer than any drill keeps a node dead.
 _DEADLINE_SECONDS = 900.0
 
@@ -30,11 +30,22 @@ class ComposeTarget:
             TargetMissingError: it does not run.
         """
         role = host.removeprefix(f"{_RABBITMQ}-")
-        return ComposeNode(select(members(held().project), _RABBITMQ, role, held().management)[0])
+        return self._node(_RABBITMQ, role)
+
+    def worker(self, queue: str) -> ComposeNode:
+        """The worker of a queue.
+
+        Raises:
+            TargetMissingError: it does not run.
+        """
+        return self._node(_WORKER, queue)
+
+    def _node(self, component: str, role: str) -> ComposeNode:
+        return ComposeNode(select(members(held().project), component, role, held().management)[0])
 
 
 class ComposeNode:
-    """The container of one RabbitMQ node, while a drill has it in hand."""
+    """The container of one RabbitMQ node or worker, while a drill has it in hand."""
 
     def __init__(self, member: Member) -> None:
         """As it is before the fault."""
@@ -69,7 +80,7 @@ class ComposeNode:
         Raises:
             NotConfirmedError: it is still running.
         """
-        wanted = Wanted(verb="kill", component=_RABBITMQ, role=self._member.role, options={})
+        wanted = Wanted(verb="kill", component=self._member.component, role=self._member.role, options={})
         return float(held().inject(wanted, deadline_seconds=_DEADLINE_SECONDS)["injected_at"])
 
     def start(self) -> float:

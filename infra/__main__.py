@@ -24,7 +24,6 @@ from infra.settings import load
 
 stack = load.from_pulumi()
 below = Below.of(stack)
-
 # Before anything runs: where it runs, who may talk to whom, how everyone proves who they are, which queues there are.
 namespaces = Namespaces(stack)
 begun = Rotation(stack, BEGUN, after=[namespaces])
@@ -57,5 +56,4 @@ clients = [
     Flower(stack, servers, certificates, after=[declared]),
     Monitoring(stack, certificates, passwords, after=ground),
 ]
-
 Rotation(stack, ENDED, after=clients)  # everybody uses the credentials that the stack names

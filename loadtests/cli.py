@@ -136,7 +136,7 @@ def demo(
             objectives=objectives,
         )
         with _opened(place) as target:
-            content = run_demo(options, target, Display(console))
+            content = run_demo(options.on(target.broker), target, Display(console))
     except KeyboardInterrupt as error:
         console.print("Ended early: the load has stopped and no node was left dead. There is no verdict.")
         raise typer.Exit(ExitCode.INTERRUPTED) from error

@@ -17,7 +17,7 @@ from loadtests.comparison import Comparison
 from loadtests.fault import Fault
 from loadtests.gate import Left
 from loadtests.rows import Progress as Chunks
-from loadtests.target import Target
+from loadtests.target import RABBITMQ, Target
 
 _COLOURS = {"PASS": "green", "FAIL": "red", "VOID": "yellow"}
 #: PASS, and an objective was missed.
@@ -116,6 +116,7 @@ def print_verdict(console: Console, content: Mapping[str, Any], target: Target, 
     colour = _COLOURS[name]
     reasons = "".join(f"\n• {reason}" for reason in content["reasons"])
     meaning = _MEANINGS[name]
+    meaning += f". Broker: {content['environment'].get('broker', 'unknown')}" if target.broker != RABBITMQ else ""
     if name == "PASS" and content["fault"] is not None:
         meaning += f", while {content['fault']['evidence'].get('node')} was dead under load"
     if missed := [objective for objective in content["objectives"] if not objective["met"]]:
@@ -214,12 +215,12 @@ def _fault_lines(fault: Fault | None, started_at: float) -> Iterator[str]:
         return
     evidence = fault.evidence
     if fault.injected_at is not None:
-        yield (
-            f"[red]✗[/red] {fault.injected_at - started_at:.1f} s: {evidence.get('node')} killed; it led "
-            f"{evidence.get('queue')} and carried {len(evidence.get('worker_connections', ()))} workers' connections"
-        )
+        carried = len(evidence.get("worker_connections", ()))
+        led = f"; it led {evidence['queue']} and carried {carried} workers' connections" if "queue" in evidence else ""
+        yield f"[red]✗[/red] {fault.injected_at - started_at:.1f} s: {evidence.get('node')} killed{led}"
     if fault.confirmed_at is not None:
-        yield f"  {fault.confirmed_at - started_at:.1f} s: confirmed, {evidence.get('new_leader')} leads now"
+        leads = f", {evidence['new_leader']} leads now" if "new_leader" in evidence else ""
+        yield f"  {fault.confirmed_at - started_at:.1f} s: confirmed{leads}"
     if fault.cleared_at is not None:
         yield f"  {fault.cleared_at - started_at:.1f} s: started again after {fault.dead_seconds:.1f} s"
     if fault.error is not None:

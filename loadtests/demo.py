@@ -13,6 +13,7 @@ from typing import Any
 
 from loadtests import trial
 from loadtests.artifacts import Run, document, gateway_errors, link_latest, write_document
+from loadtests.brokers import AnyBroker, opened
 from loadtests.collector import clock_offset_seconds, collect, snapshot_accounts
 from loadtests.console import Display
 from loadtests.drill import Drill
@@ -31,7 +32,6 @@ from loadtests.objective_file import Bounds, ObjectiveFile
 from loadtests.objectives import Figures, assess
 from loadtests.options import FAULT_AT, Options
 from loadtests.plan import Plan
-from loadtests.queues import Management
 from loadtests.reconcile import reconcile
 from loadtests.report import write_report
 from loadtests.session import Session
@@ -54,7 +54,7 @@ def run_demo(options: Options, target: Target, display: Display) -> dict[str, An
     _ = target.api_key  # said now if it is missing
     lateness_bound_ms = options.lateness_bound_ms or target.lateness_bound_ms
     with (
-        closing(Management(target)) as management,
+        closing(opened(target)) as management,
         Session(target) as session,
         patterns(wanted=options.mix) as chosen,
         closing(Mix(chosen, target, run, seconds=options.schedule.seconds)) as mix,
@@ -74,7 +74,7 @@ def run_demo(options: Options, target: Target, display: Display) -> dict[str, An
         generator_error, started_at, load_ended_at = _load(plan, folder, drill, mix, options, display)
         fault = None
         if drill is not None:
-            with display.step("The killed node is back in the cluster"):
+            with display.step("What was killed is back"):
                 fault = drill.finish()
 
         history = read_ledger(folder / "ledger")
@@ -178,7 +178,7 @@ def _tried(
     plan: Plan,
     target: Target,
     session: Session,
-    management: Management,
+    management: AnyBroker,
     display: Display,
 ) -> Options:
     """The same options, at the rate that the machine allows just now."""
@@ -211,6 +211,7 @@ def _drill(folder: Path, target: Target) -> Drill:
     return Drill(
         folder / "fault.jsonl",
         folder / "chaos.log",
+        fault=target.fault,
         arguments=target.chaos_arguments,
         environment=target.chaos_environment,
     )

@@ -21,17 +21,19 @@ _TIMEOUT_SECONDS = 240.0
 
 
 class Drill:
-    """`python -m chaos kill-busiest-leader`, in the background, once."""
+    """A fault of `python -m chaos`, in the background, once."""
 
     def __init__(
         self,
         evidence_file: Path,
         log_file: Path,
         *,
+        fault: Sequence[str] = ("kill-busiest-leader",),
         arguments: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
         """Nothing is broken until `start`. `arguments` and `environment` say which stack's queue it is."""
+        self._fault = tuple(fault)
         self._arguments = tuple(arguments)
         self._environment = {**os.environ, **(environment or {})}
         self._evidence_file = evidence_file
@@ -51,7 +53,7 @@ class Drill:
             self._process = subprocess.Popen(  # noqa: S603 - our own command
                 [
                     sys.executable, "-m", "chaos", *self._arguments,
-                    "kill-busiest-leader", "--dead-seconds", f"{DEAD_SECONDS:g}",
+                    *self._fault, "--dead-seconds", f"{DEAD_SECONDS:g}",
                 ],
                 env=self._environment, stdout=evidence, stderr=log, stdin=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C must not end it: it has a node to start again

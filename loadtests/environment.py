@@ -8,20 +8,20 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from loadtests.brokers import AnyBroker
 from loadtests.collector import Rows
 from loadtests.errors import NotReadyError
-from loadtests.queues import Management
 
 #: Of ledger and observation together, with what the reconciler makes of them; measured (docs/verdict.md).
 _ACCOUNT_BYTES_AN_EVENT = 1_900
 
 
-def describe(connection: Rows, management: Management, target: str) -> dict[str, Any]:
+def describe(connection: Rows, management: AnyBroker, target: str) -> dict[str, Any]:
     """Machine and versions; `target` is the stack's name."""
     try:
-        rabbitmq = management.version()
+        broker = management.version()
     except NotReadyError:
-        rabbitmq = "unknown"
+        broker = "unknown"
     return {
         "target": target,
         "cores": os.cpu_count(),
@@ -30,7 +30,7 @@ def describe(connection: Rows, management: Management, target: str) -> dict[str,
         "kernel": platform.release(),
         "python": platform.python_version(),
         "postgresql": _server_version(connection),
-        "rabbitmq": rabbitmq,
+        "broker": broker,
         "git": _git("rev-parse", "--short=12", "HEAD"),
         "git_clean": _git("status", "--porcelain", "--untracked-files=no") == "",
     }

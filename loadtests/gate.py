@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import httpx
 
 from app import contract
+from loadtests.brokers import AnyBroker
 from loadtests.collector import effects_since, outbox_pending
 from loadtests.errors import NotReadyError
-from loadtests.queues import Management
 from loadtests.session import Session
 from loadtests.target import Target
 
@@ -47,7 +47,7 @@ class Left:
         return f"{self.outbox} in the outbox, {self.ready} ready and {self.unacknowledged} unacknowledged in queues"
 
 
-def left(session: Session, management: Management, *, since: float = 0.0, accepted: int = 0) -> Left:
+def left(session: Session, management: AnyBroker, *, since: float = 0.0, accepted: int = 0) -> Left:
     """What is left to do, of `accepted` events since then and of anything else."""
     queues = management.work_queues()
     return Left(
@@ -92,7 +92,7 @@ def wait_until_drained(
     return False
 
 
-def require_ready(target: Target, session: Session, management: Management, *, nodes: int) -> None:
+def require_ready(target: Target, session: Session, management: AnyBroker, *, nodes: int) -> None:
     """Wait for a healthy, empty stack.
 
     Raises:
@@ -112,7 +112,7 @@ def require_ready(target: Target, session: Session, management: Management, *, n
         raise NotReadyError(message)
 
 
-def _problem(target: Target, session: Session, management: Management, nodes: int) -> str | None:
+def _problem(target: Target, session: Session, management: AnyBroker, nodes: int) -> str | None:
     session.read(lambda connection: connection.execute("SELECT 1"))
     return _gateway_problem(target) or _broker_problem(management, nodes)
 
@@ -132,14 +132,14 @@ def _gateway_problem(target: Target) -> str | None:
     return None
 
 
-def _broker_problem(management: Management, nodes: int) -> str | None:
+def _broker_problem(management: AnyBroker, nodes: int) -> str | None:
     try:
         running = management.nodes_running()
         consumers = {queue.name: queue.consumers for queue in management.work_queues()}
     except NotReadyError as error:
         return error.detail
     if sum(running.values()) < nodes:
-        return f"{sum(running.values())} of {nodes} RabbitMQ nodes run: {running}"
+        return f"{sum(running.values())} of {nodes} nodes of the broker run: {running}"
     for name in _LOADED:
         if not consumers.get(name):
             return f"queue {name} " + ("has no consumer: is its worker up?" if name in consumers else "is not declared")

@@ -78,8 +78,8 @@ class Management:
         return {node["name"]: bool(node.get("running")) for node in self._get("/api/nodes")}
 
     def version(self) -> str:
-        """The broker's version."""
-        return str(self._get("/api/overview").get("rabbitmq_version", "unknown"))
+        """The broker and its version."""
+        return f"RabbitMQ {self._get('/api/overview').get('rabbitmq_version', 'of unknown version')}"
 
     def _get(self, path: str) -> Any:
         problems: list[str] = []

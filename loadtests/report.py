@@ -105,14 +105,18 @@ def evidence(content: Mapping[str, Any]) -> list[tuple[str, str]]:
         return []
     start = content["started_at"]
     said = fault["evidence"]
-    lines = [
-        ("Node killed (SIGKILL)", f"{said.get('node', _NONE)} ({said.get('container', _NONE)})"),
+    killed = ("Killed (SIGKILL)", f"{said.get('node', _NONE)} ({said.get('container', _NONE)})")
+    led = [
         (
             "It led the busiest queue",
             f"{said.get('queue', _NONE)}, {said.get('queue_publish_rate', 0):,.0f} messages/s",
         ),
         ("It carried workers' connections", str(len(said.get("worker_connections", [])))),
         ("One of them", str(said.get("worker_connection", _NONE))),
+    ]
+    lines = [
+        killed,
+        *(led if "queue" in said else []),
         ("Injected", _after(fault["injected_at"], start)),
         ("Confirmed", _after(fault["confirmed_at"], start)),
         ("Leader afterwards", str(said.get("new_leader", _NONE))),
@@ -124,6 +128,10 @@ def evidence(content: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [*lines, ("Error", str(fault["error"]))] if fault["error"] else lines
 
 
+def _role(evidence: Mapping[str, Any]) -> str:
+    return "leader of the busiest queue" if "queue" in evidence else "with what it held"
+
+
 def _meaning(content: Mapping[str, Any]) -> str:
     meaning = _MEANINGS[content["verdict"]]
     fault = content["fault"]
@@ -131,7 +139,7 @@ def _meaning(content: Mapping[str, Any]) -> str:
         return f"{meaning} {_NO_FAULT}"
     if content["verdict"] == "PASS":
         node = fault["evidence"].get("node", "a broker node")
-        return f"{meaning} Meanwhile {node}, leader of the busiest queue, was dead for {fault['dead_seconds']:.0f} s."
+        return f"{meaning} Meanwhile {node}, {_role(fault['evidence'])}, was dead for {fault['dead_seconds']:.0f} s."
     return meaning
 
 

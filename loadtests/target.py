@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +24,10 @@ DEFAULT_PORTS = {
     "MANAGEMENT_3": 15673,
     "FLOWER": 5555,
     "PROMETHEUS": 9090,
+    "SQS": 14566,
 }
+#: As `BROKER=` of `make up` names it.
+RABBITMQ, SQS = "rabbitmq", "sqs"
 _CONNECT_TIMEOUT_SECONDS = 5
 
 
@@ -52,11 +56,19 @@ class Target:
     chaos_arguments: tuple[str, ...] = ()
     chaos_environment: Mapping[str, str] = field(default_factory=dict)
     lateness_bound_ms: float = MAX_LATENESS_P99_MS
+    broker: str = RABBITMQ
+    #: Where the emulator of SQS answers, if it is the broker.
+    sqs_url: str = ""
 
     @property
     def broker_nodes(self) -> int:
         """How many there are."""
-        return len(self.management_urls)
+        return len(self.management_urls) if self.broker == RABBITMQ else 1
+
+    @property
+    def fault(self) -> tuple[str, ...]:
+        """The fault of a run: a broker's node where there are several, else a worker."""
+        return ("kill-busiest-leader",) if self.broker == RABBITMQ else ("kill-worker", contract.EVENT_LIST_QUEUE)
 
     @property
     def api_key(self) -> str:
@@ -97,8 +109,12 @@ def local_target(state: Path | None = None) -> Target:
     def port(name: str) -> int:
         return int(os.environ.get(f"MILLRACE_PORT_{name}", DEFAULT_PORTS[name]))
 
+    chosen = state / contract.LOCAL_BROKER_FILE
+    broker = str(json.loads(chosen.read_text())["name"]) if chosen.is_file() else RABBITMQ
     return Target(
         name="local",
+        broker=broker,
+        sqs_url=f"http://127.0.0.1:{port('SQS')}" if broker == SQS else "",
         gateway_url=f"https://localhost:{port('GATEWAY')}",
         ca_file=_file(client / "ca.crt"),
         internal_ca_file=_file(client / "ca.crt"),
@@ -115,8 +131,14 @@ def local_target(state: Path | None = None) -> Target:
         closing_note="The stack keeps running; `make down` stops it.",
         web_urls={
             "Gateway": f"https://localhost:{port('GATEWAY')}/openapi.json",
-            "RabbitMQ": f"https://localhost:{port('MANAGEMENT_1')}",
-            "Flower": f"https://localhost:{port('FLOWER')}",
+            **(
+                {
+                    "RabbitMQ": f"https://localhost:{port('MANAGEMENT_1')}",
+                    "Flower": f"https://localhost:{port('FLOWER')}",
+                }
+                if broker == RABBITMQ
+                else {}
+            ),
             "Prometheus": f"https://localhost:{port('PROMETHEUS')}",
         },
     )

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from loadtests.brokers import AnyBroker
 from loadtests.collector import effects_since
 from loadtests.driver import open_client, post
 from loadtests.errors import NotReadyError, TooSlowError
@@ -19,7 +20,6 @@ from loadtests.feed import Answer, Request, plan_requests
 from loadtests.gate import left, wait_until_drained
 from loadtests.history import STATUS_ACCEPTED
 from loadtests.plan import Plan
-from loadtests.queues import Management
 from loadtests.session import Session
 from loadtests.target import Target
 
@@ -53,7 +53,7 @@ def rate_for(sustained: float, *, share: float, most: float) -> float:
     return min(most, sustained * share)
 
 
-def sustained_rate(target: Target, session: Session, management: Management, plan: Plan) -> float:
+def sustained_rate(target: Target, session: Session, management: AnyBroker, plan: Plan) -> float:
     """Try the plan's mix on a stack that is healthy and empty; effects a second.
 
     Raises:

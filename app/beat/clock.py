@@ -12,8 +12,8 @@ from datetime import datetime
 import structlog
 from sqlalchemy import Engine
 
-from app.beat.consumers import Consumers
 from app.beat.metrics import SLOTS
+from app.brokers.interface import ConsumedQueues
 from app.brokers.transactional import in_transaction
 from app.kinds.registry import Entry
 from app.kinds.schedules import Due
@@ -30,7 +30,7 @@ _SLEEP_MAX_SECONDS = 1.0
 class Clock:
     """The schedules of all tasks; a loop calls `tick`."""
 
-    def __init__(self, entries: Sequence[Entry], database: Engine, consumers: Consumers) -> None:
+    def __init__(self, entries: Sequence[Entry], database: Engine, consumers: ConsumedQueues) -> None:
         """Keep the arguments; the first `tick` is the first to ask a server."""
         self._entries = entries
         self._names = [entry.name for entry in entries]

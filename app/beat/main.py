@@ -10,7 +10,7 @@ import structlog
 
 from app.beat import metrics as beat_metrics
 from app.beat.clock import Clock
-from app.beat.consumers import Consumers
+from app.brokers.chosen import announce, broker
 from app.kinds import registry
 from app.settings import load
 from app.storage.availability import may_pass
@@ -35,8 +35,9 @@ def run() -> None:
     entries = registry.entries()
     beat_metrics.initialise(entry.name for entry in entries)
     metrics.serve(settings)
+    announce()
     log.info("beat_starting", schedules={entry.name: str(entry.schedule) for entry in entries})
-    consumers = Consumers(settings)
+    consumers = broker().consumed_queues(settings)
     clock = Clock(entries, engine(), consumers)
     while True:
         try:

@@ -16,10 +16,13 @@ from kombu.pidbox import Mailbox
 from kombu.utils.uuid import uuid
 
 from app import contract
+from app.brokers.chosen import broker, refuse
+from app.brokers.interface import DELAY_SECONDS, Feature
 from app.brokers.result_options import result_options
 from app.brokers.senders import USER_ID
-from app.brokers.transactional import TransactionalPublishing
+from app.brokers.transactional import TransactionalPublishing, capturing, in_transaction
 from app.settings import Settings, load
+from app.storage.engine import engine
 
 #: The topology command declares; everyone else only uses. So a typo becomes an error and not a new queue, and a role
 #: needs no permission to configure.
@@ -45,6 +48,15 @@ class FreshControl(Control):
 
     Mailbox = FreshMailbox
 
+    def broadcast(self, *args: Any, **options: Any) -> Any:
+        """Ask all workers.
+
+        Raises:
+            NotOnThisBrokerError: none would hear it.
+        """
+        refuse(Feature.REMOTE_CONTROL)
+        return super().broadcast(*args, **options)
+
 
 class MillraceCelery(TransactionalPublishing, Celery):
     """Celery whose publishes are confirmed, refused when no queue would take them, and transactional where asked."""
@@ -65,10 +77,23 @@ class MillraceCelery(TransactionalPublishing, Celery):
         options.setdefault("kwargsrepr", "(hidden)")
         # RabbitMQ refuses another user's name here, so workers trust our headers (`app/brokers/senders.py`).
         options.setdefault(USER_ID, load().rabbitmq_user)
+        if options.get("priority"):
+            refuse(Feature.PRIORITIES)
         # Less than a second raises on quorum queues (finding 5); whole seconds are what the delay ladder knows.
         if (delay := _delay_seconds(options.pop("countdown", None), options.pop("eta", None))) > 0:
-            options["countdown"] = math.ceil(delay)
+            longest_seconds = broker().longest_delay_seconds
+            if capturing() or longest_seconds is None:
+                options["countdown"] = math.ceil(delay)
+            elif delay <= longest_seconds:
+                options[DELAY_SECONDS] = math.ceil(delay)
+            else:
+                return self._send_by_outbox(name, *args, countdown=math.ceil(delay), **options)
         return super().send_task(name, *args, **options)
+
+    def _send_by_outbox(self, name: str, *args: Any, **options: Any) -> Any:
+        """Let the outbox keep a delay that the broker does not: an eta would be kept in a worker's memory."""
+        with engine().begin() as connection, in_transaction(connection):
+            return super().send_task(name, *args, **options)
 
 
 def _delay_seconds(countdown: float | None, eta: datetime | str | None) -> float:
@@ -101,15 +126,7 @@ def celery_options(settings: Settings) -> dict[str, Any]:
     """Every option that differs from Celery's default, or whose default we rely on."""
     return {
         # --- Broker connection
-        "broker_url": settings.rabbitmq_url,  # ONE url: with a list each reconnect redeclares on every host (finding 6)
-        "broker_use_ssl": settings.rabbitmq_tls,
-        "broker_transport_options": {
-            "confirm_publish": True,
-            # confirm_timeout alone does not bound a publish: the close after it waits for ever (finding 1).
-            "read_timeout": settings.rabbitmq_socket_timeout_seconds,
-            "write_timeout": settings.rabbitmq_socket_timeout_seconds,
-        },
-        "broker_heartbeat": settings.rabbitmq_heartbeat_seconds,
+        **broker().options(settings),
         "broker_connection_timeout": 4,
         "broker_connection_retry": True,
         "broker_connection_retry_on_startup": True,

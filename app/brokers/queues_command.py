@@ -12,6 +12,8 @@ from rich.table import Table
 from app import contract
 from app.brokers import leftovers
 from app.brokers.celery_app import celery_app
+from app.brokers.chosen import refuse
+from app.brokers.interface import Feature
 from app.settings import load
 
 queues = typer.Typer(help="The declared queues, and what is left of earlier ones.", no_args_is_help=True)
@@ -20,6 +22,7 @@ queues = typer.Typer(help="The declared queues, and what is left of earlier ones
 @queues.command("list")
 def list_queues() -> None:
     """List them in their order of service; what is left over comes last."""
+    refuse(Feature.LEFTOVER_QUEUES)
     table = Table("queue", "what it is for")
     for queue in contract.queues():
         table.add_row(queue.name, escape(queue.purpose))
@@ -33,6 +36,7 @@ def list_queues() -> None:
 @queues.command()
 def remove(name: Annotated[str, typer.Argument(help="A queue that is not declared any more.")]) -> None:
     """Delete a queue that is not declared any more, with its dead-letter queue; refused while it holds messages."""
+    refuse(Feature.LEFTOVER_QUEUES)
     with celery_app.connection_for_write() as connection:
         leftovers.remove(connection, load(), name)
     typer.echo(f"{name} is removed")

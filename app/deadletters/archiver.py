@@ -12,25 +12,20 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import replace
 
 import structlog
 from amqp.exceptions import AMQPError
 from sqlalchemy import Engine, text
-from sqlalchemy.engine import Connection
 
 from app import contract
 from app.brokers import wire
-from app.deadletters.consumer import DeadLetterConsumer, Delivery
-from app.deadletters.last_failures import last_failures
-from app.deadletters.letters import ArrivedMessage, letter_from, taken_apart, task_id_of
-from app.deadletters.metrics import DEAD_LETTERS, DEAD_LETTERS_OPEN
+from app.brokers.archiving import store
+from app.brokers.chosen import broker
+from app.brokers.interface import DeadLetterSource, Delivery
+from app.deadletters.metrics import DEAD_LETTERS_OPEN
 from app.failpoints import Failpoint, failpoint
 from app.settings import Settings, load
-from app.storage import ordered_items
 from app.storage.availability import may_pass
-from app.storage.dead_letters import DeadLetter, archive
 from app.storage.engine import engine
 from app.telemetry import heartbeat, logging, metrics
 
@@ -49,9 +44,7 @@ _OPEN = text("SELECT queue, count(*) AS letters FROM dead_letters WHERE state = 
 class Archiver:
     """One archiver; `run` returns when `stop` is set."""
 
-    def __init__(
-        self, settings: Settings, database: Engine, consumer: DeadLetterConsumer, stop: threading.Event
-    ) -> None:
+    def __init__(self, settings: Settings, database: Engine, consumer: DeadLetterSource, stop: threading.Event) -> None:
         """Nothing is connected yet."""
         self._settings = settings
         self._database = database
@@ -117,65 +110,6 @@ class Archiver:
                 DEAD_LETTERS_OPEN.labels(queue).set(letters.get(queue, 0))
 
 
-def store(messages: Sequence[ArrivedMessage], database: Engine) -> None:
-    """Archive messages and commit. One that PostgreSQL refuses is kept without its headers, and keeps no other out.
-
-    Raises:
-        sqlalchemy.exc.DBAPIError: PostgreSQL is away, or refuses even that.
-    """
-    try:
-        new = _store_together(messages, database)
-    except Exception as error:
-        if may_pass(error):
-            raise
-        new = [letter for message in messages for letter in _store_alone(message, database)]
-    for letter in new:
-        DEAD_LETTERS.labels(letter.queue, letter.reason).inc()
-        log.warning(
-            "dead_letter_archived",
-            queue=letter.queue,
-            reason=letter.reason,
-            task_id=letter.task_id,
-            task_name=letter.task_name,
-            job_id=letter.job_id,
-            attempts=letter.attempts,
-            exception=letter.exception_type,
-        )
-
-
-def _store_together(messages: Sequence[ArrivedMessage], database: Engine) -> list[DeadLetter]:
-    with database.begin() as connection:
-        return _archived(connection, messages)
-
-
-def _archived(connection: Connection, messages: Sequence[ArrivedMessage]) -> list[DeadLetter]:
-    letters = _letters(connection, messages)
-    new = [letter for letter in letters if archive(connection, [letter])]
-    ordered_items.end_dead(connection, letters)
-    return new
-
-
-def _letters(connection: Connection, messages: Sequence[ArrivedMessage]) -> list[DeadLetter]:
-    failures = last_failures(connection, map(task_id_of, messages))
-    return [
-        letter_from(part, failures.get(task_id) if (task_id := task_id_of(message)) else None)
-        for message in messages
-        for part in taken_apart(message)
-    ]
-
-
-def _store_alone(message: ArrivedMessage, database: Engine) -> list[DeadLetter]:
-    try:
-        return _store_together([message], database)
-    except Exception as error:
-        if may_pass(error):
-            raise
-        log.exception("dead_letter_refused", queue=message.dead_letter_queue)
-        kept = {name: value for name, value in message.properties.items() if name != "application_headers"}
-        with database.begin() as connection:
-            return _archived(connection, [replace(message, properties=kept)])
-
-
 def run() -> None:
     """Start an archiver; SIGTERM and SIGINT let it finish its batch."""
     settings = load()
@@ -185,5 +119,5 @@ def run() -> None:
         signal.signal(number, lambda *_: stop.set())
     metrics.serve(settings)
     log.info("archiver_starting")
-    Archiver(settings, engine(), DeadLetterConsumer(settings), stop).run()
+    Archiver(settings, engine(), broker().dead_letters(settings), stop).run()
     log.info("archiver_stopped")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import structlog
 import uvicorn
 
+from app.brokers.chosen import announce
 from app.certificates import Certificates
 from app.gateway.application import create
 from app.gateway.parts import assemble
@@ -30,6 +31,7 @@ def serve() -> None:
     """Serve until SIGTERM."""
     settings = load()
     logging.configure("gateway")
+    announce()
     context.connect()
     certificates = Certificates(settings)
 

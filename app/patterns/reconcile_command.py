@@ -10,7 +10,9 @@ import structlog
 import typer
 
 from app import contract
+from app.brokers.chosen import refuse
 from app.brokers.emptiness import BETWEEN_LOOKS_SECONDS, empty_queues
+from app.brokers.interface import Feature
 from app.kinds import registry
 from app.patterns import reconciler
 from app.patterns.reconciler import Rules
@@ -32,7 +34,9 @@ def run(*, dry_run: bool, older_than_seconds: float, busy_older_than_hours: floa
 
     Raises:
         NotReadyError: RabbitMQ's management API does not answer.
+        NotOnThisBrokerError: the broker does not count its messages exactly.
     """
+    refuse(Feature.RECONCILE)
     settings = load()
     registry.import_tasks(settings)
     rules = Rules(

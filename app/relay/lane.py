@@ -23,10 +23,11 @@ from sqlalchemy import Connection, Engine
 from app import contract
 from app.brokers import bundles, wire
 from app.brokers.bundles import Parcel
+from app.brokers.chosen import broker
+from app.brokers.interface import BrokerAwayError, PublishResult
 from app.failpoints import Failpoint, failpoint
 from app.relay import settlement
 from app.relay.metrics import CONFIRM_SECONDS, PUBLISHED, REFUSED
-from app.relay.publisher import BrokerAwayError, Publisher, PublishResult
 from app.settings import Settings
 from app.storage import outbox, pauses
 from app.storage.availability import may_pass
@@ -55,7 +56,7 @@ class Lane:
         self._database = database
         # A claim is one statement, and so is a batch that was confirmed whole: no BEGIN and COMMIT around them.
         self._autocommit = database.execution_options(isolation_level="AUTOCOMMIT")
-        self._publisher = Publisher(settings, stop, name=f"relay {queue}")
+        self._publisher = broker().publisher(settings, stop, name=f"relay {queue}")
         self._stop = stop
         self._idle_seconds = settings.relay_poll_min_seconds
         self._pause_seconds = 0.0

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import Engine
 
 from app import contract
+from app.brokers.chosen import announce
 from app.relay import metrics as relay_metrics
 from app.relay.lane import Lane
 from app.relay.upkeep import Upkeep
@@ -91,6 +92,7 @@ def run() -> None:
         signal.signal(number, lambda *_: stop.set())
     metrics.serve(settings)
     lanes = [Lane(queue, settings, engine(), stop) for queue in contract.queue_names()]
+    announce()
     log.info("relay_starting", queues=contract.queue_names(), batch=settings.relay_batch_messages)
     with ThreadPoolExecutor(max_workers=len(lanes), thread_name_prefix="lane") as pool:
         try:

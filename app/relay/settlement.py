@@ -11,10 +11,10 @@ from sqlalchemy.engine import Connection
 
 from app import contract
 from app.brokers.bundles import Parcel
+from app.brokers.interface import PublishResult
 from app.brokers.message_body import UnreadableBodyError, keys_of, read_call
 from app.brokers.senders import USER_ID
 from app.contract import Role
-from app.relay.publisher import PublishResult
 from app.storage import dropped_items, ordered_items, outbox
 from app.storage.dead_letters import DeadLetter, archive
 from app.storage.inbox import dedupe_key

@@ -16,6 +16,8 @@ from celery.worker.consumer.delayed_delivery import DelayedDelivery
 from celery.worker.consumer.gossip import Gossip
 from celery.worker.consumer.mingle import Mingle
 
+from app.brokers.chosen import able
+from app.brokers.interface import Feature
 from app.brokers.message_headers import flaw_in_body, flaw_in_headers
 from app.brokers.senders import believed, overreach
 from app.kinds import releases
@@ -24,6 +26,7 @@ from app.kinds.metrics import count_outcome
 from app.kinds.retries import waits_for_release
 from app.settings import load
 from app.telemetry import heartbeat
+from app.worker.burials import burials
 from app.worker.heartbeat import Heartbeat
 from app.worker.recorder import recorder
 
@@ -115,7 +118,10 @@ class MillraceConsumer(Consumer):
         count_outcome(name if known else "unknown", "rejected")
         reject = partial(message.reject_log_error, log, self.connection_errors)  # type: ignore[attr-defined]  # Celery's
         failure = failure_of(headers, exc, reason=reason, worker=self.hostname)
-        if failure is None:
+        if not able(Feature.DEAD_LETTERING):
+            archived = partial(message.ack_log_error, log, self.connection_errors)  # type: ignore[attr-defined]
+            burials.bury(message, failure, archived=archived, refused=partial(reject, requeue=True))
+        elif failure is None:
             reject()
         else:
             recorder.record_before(failure, reject)

@@ -10,12 +10,14 @@ had no consumer yet, though it had long said that it was consuming.
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 from celery import bootsteps
 from celery.worker.consumer.tasks import Tasks
 
+from app.brokers.chosen import broker
 from app.settings import load
 from app.telemetry import heartbeat
 from app.telemetry.metrics_files import fold_dead
@@ -35,14 +37,25 @@ class Heartbeat(bootsteps.StartStopStep):
         super().__init__(parent, **options)
         self._path = load().heartbeat_file
         self._timers: list[Any] = []
+        self._silent = False
 
     def start(self, parent: Any) -> None:
         """Connected; what follows asks the broker for messages, and the loop runs only when it has answered."""
         heartbeat.write(self._path, "subscribing")
         every = parent.timer.call_repeatedly
-        self._timers = [every(heartbeat.BEAT_SECONDS, heartbeat.write, (self._path, "consuming"), priority=10)]
+        self._timers = [every(heartbeat.BEAT_SECONDS, self._beat, priority=10)]
         if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
             self._timers.append(every(_FOLD_SECONDS, fold_dead, (Path(folder),), priority=10))
+
+    def _beat(self) -> None:
+        """Consuming, unless the broker has not answered for long; then one beat says so, and no other one follows."""
+        longest_seconds = broker().silence_seconds
+        if longest_seconds is None or time.monotonic() - broker().answered_at() <= longest_seconds:
+            self._silent = False
+            heartbeat.write(self._path, "consuming")
+        elif not self._silent:
+            self._silent = True
+            heartbeat.write(self._path, "disconnected")
 
     def stop(self, parent: Any) -> None:
         """The connection is lost, or the worker ends."""

@@ -11,6 +11,8 @@ from celery import signals
 
 from app import contract
 from app.brokers.celery_app import celery_app
+from app.brokers.chosen import able, announce
+from app.brokers.interface import Feature
 from app.errors import QueueNotDeclaredError
 from app.kinds import registry
 from app.kinds.metrics import initialise
@@ -18,6 +20,7 @@ from app.settings import Settings, load
 from app.storage.engine import engine
 from app.telemetry import heartbeat, logging, metrics
 from app.worker import observation
+from app.worker.burials import burials
 from app.worker.recorder import recorder
 from app.worker.reports import reports
 
@@ -46,7 +49,9 @@ def run() -> None:
         optimization="fair",
         without_gossip=True,
         without_mingle=True,
+        without_heartbeat=not able(Feature.REMOTE_CONTROL),  # Celery's, an event
     )
+    announce()
     log.info("worker_starting", queue=settings.worker_queue, concurrency=settings.worker_concurrency)
     worker.start()
     raise SystemExit(worker.exitcode)
@@ -70,6 +75,7 @@ def _connect_signals(settings: Settings) -> None:
         engine.cache_clear()
 
     def write_records(**_: Any) -> None:
+        burials.close()
         recorder.close()
         reports.close()
 

@@ -35,7 +35,8 @@ no_fork = threading.RLock()
 os.register_at_fork(before=no_fork.acquire, after_in_parent=no_fork.release, after_in_child=no_fork.release)
 
 
-def _connect(dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
+def connect_without_forks(dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
+    """Connect to PostgreSQL while nothing is forked."""
     with no_fork:
         return dialect.connect(*arguments, **options)
 
@@ -65,7 +66,7 @@ class Recorder(Background[tuple[TaskFailure, Action]]):
     def begin(self) -> None:
         """Keep forks away from connections that are being made."""
         with no_fork:
-            event.listen(engine(), "do_connect", _connect)
+            event.listen(engine(), "do_connect", connect_without_forks)
 
     def handle(self, item: tuple[TaskFailure, Action]) -> None:
         """Write a record."""

@@ -14,10 +14,13 @@ from celery.worker import state
 from celery.worker.request import Request
 
 from app import contract
+from app.brokers.chosen import able
+from app.brokers.interface import Feature
 from app.kinds.evidence import failure_of
 from app.kinds.metrics import count_outcome
 from app.results.reporting import ReportParked
 from app.storage.failures import TaskFailure
+from app.worker.burials import burials
 from app.worker.recorder import recorder
 
 
@@ -93,8 +96,15 @@ class MillraceRequest(Request):
             return
         # Every task here is a MillraceTask.
         is_final = self._overran and not self.task.is_halved(self.args, self.kwargs)  # type: ignore[attr-defined]
-        reject = partial(super().reject, requeue=requeue and not is_final)
-        if self._failure is None:
+        again = requeue and not is_final
+        reject = partial(super().reject, requeue=again)
+        if not again and not able(Feature.DEAD_LETTERING):
+            self._rejecting = True
+            failure, self._failure = self._failure, None
+            burials.bury(
+                self.message, failure, archived=super().acknowledge, refused=partial(super().reject, requeue=True)
+            )
+        elif self._failure is None:
             reject()
         else:
             self._rejecting = True

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.contract import QueuesFileError
-from infra.local import images as images_, push as pushing, secrets as secrets_, settings_files, stack
+from infra.local import brokers, images as images_, push as pushing, secrets as secrets_, settings_files, stack
 from infra.local.api_keys import gateway_url
 from infra.local.compose import Compose, ComposeError
 from infra.local.images import ImageError
@@ -33,7 +33,16 @@ app = typer.Typer(
 )
 console = Console(soft_wrap=True)
 
-FAILURES = (ComposeError, ImageError, NotReadyError, QueuesFileError, RegistryError, load.SettingsError, StackError)
+FAILURES = (
+    ComposeError,
+    ImageError,
+    NotReadyError,
+    QueuesFileError,
+    RegistryError,
+    load.SettingsError,
+    StackError,
+    brokers.UnknownBrokerError,
+)
 
 
 @app.command()
@@ -44,13 +53,15 @@ def images(
         bool,
         typer.Option(help="build again from nothing, for updates of the base system"),
     ] = False,
+    broker: Annotated[str, typer.Option(help="its image, too; those of rabbitmq always")] = brokers.RABBITMQ.name,
     for_pods: Annotated[bool, typer.Option(help="for a registry: with the user that pods run as, not yours")] = False,
 ) -> None:
     """Build the images that are missing."""
     state = State.default()
     versions = VERSIONS if all_versions else (stack.rabbitmq_version(),)
     with stack.locked(state), Steps(state, console) as steps:
-        wanted = tuple(replace(image, for_pods=for_pods) for image in images_.all_images(versions))
+        more = (found,) if (found := brokers.find(broker).image) is not None else ()
+        wanted = tuple(replace(image, for_pods=for_pods) for image in (*images_.all_images(versions), *more))
         stack.build_images(state, steps, wanted, fresh=fresh)
 
 
@@ -85,11 +96,13 @@ def secrets() -> None:
 
 
 @app.command()
-def up() -> None:
+def up(
+    broker: Annotated[str, typer.Option(help="rabbitmq, or sqs: an emulator of it")] = brokers.RABBITMQ.name,
+) -> None:
     """Build, start and wait until everything works."""
     state = State.default()
     with stack.locked(state), Steps(state, console) as steps:
-        stack.up(state, steps)
+        stack.up(state, steps, broker)
     status()
     where(state)
 

@@ -80,7 +80,9 @@ class Compose:
         """The command line; arguments hold no secrets, ever."""
         base = (*program(), "--project-name", self.project, "--file", str(COMPOSE_FILE))
         # Neither is there before the first start, and one may stop what is not there.
-        written = (("--file", self._state.workers), ("--env-file", self._state.environment))
+        written = (
+            ("--file", self._state.workers), ("--file", self._state.broker), ("--env-file", self._state.environment),
+        )  # fmt: skip
         options = [part for option, path in written if path.is_file() for part in (option, str(path))]
         return [*base, *options, *arguments]
 

@@ -82,6 +82,12 @@ PROMETHEUS = Image("prometheus", "2", 8)
 #: Not in the local stack: it is for many processes, and there are few here.
 PGBOUNCER = Image("pgbouncer", "1.24", 8)
 
+#: Not in the local stack either, unless SQS is its broker.
+MINISTACK = Image(
+    "ministack", "1.5", 25,
+    sources=("infra/lab/aws/ministack/pyproject.toml", "infra/lab/aws/ministack/uv.lock"), needs_ca=True,
+)  # fmt: skip
+
 
 def all_images(versions: tuple[RabbitMQVersion, ...] = VERSIONS) -> tuple[Image, ...]:
     """Every image: what the tests need, and what runs on Kubernetes."""

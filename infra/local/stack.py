@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from app import contract
 from app.contract import Queue
 from infra import naming
-from infra.local import api_keys, compose, files, images, ready, secrets, settings_files
+from infra.local import api_keys, brokers, compose, files, images, ready, secrets, settings_files
+from infra.local.brokers import LocalBroker
 from infra.local.compose import Compose
 from infra.local.folders import RABBITMQ_NODES
 from infra.local.images import Image
@@ -19,7 +20,10 @@ from infra.local.progress import Steps
 from infra.local.state import State
 from infra.servers.rabbitmq.cluster import VERSIONS, RabbitMQVersion
 
-SERVERS = ("postgresql", "redis", "objectstore", *RABBITMQ_NODES, "prometheus")
+#: Beside those of the broker.
+SERVERS = ("postgresql", "redis", "objectstore", "prometheus")
+#: Processes that run to their end.
+ONE_SHOT = ("migrate", "topology", "operator")
 
 
 class StackError(Exception):
@@ -77,30 +81,38 @@ def build_images(state: State, steps: Steps, wanted: tuple[Image, ...], *, fresh
         return dict(pool.map(one, wanted))
 
 
-def up(state: State, steps: Steps) -> None:
+def up(state: State, steps: Steps, name: str = brokers.RABBITMQ.name) -> None:
     """Make what is missing, start everything, wait until it works. Safe to repeat and to interrupt."""
     version = rabbitmq_version()
+    broker = brokers.find(name)
     _refuse_downgrade(state, version)
+    _refuse_another(state, broker)
+    wanted = tuple(one for one in processes(contract.queues()) if one not in broker.without)
     with steps.step("secrets and settings", 0.2):
         secrets.write_secrets(state)
         settings_files.write_settings(state, version)
-    tags = build_images(state, steps, images.local_images((version,)))
+        brokers.write(state, broker, contract.queues(), (*ONE_SHOT, *wanted))
+    more = () if broker.image is None else (broker.image,)
+    tags = build_images(state, steps, (*images.local_images((version,)), *more))
     compose.write_environment(state, tags, settings_files.hashes(state))
     stack = Compose(state)
     with steps.step("start the servers", 3):
-        stack.run("up", "--detach", "--no-deps", *SERVERS)
-    files.write(state.root / "rabbitmq_version", version, files.PUBLIC_FILE)
+        stack.run("up", "--detach", "--no-deps", *SERVERS, *broker.servers)
+    if broker is brokers.RABBITMQ:
+        files.write(state.root / "rabbitmq_version", version, files.PUBLIC_FILE)
     with steps.step("PostgreSQL and Redis answer", 3) as note:
         ready.wait_healthy(stack, ("postgresql", "redis"), 120, note)
     with steps.step("migrate the schema", 3):
         stack.run("up", "--detach", "--no-deps", "migrate")
         ready.wait_done(stack, "migrate", 120)
-    with steps.step(f"RabbitMQ {version} forms a cluster of {len(RABBITMQ_NODES)}", 15) as note:
-        ready.wait_healthy(stack, RABBITMQ_NODES, 180, note)
+    title = (
+        f"RabbitMQ {version} forms a cluster of {len(RABBITMQ_NODES)}" if broker is brokers.RABBITMQ else broker.name
+    )
+    with steps.step(title, 15) as note:
+        ready.wait_healthy(stack, broker.servers, 180, note)
     with steps.step("declare exchanges and queues", 5):
         stack.run("up", "--detach", "--no-deps", "topology")
         ready.wait_done(stack, "topology", 120)
-    wanted = processes(contract.queues())
     with steps.step("start gateway, relays, workers", 6):
         # Orphans: the workers of a queue that is not declared any more.
         stack.run("up", "--detach", "--no-deps", "--remove-orphans", *wanted)
@@ -117,6 +129,8 @@ def down(state: State, steps: Steps, *, purge: bool) -> None:
         stack.run("down", "--remove-orphans", *(("--volumes",) if purge else ()))
     if purge:
         (state.root / "rabbitmq_version").unlink(missing_ok=True)
+        (state.root / contract.LOCAL_BROKER_FILE).unlink(missing_ok=True)
+        state.broker.unlink(missing_ok=True)
         for key in api_keys.KEYS:
             key.path(state).unlink(missing_ok=True)
 
@@ -127,4 +141,12 @@ def _refuse_downgrade(state: State, version: RabbitMQVersion) -> None:
     data = kept.read_text() if kept.is_file() else version
     if data != version:
         msg = f"the data is of RabbitMQ {data}, asked for is {version}: first `make down PURGE=1` (removes all data)"
+        raise StackError(msg)
+
+
+def _refuse_another(state: State, broker: LocalBroker) -> None:
+    """Messages stay in the broker that they are in."""
+    before = brokers.kept(state)
+    if before != broker and Compose(state).containers():
+        msg = f"the stack has {before.name} as its broker, asked for is {broker.name}: first `make down PURGE=1`"
         raise StackError(msg)

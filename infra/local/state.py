@@ -70,6 +70,11 @@ class State:
         return self.root / "compose.workers.yaml"
 
     @property
+    def broker(self) -> Path:
+        """Compose's third file: another broker than RabbitMQ, and what every process is told of it."""
+        return self.root / "compose.broker.yaml"
+
+    @property
     def timings(self) -> Path:
         """How long each step took last time: the estimates of the progress bars."""
         return self.root / "timings.json"

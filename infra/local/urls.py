@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.local import brokers
 from infra.local.state import State
 
 
@@ -27,7 +28,8 @@ def _port(name: str, default: int) -> str:
 def urls(state: State, gateway: str) -> list[Url]:
     """All of them; every port is on the loopback interface."""
     operator = state.secrets / "operator"
-    return [
+    left_out = {"RabbitMQ", "Flower"} if brokers.kept(state) is not brokers.RABBITMQ else set()
+    everything = [
         Url(
             "gateway",
             f"{gateway}/openapi.json",
@@ -59,3 +61,4 @@ def urls(state: State, gateway: str) -> list[Url]:
             state.secrets / "auditor" / "postgresql_password",
         ),
     ]
+    return [url for url in everything if url.name not in left_out]

@@ -21,6 +21,7 @@ def _wanted() -> dict[str, images.Image]:
         "OBJECTSTORE": images.OBJECTSTORE,
         "PROMETHEUS": images.PROMETHEUS,
         "PGBOUNCER": images.PGBOUNCER,
+        "MINISTACK": images.MINISTACK,
         **brokers,
     }
 

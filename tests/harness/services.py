@@ -48,7 +48,12 @@ def names() -> tuple[str, ...]:
 
 def read(name: str, variables: Mapping[str, str]) -> Service:
     """One service with its variables filled in."""
-    service = _fill(_document()["services"][name], variables)
+    return described(name, _document()["services"][name], variables)
+
+
+def described(name: str, document: Mapping[str, Any], variables: Mapping[str, str]) -> Service:
+    """A service that a document in Compose's form describes."""
+    service = _fill(dict(document), variables)
     networks = service.get("networks") or {}
     mounts = [entry.split(":") for entry in service.get("volumes", ())]
     return Service(

@@ -70,7 +70,7 @@ class Stack(WaysIn):
     def start(self) -> None:
         """Start the servers, make schema, topology and an API key; the processes start when a test wants them."""
         secrets.write_secrets(self.state)
-        settings_files.write_settings(self.state, self.version, self.nodes)
+        settings_files.write_settings(self.state, self.version, self.nodes or RABBITMQ_NODES)
         self.heartbeats.mkdir(exist_ok=True)
         self.heartbeats.chmod(0o777)  # the containers' user is another
         self._network.create()

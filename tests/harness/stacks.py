@@ -11,7 +11,7 @@ import contextlib
 import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import docker
 import pytest
@@ -28,6 +28,7 @@ from tests.harness import cleanup, images, kept_logs
 from tests.harness.load import Load
 from tests.harness.stack import Stack
 
+AnyStack = TypeVar("AnyStack", bound=Stack)
 _STACKS: list[Stack] = []
 #: Stacks that neither healed nor could be made anew, and why.
 _BEYOND_REPAIR: dict[str, str] = {}
@@ -95,12 +96,20 @@ def session_stack(
     image: str | None = None,
 ) -> Iterator[Stack]:
     """Start a stack, and remove it at the end."""
-    folder = factory.mktemp(name)
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+    with registered(
+        Stack(f"{name}-{worker}", factory.mktemp(name), version=version, nodes=nodes, image=image)
+    ) as stack:
+        yield stack
+
+
+@contextlib.contextmanager
+def registered(stack: AnyStack) -> Iterator[AnyStack]:
+    """A stack that runs while the block does, and whose logs are kept when a test is red."""
     # pytest's temporary folders are closed to others; the containers' user must reach the secrets below.
+    folder = stack.state.root
     for part in (folder, folder.parent, folder.parent.parent):
         part.chmod(0o711)
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
-    stack = Stack(f"{name}-{worker}", folder, version=version, nodes=nodes, image=image)
     _STACKS.append(stack)
     try:
         stack.start()

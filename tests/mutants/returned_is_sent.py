@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.__main__ import main
-from app.relay.publisher import Publisher
+from app.brokers.rabbitmq.publisher import Publisher
 
 Publisher._on_return = lambda *_: None  # type: ignore[method-assign]
 main()

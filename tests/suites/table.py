@@ -248,6 +248,21 @@ PROOFS = (
         "diagnosis and verification of every runbook on the local stack, two incidents, the metrics that alerts read",
         guards=("runbooks/", "infra/observability/", "compose.yaml"),
     ),
+    Suite(
+        name="sqs",
+        proves="docs/brokers.md on an emulator of SQS: executed once, poison archived, whatever SQS answers",
+        seconds=280,
+        commands=(_images("--broker", "sqs"), _pytest("tests/proofs/sqs", "--timeout", "900")),
+        guards=(
+            "app/brokers/",
+            "app/worker/",
+            "app/relay/",
+            "infra/local/brokers.py",
+            "infra/images/ministack/",
+            "tests/proofs/sqs/",
+            "tests/harness/sqs_",
+        ),
+    ),
     _on_servers("loads", 105, "a load finds its rate in a trial, and ends when it is told to", guards=("loadtests/",)),
     _on_servers(
         "locust",

@@ -19,8 +19,8 @@ from sqlalchemy import Engine, create_engine, event
 
 from app.beat import clock as clock_module
 from app.beat.clock import Clock
-from app.beat.consumers import Consumers
 from app.brokers.celery_app import celery_app
+from app.brokers.rabbitmq.consumers import Consumers
 from app.contract import Role
 from app.kinds import Cron, Every
 from app.kinds.registry import Entry

@@ -24,6 +24,7 @@ def _fresh() -> Iterator[None]:
         ("MILLRACE_WORKER_CONCURRENCY", "0", "greater than or equal to 1"),
         ("MILLRACE_WORKER_QUEUE", "urgent", "interactive"),
         ("MILLRACE_RELAY_LEASE_SECONDS", "soon", "number"),
+        ("MILLRACE_BROKER", "kafka", "sqs"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_variable(
@@ -96,4 +97,13 @@ def test_content_outlives_the_messages_that_name_it(monkeypatch: pytest.MonkeyPa
     with pytest.raises(
         SettingsError, match=r"MILLRACE_RETENTION_OBJECTS_DAYS is 30 .* MILLRACE_RETENTION_INBOX_DAYS, 60"
     ):
+        settings.load()
+
+
+def test_sqs_needs_the_beginning_of_its_urls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A queue's name alone is no address."""
+    monkeypatch.setenv("MILLRACE_BROKER", "sqs")
+    monkeypatch.setenv("MILLRACE_SQS_QUEUE_PREFIX", "millrace-prod-")
+
+    with pytest.raises(SettingsError, match="MILLRACE_SQS_QUEUE_PREFIX is 'millrace-prod-'"):
         settings.load()

@@ -8,6 +8,7 @@ import pytest
 
 from app.contract import DEFAULT_QUEUES_FILE, read_queues
 from infra.local import compose_files, folders, stack
+from infra.local.brokers import RABBITMQ
 
 QUEUES = read_queues(DEFAULT_QUEUES_FILE)
 SERVICES: dict[str, dict[str, Any]] = compose_files.whole(QUEUES)["services"]
@@ -56,7 +57,7 @@ def test_no_secret_in_the_environment(name: str) -> None:
 
 def test_up_starts_every_service() -> None:
     """A service that `make up` forgets is never started."""
-    assert {*stack.SERVERS, *stack.processes(QUEUES), *ONE_SHOT} == set(SERVICES)
+    assert {*stack.SERVERS, *RABBITMQ.servers, *stack.processes(QUEUES), *ONE_SHOT} == set(SERVICES)
 
 
 def test_every_container_of_the_application_reads_the_file_of_queues() -> None:

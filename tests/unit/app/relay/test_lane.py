@@ -15,11 +15,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy import create_engine
 
+from app.brokers.interface import BrokerAwayError, PublishResult
+from app.brokers.rabbitmq.dead_letters import DeadLetterConsumer
+from app.brokers.rabbitmq.publisher import Publisher
 from app.deadletters.archiver import Archiver
-from app.deadletters.consumer import DeadLetterConsumer
 from app.relay import main
 from app.relay.lane import Lane
-from app.relay.publisher import BrokerAwayError, Publisher, PublishResult
 from app.settings import Settings
 from tests.harness.ports import free_port
 from tests.harness.waiting import eventually

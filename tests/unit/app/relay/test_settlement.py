@@ -9,10 +9,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from app.brokers.bundles import Parcel, parcel_of
+from app.brokers.interface import PublishResult
 from app.deadletters.archive_queries import StoredLetter
 from app.deadletters.rebuild import rebuild
 from app.relay import settlement
-from app.relay.publisher import PublishResult
 from app.relay.settlement import settle
 from app.storage.outbox import ClaimedMessage
 

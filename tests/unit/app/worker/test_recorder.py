@@ -234,7 +234,7 @@ def _is_held() -> bool:
 def test_no_child_is_forked_while_a_connection_is_made() -> None:
     """A10: the child would inherit the locks of a thread that it does not have; afterwards both go on."""
     dialect = SimpleNamespace(connect=lambda *_, **__: _is_held())
-    assert module._connect(dialect, None, (), {})
+    assert module.connect_without_forks(dialect, None, (), {})
 
     child = os.fork()
     if child == 0:

@@ -74,7 +74,12 @@ def test_a_report_may_open_a_connection_and_a_child_can_be_forked_afterwards(mon
     recorder, failure = Recorder(), failure_of({"id": "1", "task": "t"}, ValueError(), reason="failed", worker="w")
     assert failure is not None
     recorder.record_before(failure, lambda: None)  # installs the hook
-    eventually(lambda: event.contains(database, "do_connect", module._connect), within=30, what="hooked", every=0.02)
+    eventually(
+        lambda: event.contains(database, "do_connect", module.connect_without_forks),
+        within=30,
+        what="hooked",
+        every=0.02,
+    )
     reported, forked = threading.Event(), threading.Event()
 
     def report() -> None:

@@ -11,8 +11,8 @@ import orjson
 import pytest
 from hypothesis import given, strategies as st
 
+from app.brokers.letters import ArrivedMessage, LastFailure, letter_from, newest_death, taken_apart
 from app.contract import MESSAGE_BUNDLE, MESSAGE_JOB_ID, MESSAGE_KEY, MESSAGE_SCOPE, TASK_INGEST_EVENT
-from app.deadletters.letters import ArrivedMessage, LastFailure, letter_from, newest_death, taken_apart
 from app.storage.dead_letters import DeadLetter
 
 TASK_ID = UUID("00000000-0000-4000-8000-000000000001")

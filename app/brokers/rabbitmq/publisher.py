@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +17,7 @@ from amqp.exceptions import AMQPError, ChannelError, NotFound, PreconditionFaile
 
 from app import contract
 from app.brokers import wire
+from app.brokers.interface import BrokerAwayError, PublishResult
 from app.brokers.senders import USER_ID
 from app.errors import UnwritableMessageError
 from app.settings import Settings
@@ -27,28 +27,6 @@ log = structlog.get_logger(__name__)
 
 #: Between two looks at a broker that has blocked its publishers.
 _BLOCKED_LOOK_SECONDS = 0.5
-
-
-@dataclass(slots=True)
-class PublishResult:
-    """What became of a batch. What is in none of these has an unknown fate: it may be sent again."""
-
-    confirmed: list[UUID] = field(default_factory=list)
-    #: The exchange or the queue is missing. RabbitMQ confirms what no queue takes: a return before it means not sent.
-    unroutable: list[UUID] = field(default_factory=list)
-    #: The queue is full (overflow reject-publish) or its leader is changing.
-    nacked: list[UUID] = field(default_factory=list)
-    #: It cannot be written as AMQP, or the broker closed the channel over this very message; with the words for it.
-    refused: dict[UUID, str] = field(default_factory=dict)
-
-
-class BrokerAwayError(Exception):
-    """The connection is gone; what was confirmed before is in `result`."""
-
-    def __init__(self, error: BaseException, result: PublishResult) -> None:
-        """Keep what is known."""
-        super().__init__(f"{type(error).__name__}: {error}")
-        self.result = result
 
 
 class Publisher:

@@ -19,7 +19,7 @@ from app import contract
 from app.brokers.bundles import messages_in
 from app.brokers.message_body import Call, UnreadableBodyError, keys_of, read_call
 from app.brokers.message_headers import flaw_in_headers
-from app.deadletters.plain_values import plain
+from app.brokers.plain_values import plain
 from app.storage.dead_letters import DeadLetter
 from app.storage.failures import storable
 from app.storage.identifiers import task_uuid, uuid_or_none
@@ -40,6 +40,8 @@ class ArrivedMessage:
     routing_key: str
     properties: Mapping[str, Any]  # py-amqp's, `application_headers` included
     body: bytes
+    #: What the broker says, if its headers do not.
+    death_reason: str = ""
 
     @property
     def headers(self) -> Mapping[str, Any]:
@@ -93,7 +95,9 @@ def letter_from(
     death = newest_death(message)
     task_name = _text(headers.get("task"), _NAME_CHARACTERS)
     body = _read(message)
-    why = _why(_text(death.get("reason")) or "unknown", last_failure, headers=headers, body=body)
+    why = _why(
+        _text(death.get("reason")) or message.death_reason or "unknown", last_failure, headers=headers, body=body
+    )
     return DeadLetter(
         queue=_text(death.get("queue"), _NAME_CHARACTERS) or _source(message),
         reason=why.reason,

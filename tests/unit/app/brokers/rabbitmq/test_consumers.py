@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from amqp.exceptions import ChannelError, NotFound
 
-from app.beat.consumers import Consumers
 from app.brokers import wire
+from app.brokers.rabbitmq.consumers import Consumers
 from app.settings import load
 
 

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from app import contract
 from app.brokers import wire
+from app.brokers.interface import Delivery
+from app.brokers.letters import ArrivedMessage
 from app.brokers.senders import believed
-from app.deadletters.letters import ArrivedMessage
 from app.settings import Settings
 
 #: Unacknowledged messages a queue: enough to insert in batches, few enough that the largest (16 MiB each) fit.
 _PREFETCH = 20
 #: To see whether another message is already here.
 _GLANCE_SECONDS = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """A message in our hands, and the tag to acknowledge it by."""
-
-    tag: int
-    message: ArrivedMessage
 
 
 class DeadLetterConsumer:

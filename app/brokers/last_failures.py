@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, UUID as PG_UUID
 from sqlalchemy.engine import Connection
 
-from app.deadletters.letters import LastFailure
+from app.brokers.letters import LastFailure
 
 _LAST = text("""
     SELECT DISTINCT ON (task_id) task_id, reason, exception_type, exception_message, attempt, job_id

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-from app.relay.publisher import Publisher
+from app.brokers.rabbitmq.publisher import Publisher
 from app.settings import Settings
 
 A, B, C = UUID(int=1), UUID(int=2), UUID(int=3)

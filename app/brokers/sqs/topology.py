@@ -1,0 +1,71 @@
+"""The queues: made on an emulator, and looked at on AWS, where infra/aws makes them."""
+
+from __future__ import annotations
+
+import json
+
+import structlog
+
+from app import contract
+from app.brokers.sqs import client
+from app.contract import Queue
+from app.errors import NotReadyError
+from app.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+#: A message is kept for so long, SQS' longest.
+_RETENTION_SECONDS = 14 * 86_400
+#: Between the end of the longest task and the moment at which another worker sees its message.
+_MARGIN_SECONDS = 10
+
+
+def visibility_seconds(queue: Queue, settings: Settings) -> int:
+    """How long a message that a worker holds is hidden from others: longer than the worker may hold it.
+
+    A child works on its prefetched messages one after the other, each up to the hard limit.
+    """
+    limit = queue.pool.get("timeLimitSeconds", settings.task_time_limit_seconds)
+    prefetched = queue.pool.get("prefetchMultiplier", settings.worker_prefetch_multiplier)
+    return int(limit) * int(prefetched) + _MARGIN_SECONDS
+
+
+def declare(settings: Settings) -> None:
+    """Make the queues of an emulator; on AWS see that all are there.
+
+    Raises:
+        NotReadyError: a queue is not there, or SQS does not answer.
+    """
+    for queue in contract.queues():
+        if settings.sqs_endpoint_url:
+            _make(queue, settings)
+        if (missing := missing_queue(client.work_url(queue.name))) is not None:
+            raise NotReadyError(missing)
+        log.info("queue_declared", queue=queue.name)
+
+
+def _make(queue: Queue, settings: Settings) -> None:
+    dead, work = client.dead_letter_url(queue.name), client.work_url(queue.name)
+    kept = {"MessageRetentionPeriod": str(_RETENTION_SECONDS)}
+    with client.answered():
+        asked = client.client()
+        asked.create_queue(QueueName=dead.rpartition("/")[2])
+        asked.set_queue_attributes(QueueUrl=dead, Attributes=kept | {"VisibilityTimeout": "60"})
+        found = asked.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]
+        # The limit is of redeliveries, and SQS counts deliveries.
+        redrive = {"deadLetterTargetArn": found["QueueArn"], "maxReceiveCount": queue.delivery_limit + 1}
+        asked.create_queue(QueueName=work.rpartition("/")[2])
+        seconds = visibility_seconds(queue, settings)
+        asked.set_queue_attributes(
+            QueueUrl=work,
+            Attributes=kept | {"VisibilityTimeout": str(seconds), "RedrivePolicy": json.dumps(redrive)},
+        )
+
+
+def missing_queue(url: str) -> str | None:
+    """Why a queue cannot be used; None if it can."""
+    try:
+        client.counts(url)
+    except client.SqsAwayError as error:
+        return f"SQS: {url}: {error}"
+    return None

@@ -1,0 +1,39 @@
+"""Kill a worker under load, and start it again: the fault of `make demo` where the broker is no cluster of ours."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from chaos.errors import NotConfirmedError
+from chaos.fault import Say
+from chaos.target import MortalNode
+
+
+def kill_worker(
+    node: MortalNode, say: Say, *, dead_seconds: float, sleep: Callable[[float], object] = time.sleep
+) -> None:
+    """The whole drill; the worker is started again even when this is interrupted.
+
+    Raises:
+        ChaosError: it did not happen as it must; what was said until then still holds.
+    """
+    say({"event": "chosen", "kind": "kill-worker", "node": node.name, "container": node.name})
+    try:
+        injected_at = node.kill()
+        say({"event": "injected", "injected_at": injected_at, "signal": "SIGKILL", "exit_code": node.exit_code})
+        _require_dead(node)
+        say({"event": "confirmed", "confirmed_at": time.time()})
+        while (rest := injected_at + dead_seconds - time.time()) > 0:
+            _require_dead(node)
+            sleep(min(rest, 1.0))
+        _require_dead(node)
+        say({"event": "stayed_dead", "stayed_dead": True})
+    finally:
+        say({"event": "cleared", "cleared_at": node.start()})
+    say({"event": "recovered", "recovered_at": time.time()})
+
+
+def _require_dead(node: MortalNode) -> None:
+    if not node.still_dead:
+        raise NotConfirmedError(f"{node.name} was started by somebody else.")

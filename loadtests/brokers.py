@@ -1,0 +1,30 @@
+"""The broker of a target, as an outsider asks it: how much is in it, and whether it is whole."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from loadtests.queues import Management, Queue
+from loadtests.sqs_queues import SqsQueues
+from loadtests.target import SQS, Target
+
+
+class AnyBroker(Protocol):
+    """What a run asks of it."""
+
+    def close(self) -> None:
+        """Close the connections."""
+
+    def work_queues(self) -> list[Queue]:
+        """The queues in which work may be."""
+
+    def nodes_running(self) -> dict[str, bool]:
+        """Node name to whether it runs."""
+
+    def version(self) -> str:
+        """The broker and its version, and whether it is an emulator."""
+
+
+def opened(target: Target) -> AnyBroker:
+    """The target's; nothing is asked yet."""
+    return SqsQueues(target) if target.broker == SQS else Management(target)
