@@ -27,14 +27,14 @@ drills-list: ## what there is to break, how long it takes, and what it risks (JS
 	@$(PYTHON) -m chaos list $(if $(JSON),--json)
 
 # tests/suites/table.py says what these run.
-test: bootstrap ## the tests: unit tests beside those on real servers in containers; 6 minutes on 2 cores
+test: bootstrap ## the tests: unit, then real servers in containers; 7 minutes on 2 cores
 	$(PYTHON) -m tests.suites test
 
 unit: ## the unit tests alone: no Docker, about a minute
 	$(BOOTSTRAP)
 	$(PYTHON) -m tests.suites test unit
 
-integration: bootstrap ## the integration tests alone, about 7 minutes
+integration: bootstrap ## the integration tests alone, about 5 minutes
 	$(PYTHON) -m tests.suites test integration
 
 proof: bootstrap ## everything deeper: outages of a minute, Sentinel, the cluster, ... (SUITE=name for one; an hour and more)

@@ -17,6 +17,7 @@ import docker
 import docker.errors
 from docker.models.containers import Container
 
+from app import contract
 from loadtests.errors import HarnessError, NotReadyError
 from loadtests.peers.contender import Peer
 
@@ -119,7 +120,7 @@ class Machines:
         raise HarnessError(f"RabbitMQ does not say which node has the queue {queue}: {said[:300]}")
 
     def _start(self, role: str, command: Sequence[str], **options: Any) -> Container:
-        worker = self._stack["worker-interactive"]
+        worker = self._stack[f"worker-{contract.EVENT_QUEUE}"]
         network = next(iter(worker.attrs["NetworkSettings"]["Networks"]))
         return self._client.containers.run(
             worker.attrs["Config"]["Image"],

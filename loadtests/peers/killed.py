@@ -40,7 +40,7 @@ def kill(contender: Contender, machines: Machines, target: Target) -> Account:
     """Under load, SIGKILL to the worker's container, then to the leader's."""
     with running(contender, machines, target) as one:
         ours = isinstance(contender, Ours)
-        worker = one.own["worker-interactive" if ours else "worker"]
+        worker = one.own[f"worker-{contract.EVENT_QUEUE}" if ours else "worker"]
         vhost, queue = (
             (contract.VHOST, contract.EVENT_QUEUE) if isinstance(contender, Ours) else ("peers", contender.queue)
         )

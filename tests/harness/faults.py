@@ -44,16 +44,15 @@ def _worker_parents(stack: Stack, load: Load) -> None:
     """The parent process of each worker dies; its messages go back to the queue and run once."""
     for worker in WORKERS.values():
         stack.machines[worker].kill_parent()
-    killed_at = time.time()
     for worker in WORKERS.values():
         assert stack.machines[worker].wait_ended() == KILLED
         stack.machines[worker].start_again()
-    load.wait_executed(*WORKERS, since=killed_at)
+    # Not since the kill: what the last of them executed before it died would count.
+    load.wait_executed(*WORKERS, since=time.time())
 
 
 def _worker_children(stack: Stack, load: Load) -> None:
     """A child of each worker's pool dies; the worker lives on with another."""
-    killed_at = time.time()
     children = {worker: stack.machines[worker].kill_child() for worker in WORKERS.values()}
     for worker, child in children.items():
         machine = stack.machines[worker]
@@ -61,7 +60,7 @@ def _worker_children(stack: Stack, load: Load) -> None:
             lambda machine=machine, child=child: child not in machine.processes(),  # type: ignore[misc]
             what=f"the child {child} of {worker} is gone",
         )  # fmt: skip
-    load.wait_executed(*WORKERS, since=killed_at)
+    load.wait_executed(*WORKERS, since=time.time())
     assert all(stack.machines[worker].running for worker in WORKERS.values())
 
 

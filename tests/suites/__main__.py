@@ -27,7 +27,7 @@ Names = Annotated[list[str] | None, typer.Argument(help="suites; all, if none is
 
 @app.command("test")
 def run_tests(names: Names = None) -> None:
-    """Run `make test`: unit tests beside integration tests."""
+    """Run `make test`: unit tests, then integration tests."""
     _end(run(_named(TEST, names), console))
 
 

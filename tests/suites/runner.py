@@ -1,8 +1,7 @@
-"""Runs suites one after the other, some beside others; a failed one keeps none from running. The end is a table."""
+"""Runs suites one after the other; a failed one does not keep the others from running. The end is a table."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -13,7 +12,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -25,7 +23,6 @@ from tests.suites.table import Suite
 
 REPOSITORY = Path(__file__).parents[2]
 RESULTS = REPOSITORY / ".millrace" / "logs" / "suites"
-_LINES = "results.jsonl"
 #: A suite that takes so much longer than usual hangs; with the least that each may take.
 PATIENCE, LEAST_SECONDS = 4.0, 900.0
 #: What a hanging suite has to name the tests that are red so far and to remove its containers.
@@ -36,8 +33,6 @@ _COUNT = re.compile(r"(\d+) (passed|failed|error)")
 #: What tests/conftest.py says of a red test when it ends.
 _RED = re.compile(r"^red in .*$", re.MULTILINE)
 _RED_SHOWN = 6
-#: Process groups of the commands under way.
-_running: set[int] = set()
 
 
 class End(StrEnum):
@@ -67,65 +62,48 @@ def run(
     """Run those that fit, in this order; `fits` is asked with the seconds since the beginning before each."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     began_at = time.monotonic()
-    (RESULTS / _LINES).write_text("")
-    ends: list[Result | Future[Result]] = []
-    with ThreadPoolExecutor() as beside:
-        try:
-            for number, suite in enumerate(suites, start=1):
-                if not fits(suite, time.monotonic() - began_at):
-                    why = suite.not_in_ci or "there is no time for it"
-                    ends.append(_noted(Result(suite=suite.name, end=End.LEFT_OUT, why=why)))
-                    continue
-                # Nobody has to run beside the last one.
-                aside = suite.beside and number < len(suites)
-                where = f", beside what follows, into {RESULTS / suite.name}.log" if aside else ""
-                console.rule(f"{number} of {len(suites)}: {suite.name}, about {suite.seconds} s{where}", align="left")
-                ends.append(beside.submit(_run, suite, shown=False) if aside else _run(suite))
-            results = [end.result() if isinstance(end, Future) else end for end in ends]
-        except BaseException:
-            _interrupt_all()
-            raise
+    results = []
+    with (RESULTS / "results.jsonl").open("w") as file:
+        for number, suite in enumerate(suites, start=1):
+            if fits(suite, time.monotonic() - began_at):
+                console.rule(f"{number} of {len(suites)}: {suite.name}, about {suite.seconds} s", align="left")
+                result = _run(suite)
+            else:
+                result = Result(suite=suite.name, end=End.LEFT_OUT, why=suite.not_in_ci or "there is no time for it")
+            results.append(result)
+            file.write(json.dumps(asdict(result)) + "\n")
+            file.flush()
     show(results, console)
     return results
 
 
-def _run(suite: Suite, *, shown: bool = True) -> Result:
+def _run(suite: Suite) -> Result:
     began_at = time.monotonic()
     log = RESULTS / f"{suite.name}.log"
     deadline = began_at + max(LEAST_SECONDS, PATIENCE * suite.seconds)
     why = ""
     with log.open("wb") as file:
         for command in suite.commands:
-            if why := _follow(command, file.write, deadline, shown=shown):
+            if why := _follow(command, file.write, deadline):
                 break
     counts = _counts(log)
-    return _noted(
-        Result(
-            suite=suite.name,
-            end=End.FAILED if why else End.PASSED,
-            seconds=round(time.monotonic() - began_at, 1),
-            tests_passed=counts.get("passed", 0),
-            tests_failed=counts.get("failed", 0) + counts.get("error", 0),
-            why=why,
-        )
+    return Result(
+        suite=suite.name,
+        end=End.FAILED if why else End.PASSED,
+        seconds=round(time.monotonic() - began_at, 1),
+        tests_passed=counts.get("passed", 0),
+        tests_failed=counts.get("failed", 0) + counts.get("error", 0),
+        why=why,
     )
 
 
-def _noted(result: Result) -> Result:
-    """Write it down at once: what ended is known although the rest is interrupted."""
-    with (RESULTS / _LINES).open("a") as file:
-        file.write(json.dumps(asdict(result)) + "\n")
-    return result
-
-
-def _follow(command: Sequence[str], write: Callable[[bytes], object], deadline: float, *, shown: bool) -> str:
-    """Run a command, and show what it says dot by dot; returns what went wrong."""
+def _follow(command: Sequence[str], write: Callable[[bytes], object], deadline: float) -> str:
+    """Run a command and show what it says, dot by dot; returns what went wrong."""
     hung = threading.Event()
     with subprocess.Popen(
         command, cwd=REPOSITORY, env={**os.environ, "PYTHONUNBUFFERED": "1"}, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, bufsize=0,
     ) as process:  # fmt: skip
-        _running.add(process.pid)
 
         def interrupt() -> None:
             hung.set()
@@ -142,9 +120,8 @@ def _follow(command: Sequence[str], write: Callable[[bytes], object], deadline: 
             assert process.stdout is not None
             while said := process.stdout.read(4096):
                 write(said)
-                if shown:
-                    sys.stdout.buffer.write(said)
-                    sys.stdout.buffer.flush()
+                sys.stdout.buffer.write(said)
+                sys.stdout.buffer.flush()
             process.wait()
         except BaseException:
             # An interrupt is passed on and waited for: the suite has containers to remove.
@@ -152,19 +129,11 @@ def _follow(command: Sequence[str], write: Callable[[bytes], object], deadline: 
             process.wait()
             raise
         finally:
-            _running.discard(process.pid)
             for timer in timers:
                 timer.cancel()
     if hung.is_set():
         return f"hung, and was ended: {' '.join(command)}"
     return f"exit code {process.returncode}: {' '.join(command)}" if process.returncode else ""
-
-
-def _interrupt_all() -> None:
-    """An interrupt reaches the main thread only; the suites of the others are interrupted like its own."""
-    for group in tuple(_running):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(group, signal.SIGINT)
 
 
 def _counts(log: Path) -> dict[str, int]:

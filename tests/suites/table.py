@@ -37,8 +37,6 @@ class Suite:
     commands: tuple[Command, ...]
     #: Prefixes of paths; a change of one of these asks for this suite first.
     guards: tuple[str, ...] = ()
-    #: It runs beside the suites after it, because it computes while they wait. What it says is in its log.
-    beside: bool = False
     #: It needs the cluster with staging on it, which stays until the core of e2e takes it down.
     on_cluster: bool = False
     #: CI runs it whatever was changed.
@@ -80,14 +78,13 @@ def _on_cluster(name: str, seconds: int, proves: str, guards: tuple[str, ...] = 
     )  # fmt: skip
 
 
-#: `make test`.
+#: `make test`, in this order.
 TEST = (
     Suite(
         name="unit",
         proves="everything that needs no server, and the rendered stacks under their policies",
         seconds=60,
-        commands=(("nice", "-n", "5", *_pytest("tests/unit", *_TWO_WORKERS, "--dist", "loadfile")),),
-        beside=True,
+        commands=(_pytest("tests/unit", *_TWO_WORKERS, "--dist", "loadfile"),),
     ),
     Suite(
         name="integration",

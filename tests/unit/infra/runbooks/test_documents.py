@@ -107,6 +107,7 @@ def test_the_pages_have_what_is_looked_for() -> None:
         "pulumi preview -s staging --policy-pack infra/policies",
         "pulumi refrsh -s prod",
         "pulumi stack init stagin",
+        "pulumi config set --stack prod-aws --path 'millrace:aw.authorities' < aws.pem",
         "pulumi stack init staging --secret-provider=passphrase",
         ".venv/bin/python -m loadtests demo --no-falt",
         ".venv/bin/python -m chaos --target kubernetes drian node-2",

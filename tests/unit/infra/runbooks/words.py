@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import json
 import re
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -38,12 +39,15 @@ _SERVERS = {
 }  # fmt: skip
 _COMPOSE_VERBS = {"exec": {"-T"}, "restart": set[str](), "start": set[str](), "up": {"--no-deps"}}
 _EXPERIMENTS = REPOSITORY / "chaos" / "experiments"
-_OPTIONS = frozenset({"-s", "--policy-pack", "--secrets-provider"})
+_OPTIONS = frozenset({"-s", "--stack", "--path", "--policy-pack", "--secrets-provider"})
+_SETTINGS = json.loads((REPOSITORY / "infra/settings/stack.schema.json").read_text())["properties"]["config"][
+    "properties"
+]
 _SERVICES = frozenset(whole(read_queues(DEFAULT_QUEUES_FILE))["services"])
 
 #: A runbook changes nothing but by a deployment; other pages say what else Pulumi can do.
 OF_RUNBOOKS = frozenset({"preview", "up"})
-DOCUMENTED = OF_RUNBOOKS | {"refresh", "destroy", "cancel", "login", "stack init"}
+DOCUMENTED = OF_RUNBOOKS | {"refresh", "destroy", "cancel", "login", "stack init", "config set"}
 #: Modules that are a command line.
 _TYPER = {
     "infra.local": local, "app": application, "loadtests": loadtests, "chaos": chaos, "infra.policy.command": policy,
@@ -108,12 +112,16 @@ def _pulumi(verbs: Collection[str], words: list[str]) -> Problems:
         verb, rest = " ".join(words[:2]), ["-s", *words[2:]]
     if verb == "login":
         rest = []
+    if verb == "config":
+        verb, rest = " ".join(words[:2]), words[2 : words.index("<") if "<" in words else None]
     if verb not in verbs:
         yield f"pulumi {verb}: these pages use {', '.join(sorted(verbs))} only"
     rest = [word for each in rest for word in (each.split("=", 1) if each.startswith("--") else [each])]
     for option, value in zip(rest[::2], rest[1::2], strict=False):
-        if option == "-s" and not (REPOSITORY / f"Pulumi.{value}.yaml").is_file():
+        if option in {"-s", "--stack"} and not (REPOSITORY / f"Pulumi.{value}.yaml").is_file():
             yield f"pulumi {verb} -s {value}: there is no such stack"
+        if option == "--path" and value.partition(".")[0] not in _SETTINGS:
+            yield f"pulumi {verb} --path {value}: there is no such setting"
         if option == "--policy-pack" and not (REPOSITORY / value / "PulumiPolicy.yaml").is_file():
             yield f"pulumi {verb} --policy-pack {value}: there is no such pack"
     yield from (f"pulumi {verb} {one}: nobody has said how to check it" for one in rest[::2] if one not in _OPTIONS)
