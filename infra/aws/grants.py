@@ -65,7 +65,7 @@ def accounts(stack: Stack, *, broker: Literal["sqs", "amazonmq"], keda_namespace
             Account(
                 naming.worker(pool.name),
                 NAMESPACE_APP,
-                (*(_consumes(pool.queue) if sqs else ()), *_uploads(Role.WORKER)),
+                (*(_works(pool.queue, queues) if sqs else ()), *_uploads(Role.WORKER)),
             )
             for pool in stack.workloads.own_pools
         ),
@@ -81,9 +81,11 @@ def _sends(queues: list[str]) -> Iterator[Grant]:
     yield Grant(Target.QUEUES_KEY, WRITES_ENCRYPTED)
 
 
-def _consumes(queue: str) -> Iterator[Grant]:
-    yield Grant(Target.WORK, CONSUMES, queue)
-    yield Grant(Target.QUEUES_KEY, READS_ENCRYPTED)
+def _works(queue: str, queues: list[str]) -> Iterator[Grant]:
+    """A worker sends, too: a retry, and what a task sends outside a transaction."""
+    yield Grant(Target.WORK, (*CONSUMES, "sqs:SendMessage"), queue)
+    yield from (Grant(Target.WORK, SENDS, other) for other in queues if other != queue)
+    yield Grant(Target.QUEUES_KEY, WRITES_ENCRYPTED)
 
 
 def _archives(queues: list[str]) -> Iterator[Grant]:

@@ -27,7 +27,11 @@ PROD: dict[str, Rights] = {
 STAGING: dict[str, Rights] = {
     **PROD,
     "relay": {**dict.fromkeys(QUEUES, SEND), "key broker": WRITE},
-    **{f"worker-{queue}": {**STORE, queue: CONSUME, "key broker": READ} for queue in QUEUES},
+    # A worker sends retries, and what a task sends outside a transaction.
+    **{
+        f"worker-{queue}": {**STORE, **dict.fromkeys(QUEUES, SEND), queue: CONSUME | SEND, "key broker": WRITE}
+        for queue in QUEUES
+    },
     "archiver": {**{f"{queue}-dead": CONSUME for queue in QUEUES}, "key broker": READ},
     "keda-operator": {queue: {"sqs:GetQueueAttributes"} for queue in QUEUES},
 }
