@@ -21,6 +21,7 @@ from app.storage.engine import connect_arguments
 ROLES_FILE = "roles.sql"
 DEFINITIONS_FOLDER = "definitions"
 _TIMEOUT_SECONDS = 30.0
+_SHOWN_CHARACTERS = 200
 
 
 def make_roles(settings: Settings) -> None:
@@ -35,8 +36,10 @@ def make_roles(settings: Settings) -> None:
         with psycopg.connect(**connect_arguments(settings), autocommit=True) as connection:
             try:
                 connection.execute(statements)
-            except psycopg.Error as error:
-                raise LoginsRefusedError(f"PostgreSQL: {error}") from error
+            except psycopg.OperationalError:
+                raise
+            except psycopg.Error as error:  # its whole text quotes the statement, and with it a password's hash
+                raise LoginsRefusedError(f"PostgreSQL: {error.diag.message_primary}") from None
     except psycopg.OperationalError as error:
         raise NotReadyError(f"PostgreSQL: {error}") from error
 
@@ -53,8 +56,11 @@ def import_definitions(settings: Settings) -> None:
             answer = _sent(settings, file)
         except httpx.TransportError as error:
             raise NotReadyError(f"RabbitMQ's management API: {error}") from error
+        if answer.is_server_error:
+            raise NotReadyError(f"RabbitMQ's management API: {answer.status_code}")
         if answer.is_error:
-            raise LoginsRefusedError(f"RabbitMQ's management API: {file.name}: {answer.status_code} {answer.text}")
+            said = answer.text[:_SHOWN_CHARACTERS]
+            raise LoginsRefusedError(f"RabbitMQ's management API: {file.name}: {answer.status_code} {said}")
 
 
 @tenacity.retry(

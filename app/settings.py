@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     postgresql_ca: str = Field("ca.crt", description="the file of secrets with the authorities of its certificate")
 
     # --- Broker (docs/brokers.md, docs/adr/0051). Region and credentials of SQS are AWS' own variables.
-    broker: Literal["rabbitmq", "sqs", "redis"] = Field("rabbitmq", description="who carries messages to the workers")
+    broker: Literal["rabbitmq", "sqs"] = Field("rabbitmq", description="who carries messages to the workers")
     sqs_queue_prefix: str = Field(
         "", description="a queue's URL up to its name: https://sqs.REGION.amazonaws.com/ACCOUNT/STACK-"
     )
@@ -205,8 +205,6 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _broker_is_complete(self) -> Self:
-        if self.broker == "redis":
-            raise ValueError("MILLRACE_BROKER is redis, which is not built yet: take rabbitmq or sqs")
         if self.broker == "sqs" and not self.sqs_queue_prefix.startswith(("https://", "http://")):
             raise ValueError(
                 f"MILLRACE_SQS_QUEUE_PREFIX is {self.sqs_queue_prefix!r} and must be how the queues' URLs begin: "

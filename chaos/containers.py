@@ -62,6 +62,11 @@ class ComposeNode:
         return not held().lacks()
 
     @property
+    def healthy(self) -> bool:
+        """Whether its own check is content."""
+        return held().look(self._member).health == "healthy"
+
+    @property
     def exit_code(self) -> int:
         """How it ended: 137 is SIGKILL."""
         return held().look(self._member).exit_code

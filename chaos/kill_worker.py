@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Protocol
 
-from chaos.errors import NotConfirmedError
+from chaos.errors import NotConfirmedError, NotHealedError
 from chaos.fault import Say
 from chaos.target import MortalNode
+from chaos.waiting import wait_until
+
+#: A worker's children import the application in some 10 s on two busy cores; its check looks every few seconds.
+_HEALTHY_SECONDS = 150.0
+
+
+class MortalWorker(MortalNode, Protocol):
+    """A worker that says how it is."""
+
+    @property
+    def healthy(self) -> bool:
+        """Whether its own check is content."""
 
 
 def kill_worker(
-    node: MortalNode, say: Say, *, dead_seconds: float, sleep: Callable[[float], object] = time.sleep
+    node: MortalWorker, say: Say, *, dead_seconds: float, sleep: Callable[[float], object] = time.sleep
 ) -> None:
     """The whole drill; the worker is started again even when this is interrupted.
 
@@ -31,6 +44,8 @@ def kill_worker(
         say({"event": "stayed_dead", "stayed_dead": True})
     finally:
         say({"event": "cleared", "cleared_at": node.start()})
+    if not wait_until(lambda: node.healthy, _HEALTHY_SECONDS):
+        raise NotHealedError(f"{node.name} is not healthy {_HEALTHY_SECONDS:g} s after its start.")
     say({"event": "recovered", "recovered_at": time.time()})
 
 

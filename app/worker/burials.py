@@ -58,6 +58,7 @@ class Burials(Background[Burial]):
         if self._hub is None or state.should_stop is not None or state.should_terminate is not None:
             self._archive(burial)()  # the loop turns no more: what it is given now would never run
         elif not self.hand_over(burial):
+            log.warning("dead_letter_not_archived", reason=f"{_MOST_WAITING} wait already")
             refused()
 
     def begin(self) -> None:

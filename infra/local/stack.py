@@ -147,6 +147,7 @@ def _refuse_downgrade(state: State, version: RabbitMQVersion) -> None:
 def _refuse_another(state: State, broker: LocalBroker) -> None:
     """Messages stay in the broker that they are in."""
     before = brokers.kept(state)
-    if before != broker and Compose(state).containers():
+    told = (state.root / contract.LOCAL_BROKER_FILE).is_file()
+    if before != broker and (told or Compose(state).containers()):
         msg = f"the stack has {before.name} as its broker, asked for is {broker.name}: first `make down PURGE=1`"
         raise StackError(msg)

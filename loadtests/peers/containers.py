@@ -97,7 +97,10 @@ class Machines:
             self._rabbitmqctl("add_vhost", NAME, "--default-queue-type", "classic")
             self._rabbitmqctl("set_permissions", "-p", NAME, NAME, ".*", ".*", ".*")
             if peer.prepare:
-                self._start("prepare", peer.prepare).wait(timeout=60)
+                done = self._start("prepare", peer.prepare)
+                if code := done.wait(timeout=60)["StatusCode"]:
+                    said = done.logs(tail=5).decode()
+                    raise HarnessError(f"{peer.title}: its schema was not made, exit code {code}: {said}")
             made["worker"] = self._start("worker", peer.worker)
             made["gateway"] = self._start("gateway", peer.gateway, ports={"8080/tcp": ("127.0.0.1", PORT)})
             yield made

@@ -50,9 +50,12 @@ def kill(contender: Contender, machines: Machines, target: Target) -> Account:
         for timer in timers:
             timer.start()
         source = GeneratedEvents(run=f"peers-{time.time_ns()}")
-        sent = closed_loop(one.address, source, connections=CONNECTIONS, seconds=SECONDS)
-        for timer in timers:
-            timer.join()
+        try:
+            sent = closed_loop(one.address, source, connections=CONNECTIONS, seconds=SECONDS)
+        finally:
+            for timer in timers:
+                timer.cancel()  # one that began already starts its container again
+                timer.join()
         effects = drained(one, sent, began_at)
         executed = effects.keys()
         if sent.accepted.keys() - executed:

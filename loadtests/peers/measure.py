@@ -93,12 +93,14 @@ def measure(contender: Contender, machines: Machines, target: Target, seconds: S
         began_at = time.time()
         before = processor_seconds(one.own), processor_seconds(machines.shared)
         sent = closed_loop(one.address, _events(), connections=one.connections, seconds=seconds.fast)
+        if not sent.accepted:
+            raise HarnessError(f"{contender.title}: no request was accepted.")
         effects = drained(one, sent, began_at)
         after = processor_seconds(one.own), processor_seconds(machines.shared)
         if missing := len(sent.accepted.keys() - effects.keys()):
             raise HarnessError(f"{contender.title}: {missing} of {len(sent.accepted)} accepted events had no effect.")
         used = {name: after[1][name] - before[1][name] for name in after[1]}
-        count = len(sent.accepted) or 1
+        count = len(sent.accepted)
         latencies = [] if _is_lists(contender) else _latencies(one, seconds.slow)
         return Figures(
             contender=contender.name,
@@ -160,8 +162,8 @@ def _events() -> GeneratedEvents:
 
 #: Of Millrace's events those that a measurement sent: other rows of the moment are the canaries'.
 _OUR_EFFECTS: LiteralString = """
-    SELECT event_id::text, 1, extract(epoch FROM stored_at)::float8
-    FROM events WHERE stored_at >= to_timestamp(%s) AND payload->>'user_id' LIKE 'peers-%%'
+    SELECT event_id::text, count(*), extract(epoch FROM min(stored_at))::float8
+    FROM events WHERE stored_at >= to_timestamp(%s) AND payload->>'user_id' LIKE 'peers-%%' GROUP BY event_id
 """
 _OUR_COUNT: LiteralString = """
     SELECT count(*) FROM events WHERE stored_at >= to_timestamp(%s) AND payload->>'user_id' LIKE 'peers-%%'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -17,8 +18,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from app.settings import load
 
 CONNECT_SECONDS = 3
-#: For an answer that SQS does not keep us waiting for.
-READ_SECONDS = 5
+#: For an answer that SQS does not keep us waiting for. A call is made once and ends in 6 s: a relay's last one begins
+#: within its 8 s for confirms, and its lease of the messages lasts 15 s.
+READ_SECONDS = 3
 #: Of a long poll, SQS' largest.
 WAIT_SECONDS = 20
 #: Threads of a relay, each with a call under way.
@@ -26,6 +28,8 @@ _CONNECTIONS = 20
 #: SQS' own limits, of a message and of the messages of one call.
 MESSAGE_MAX_BYTES = 1024 * 1024
 BATCH_MAX_MESSAGES = 10
+#: Of a relay all lanes begin at once.
+_making = threading.Lock()
 
 
 def work_url(queue: str) -> str:
@@ -45,7 +49,8 @@ def ca_file() -> str:
 
 def client() -> Any:
     """Of boto3, this process's own: a child that used its parent's connections would mix two conversations on one."""
-    return _client(os.getpid())
+    with _making:
+        return _client(os.getpid())
 
 
 @cache
@@ -54,13 +59,14 @@ def _client(_pid: int) -> Any:
     config = Config(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": 2},
+        retries={"mode": "standard", "total_max_attempts": 1},  # those who call try again
         max_pool_connections=_CONNECTIONS,
     )
     verify = False if url.startswith("http://") else ca_file()
     # boto3 itself reads only AWS_DEFAULT_REGION, and Pod Identity sets AWS_REGION.
     region = os.environ.get("AWS_REGION") or None
-    return boto3.client("sqs", region_name=region, endpoint_url=url or None, verify=verify, config=config)
+    session = boto3.session.Session(region_name=region)  # the default one is not for threads
+    return session.client("sqs", endpoint_url=url or None, verify=verify, config=config)
 
 
 class SqsAwayError(ConnectionError):

@@ -38,7 +38,10 @@ def declare(settings: Settings) -> None:
     """
     for queue in contract.queues():
         if settings.sqs_endpoint_url:
-            _make(queue, settings)
+            try:
+                _make(queue, settings)
+            except client.SqsAwayError as error:
+                raise NotReadyError(f"SQS: {error}") from error
         if (missing := missing_queue(client.work_url(queue.name))) is not None:
             raise NotReadyError(missing)
         log.info("queue_declared", queue=queue.name)

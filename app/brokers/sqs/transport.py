@@ -158,8 +158,10 @@ class Channel(_Sqs.Channel):  # type: ignore[misc]
             UnwritableMessageError: it is too long for SQS.
             SqsAwayError: SQS did not take it.
         """
-        delay_seconds = message["properties"].pop(DELAY_SECONDS, None) or 0
-        text = written(message)
+        # A copy: Celery sends the caller's own properties again if this fails.
+        properties = dict(message["properties"])
+        delay_seconds = properties.pop(DELAY_SECONDS, None) or 0
+        text = written({**message, "properties": properties})
         with client.answered():
             self.sqs().send_message(QueueUrl=client.work_url(queue), MessageBody=text, DelaySeconds=delay_seconds)
 

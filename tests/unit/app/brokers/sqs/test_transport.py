@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from app import contract
+from app.brokers.interface import DELAY_SECONDS
 from app.brokers.sqs import client, transport
 from app.brokers.sqs.transport import BoundedCurl, Channel, PatientConnection
 from app.errors import QueueNotDeclaredError
@@ -86,3 +87,22 @@ def test_an_acknowledgement_that_fails_frees_its_place(channel: Any, monkeypatch
     channel.basic_ack("r")
 
     assert freed == ["r"]
+
+
+def test_a_message_that_is_sent_again_keeps_its_delay(channel: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Celery publishes the same properties a second time when the first call failed."""
+    delays: list[int] = []
+
+    def send(**call: Any) -> None:
+        delays.append(call["DelaySeconds"])
+        if len(delays) == 1:
+            raise EndpointConnectionError(endpoint_url="sqs")
+
+    monkeypatch.setattr(client, "client", lambda: SimpleNamespace(send_message=send))
+    message = {"body": "x", "headers": {}, "properties": {DELAY_SECONDS: 30}}
+
+    with pytest.raises(client.SqsAwayError):
+        channel._put("bulk", message)
+    channel._put("bulk", message)
+
+    assert delays == [30, 30]
