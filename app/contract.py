@@ -174,6 +174,9 @@ BATCH_MAX_ITEMS = 200
 BATCH_MAX_BYTES = 256 * 1024
 #: Items in one request.
 REQUEST_MAX_ITEMS = 1000
+#: The largest message of a queue of SQS, and of all messages of one call. It is SQS' own limit, but Pulumi's provider
+#: gives a queue 256 KiB unless it is told otherwise.
+SQS_MESSAGE_MAX_BYTES = 1024 * 1024
 
 # --- Users: the same role names in PostgreSQL, RabbitMQ, Redis and the secrets' folders -------------------------------
 

@@ -1,4 +1,4 @@
-"""The one place that makes the broker, result backend, database and object store that a stack chose.
+"""Makes the broker, result backend, database and object store that a stack chose; infra.managed connects those of AWS.
 
 It hands the others only what they need to know: where, by which variables, whom to trust, and what to wait for.
 """
@@ -39,8 +39,8 @@ def given(stack: Stack, below: Below | None) -> Given:
     passwords: Mapping[tuple[str, str], pulumi.Output[str]] = {}
     if below and not stack.result_backend.in_cluster:
         passwords = {(user, "redis"): below.cache_password(user) for user in CLIENTS}
-    elsewhere = below and not stack.broker.in_cluster
-    return Given(below.broker_host if below and elsewhere else naming.service_host(naming.RABBITMQ), passwords)
+    host = below.broker_host if below and not stack.broker.in_cluster else naming.service_host(naming.RABBITMQ)
+    return Given(host, passwords)
 
 
 def build(

@@ -111,12 +111,12 @@ def amazon_mq(
     logins = Logins(stack, administered, contents, folder=f"{FOLDER}/", after=[*after, aws.authorities])
     if scaled_in is not None:
         address = aws.below.broker_host.apply(lambda host: f"https://{host}:{port}/")
-        _Looks(stack, scaled_in, address, aws.authorities)
+        QueueLengths(stack, scaled_in, address, aws.authorities)
     return Server(environment, (logins,), authorities=aws.authorities.files)
 
 
-class _Looks(Component):
-    """KEDA's way to look at queues of Amazon MQ."""
+class QueueLengths(Component):
+    """Lets KEDA ask Amazon MQ how long its queues are."""
 
     def __init__(self, stack: Stack, namespace: str, address: pulumi.Input[str], authorities: AwsAuthorities) -> None:
         super().__init__("keda-amazon-mq", stack, after=[authorities])

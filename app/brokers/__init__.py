@@ -1,1 +1,1 @@
-"""How messages travel: Celery's settings for RabbitMQ, the declared topology, and sending inside a transaction."""
+"""How messages travel: the broker behind one interface, Celery's settings, and sending inside a transaction."""

@@ -70,6 +70,7 @@ def accounts(stack: Stack, *, broker: Literal["sqs", "amazonmq"], keda_namespace
             for pool in stack.workloads.own_pools
         ),
         Account(naming.ARCHIVER, NAMESPACE_APP, tuple(_archives(queues)) if sqs else ()),
+        Account(naming.TOPOLOGY, NAMESPACE_APP, tuple(_measures(queues)) if sqs else ()),
         Account(naming.RETENTION, NAMESPACE_APP, tuple(_uploads(Role.OWNER))),
         Account(KEDA_ACCOUNT, keda_namespace, tuple(_measures(queues)) if sqs else ()),
     ]
@@ -94,6 +95,7 @@ def _archives(queues: list[str]) -> Iterator[Grant]:
 
 
 def _measures(queues: list[str]) -> Iterator[Grant]:
+    """Attributes are not encrypted, so this needs no key."""
     yield from (Grant(Target.WORK, MEASURES, queue) for queue in queues)
 
 

@@ -1,7 +1,7 @@
 """Refuses a change by what runs, which the engine's state knows and the settings alone do not (ADR 0053).
 
 A hook of the resource compares: the preview is refused, and so is an update without a preview, before the resource is
-touched. The state is as old as the last update or `pulumi refresh`, so who changes the cluster by hand refreshes after.
+touched. The state is as old as the last update or `pulumi refresh`. After a change by hand, run `pulumi refresh`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ class RefusedChangeError(Exception):
 
 
 def unless(refused: Refused, *, name: str) -> pulumi.ResourceHookBinding | None:
-    """Hooks of a resource, which let a change pass if nothing is wrong with it. `name` is the program's only one."""
+    """Hooks of a resource, which let a change pass if nothing is wrong with it.
+
+    `name` must be unique in the program.
+    """
     if isinstance(get_monitor(), MockMonitor):  # Pulumi's mocks take no hooks (3.246), and know nothing that runs
         return None
 

@@ -21,7 +21,7 @@ from infra.workloads import Container, fingerprint, name_of, pod, pod_metadata, 
 
 @dataclass(frozen=True, kw_only=True)
 class Administered:
-    """A server as its administrator sees it."""
+    """A server that somebody else runs: its address, the login of its administrator, and who signs its certificates."""
 
     #: The Job, and the name of the server in settings of the application.
     component: str

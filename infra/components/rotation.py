@@ -21,8 +21,8 @@ BEGUN, ENDED = "rotation-begun", "rotation-ended"
 class Rotation(Component):
     """A ConfigMap with the generations of each credential, which refuses a step that cuts somebody off.
 
-    There are two of it. The first changes before anything else does. The second waits for everything, so after a
-    deployment that failed half-way it still has the old generations, which clients may use.
+    A stack has two: the first changes before anything else does, the second waits for everything. So after a
+    deployment that failed half-way the second still has the old generations, which clients may use.
     """
 
     def __init__(self, stack: Stack, name: str, *, after: Sequence[pulumi.Resource]) -> None:

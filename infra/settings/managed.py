@@ -58,7 +58,7 @@ class Aws(Model):
 
 
 class Managed(Model):
-    """What those that run in the cluster have and these have not."""
+    """A server that AWS runs. The class variables answer what is asked of any server: it has no pods in the cluster."""
 
     #: Keys of the other kinds, and what infra/aws has in their place; empty: nothing.
     ELSEWHERE: ClassVar[Mapping[str, str]] = {}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import sqs
 
+from app.contract import SQS_MESSAGE_MAX_BYTES
 from infra.aws.components.part import Part
 from infra.aws.documents import document, tls_only
 
@@ -69,6 +70,7 @@ class MessageQueues(Part):
             name,
             name=name,
             visibility_timeout_seconds=visibility_seconds,
+            max_message_size=SQS_MESSAGE_MAX_BYTES,
             message_retention_seconds=self._retention_seconds,
             receive_wait_time_seconds=WAIT_SECONDS,
             kms_master_key_id=self._key_arn,

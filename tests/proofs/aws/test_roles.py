@@ -33,6 +33,7 @@ STAGING: dict[str, Rights] = {
         for queue in QUEUES
     },
     "archiver": {**{f"{queue}-dead": CONSUME for queue in QUEUES}, "key broker": READ},
+    "topology": {queue: {"sqs:GetQueueAttributes"} for queue in QUEUES},
     "keda-operator": {queue: {"sqs:GetQueueAttributes"} for queue in QUEUES},
 }
 
