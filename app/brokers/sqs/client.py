@@ -25,8 +25,7 @@ READ_SECONDS = 3
 WAIT_SECONDS = 20
 #: Threads of a relay, each with a call under way.
 _CONNECTIONS = 20
-#: SQS' own limits, of a message and of the messages of one call.
-MESSAGE_MAX_BYTES = 1024 * 1024
+#: SQS' own limit of the messages of one call.
 BATCH_MAX_MESSAGES = 10
 #: Of a relay all lanes begin at once.
 _making = threading.Lock()

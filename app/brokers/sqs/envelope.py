@@ -11,7 +11,7 @@ from typing import Any
 from app import contract
 from app.brokers.letters import ArrivedMessage
 from app.brokers.senders import USER_ID, believed
-from app.brokers.sqs.client import MESSAGE_MAX_BYTES
+from app.contract import SQS_MESSAGE_MAX_BYTES
 from app.errors import UnwritableMessageError
 from app.storage.outbox import ClaimedMessage
 
@@ -94,8 +94,8 @@ def written(payload: Mapping[str, Any]) -> str:
         text = json.dumps(payload, separators=(",", ":"))
     except (TypeError, ValueError) as error:
         raise UnwritableMessageError(str(error)) from error
-    if len(text) > MESSAGE_MAX_BYTES:
-        raise UnwritableMessageError(f"its text has {len(text)} bytes, and SQS takes {MESSAGE_MAX_BYTES}")
+    if len(text) > SQS_MESSAGE_MAX_BYTES:
+        raise UnwritableMessageError(f"its text has {len(text)} bytes, and SQS takes {SQS_MESSAGE_MAX_BYTES}")
     return text
 
 

@@ -110,7 +110,9 @@ def batches(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
     batch: list[Entry] = []
     size_bytes = 0
     for entry in entries:
-        if batch and (len(batch) == client.BATCH_MAX_MESSAGES or size_bytes + len(entry[1]) > client.MESSAGE_MAX_BYTES):
+        if batch and (
+            len(batch) == client.BATCH_MAX_MESSAGES or size_bytes + len(entry[1]) > contract.SQS_MESSAGE_MAX_BYTES
+        ):
             yield batch
             batch, size_bytes = [], 0
         batch.append(entry)

@@ -16,6 +16,7 @@ log = structlog.get_logger(__name__)
 
 #: A message is kept for so long, SQS' longest.
 _RETENTION_SECONDS = 14 * 86_400
+_SIZE = str(contract.SQS_MESSAGE_MAX_BYTES)
 #: Between the end of the longest task and the moment at which another worker sees its message.
 _MARGIN_SECONDS = 10
 
@@ -31,7 +32,7 @@ def visibility_seconds(queue: Queue, settings: Settings) -> int:
 
 
 def declare(settings: Settings) -> None:
-    """Make the queues of an emulator; on AWS see that all are there.
+    """Make the queues of an emulator; on AWS see that the work queues are there.
 
     Raises:
         NotReadyError: a queue is not there, or SQS does not answer.
@@ -61,7 +62,8 @@ def _make(queue: Queue, settings: Settings) -> None:
         seconds = visibility_seconds(queue, settings)
         asked.set_queue_attributes(
             QueueUrl=work,
-            Attributes=kept | {"VisibilityTimeout": str(seconds), "RedrivePolicy": json.dumps(redrive)},
+            Attributes=kept
+            | {"VisibilityTimeout": str(seconds), "RedrivePolicy": json.dumps(redrive), "MaximumMessageSize": _SIZE},
         )
 
 

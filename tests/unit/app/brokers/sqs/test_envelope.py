@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, strategies as st
 from kombu.transport import virtual
 
-from app.brokers.sqs.client import MESSAGE_MAX_BYTES
 from app.brokers.sqs.envelope import Envelope, opened, sealed
-from app.contract import Role
+from app.contract import SQS_MESSAGE_MAX_BYTES, Role
 from app.errors import UnwritableMessageError
 from app.storage.outbox import ClaimedMessage
 
@@ -61,8 +60,8 @@ def test_what_is_no_envelope_becomes_a_message_without_headers(text: str) -> Non
 
 def test_what_is_too_long_for_sqs_is_refused_in_words() -> None:
     """Base64 makes it a third longer."""
-    with pytest.raises(UnwritableMessageError, match=str(MESSAGE_MAX_BYTES)):
-        sealed(message(b"x" * (MESSAGE_MAX_BYTES * 3 // 4)), user=Role.RELAY)
+    with pytest.raises(UnwritableMessageError, match=str(SQS_MESSAGE_MAX_BYTES)):
+        sealed(message(b"x" * (SQS_MESSAGE_MAX_BYTES * 3 // 4)), user=Role.RELAY)
 
 
 def test_the_dead_letter_of_a_redrive_is_that_of_the_worker() -> None:

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from app import contract
 from app.brokers.interface import BrokerAwayError
 from app.brokers.sqs import client
 from app.brokers.sqs.publisher import SqsPublisher, batches
@@ -99,6 +100,6 @@ def test_what_was_taken_before_a_call_failed_is_known(sqs: Callable[[Answer], Sq
 
 def test_a_call_is_no_longer_than_a_message_may_be() -> None:
     """SQS bounds both alike."""
-    half = "x" * (client.MESSAGE_MAX_BYTES // 2)
+    half = "x" * (contract.SQS_MESSAGE_MAX_BYTES // 2)
 
     assert [len(batch) for batch in batches([(UUID(int=index), half) for index in range(5)])] == [2, 2, 1]
