@@ -12,6 +12,7 @@ import httpx
 
 from app import contract
 from app.contract import Role
+from tests.harness.waiting import eventually
 
 #: Exact counts at once; with statistics they are up to ten seconds old.
 _EXACT = {"disable_stats": "true", "enable_queue_totals": "true"}
@@ -53,9 +54,15 @@ class Broker:
         return {q["name"]: q["messages"] for q in queues if _WORK.fullmatch(q["name"]) and q.get("messages")}
 
     def purge(self) -> None:
-        """Throw away whatever an earlier test left."""
-        for name in self.messages():
+        """Throw away whatever an earlier test left, also what a queue has not reported yet."""
+        queues = self.ask("GET", f"/api/queues/{contract.VHOST}", params=_EXACT)
+        for name in (queue["name"] for queue in queues if _WORK.fullmatch(queue["name"])):
             self.ask("DELETE", f"/api/queues/{contract.VHOST}/{quote(name, safe='')}/contents")
+
+    def lose_messages(self) -> None:
+        """Purge, and wait until the queues report it, which takes five seconds: `reconcile` reads these counts."""
+        self.purge()
+        eventually(lambda: not self.messages(), what="the queues report that they are empty")
 
     def nodes_running(self) -> int:
         """How many nodes see themselves in the cluster."""

@@ -168,7 +168,7 @@ def test_an_upload_waits_is_revoked_or_put_back(single: Stack) -> None:
         eventually(lambda: not single.query("SELECT 1 FROM outbox_pending"), what="the broker has both messages")
         client.post(f"{revoked}/revoke").raise_for_status()
         _refused(client.put(f"{revoked}/uploads/{_uploaded(client, _lines(uuid4().hex, 1))}"), 409, "revoked")
-        single.broker.purge()
+        single.broker.lose_messages()
         report = json.loads(single.operate("reconcile", "--older-than-seconds", "0").splitlines()[-1])
         assert report["messages_put_back"] == 1, report
         single.ensure(WORKER)
