@@ -1,4 +1,4 @@
-"""Our logins on a server that somebody else runs: made with its administrator's, by a Job, before anybody logs in.
+"""A Job runs this before anybody logs in: it makes our logins on a server that somebody else runs.
 
 A server of our own makes them when it starts. What they may do comes in files beside the administrator's password, as
 `infra` writes them: statements of SQL for PostgreSQL, definitions for RabbitMQ. Both may run again, under load.

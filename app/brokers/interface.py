@@ -34,7 +34,7 @@ class Feature(StrEnum):
 
 @dataclass(slots=True)
 class PublishResult:
-    """What became of a batch. What is in none of these has an unknown fate: it may be sent again."""
+    """The messages of a batch by what became of them. One in no list may have been sent; it is sent again."""
 
     confirmed: list[UUID] = field(default_factory=list)
     #: The exchange or the queue is missing. RabbitMQ confirms what no queue takes: a return before it means not sent.
@@ -99,7 +99,7 @@ class DeadLetterSource(Protocol):
         """Forget the connection; what is not acknowledged comes again."""
 
     def gather(self, *, wait_seconds: float) -> list[Delivery]:
-        """What has arrived, waiting for the first message at most so long. Raises OSError or AMQPError."""
+        """Return the messages that have arrived; wait so long for the first. Raises OSError or AMQPError."""
 
     def acknowledge(self, deliveries: list[Delivery]) -> None:
         """These are safe elsewhere. Raises OSError or AMQPError."""

@@ -42,12 +42,12 @@ class SqsDeadLetters:
             self._connected = True
 
     def close(self) -> None:
-        """What is not acknowledged is seen again when its time is over."""
+        """Do nothing: SQS shows a message again when its visibility timeout ends."""
         self._connected = False
         self._held = 0
 
     def gather(self, *, wait_seconds: float) -> list[Delivery]:
-        """What has arrived in the next queue.
+        """Return the messages that have arrived in the next queue.
 
         Raises:
             SqsAwayError: SQS does not answer.

@@ -131,7 +131,7 @@ class Channel(_Sqs.Channel):  # type: ignore[misc]
         delivery_info = {
             "exchange": contract.TASKS_EXCHANGE,
             "routing_key": queue_name,
-            # A message of SQS never changes, so this is all that says that somebody had it before.
+            # SQS never changes a message. Only its receive count shows that a worker had it before.
             "redelivered": received > 1,
             "sqs_message": message,
             "sqs_queue": q_url,
