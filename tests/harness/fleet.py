@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 
 from app.contract import PORT_METRICS
-from app.patterns.rate_limit import LATENESS_SECONDS
 from infra.local.state import REPOSITORY
 from loadtests.mix.far_side import PORT
 from tests.harness import images, mutants
@@ -150,24 +149,3 @@ def counted(stack: Stack, machines: Iterable[Machine], metric: str) -> Counter[t
         for labels, value in samples(stack, machine.service.name, metric).items():
             total[labels] += int(value)
     return total
-
-
-def parks(machines: Iterable[Machine]) -> dict[str, int]:
-    """How often each task was parked, by its id, as these workers logged it."""
-    found: dict[str, int] = {}
-    for machine in machines:
-        for line in machine.logs().splitlines():
-            if '"task_parked"' in line and '"delay_seconds"' in line:
-                task_id = json.loads(line)["task_id"]
-                found[task_id] = found.get(task_id, 0) + 1
-    return found
-
-
-def late(times: Sequence[float], calls: int, seconds: float) -> int:
-    """The second `calls` calls that came later than the limit allows for, of at most three times `calls`.
-
-    Each of them sends one task back that came at its promised turn. A busy machine makes tasks late: CI once saw 16 of
-    60 tasks come back twice.
-    """
-    second_wave = zip(times[:calls], times[calls : 2 * calls], strict=False)
-    return sum(after - before > seconds + LATENESS_SECONDS for before, after in second_wave)

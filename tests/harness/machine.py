@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -49,16 +50,35 @@ class Machine:
     files: frozenset[str]
 
     def difference(self, other: Machine) -> dict[str, list[str]]:
-        """What differs, by kind; empty when nothing does."""
+        """What is more (+) and what is missing (-) here, by kind; empty when nothing differs."""
         both = ((field.name, getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
-        return {name: sorted(mine ^ theirs) for name, mine, theirs in both if mine != theirs}
+        return {
+            name: [*(f"+ {each}" for each in sorted(mine - theirs)), *(f"- {each}" for each in sorted(theirs - mine))]
+            for name, mine, theirs in both
+            if mine != theirs
+        }
 
 
 def remember() -> None:
-    """Write it down, unless a cluster runs: then what was written before it started still holds."""
-    if not Cluster().runs:
+    """Write it down, unless a cluster is there: then what was written before it started still holds.
+
+    A cluster whose supervisor does not answer is there, too. CI once remembered one and found it missing at the end.
+    What a killed cluster left without a memory of the machine goes first; `up` would remove it, too.
+    """
+    if FILE.is_file() and ROOT.exists():
+        return
+    if ROOT.exists() and not Cluster().runs:
+        take_down()
+    if not ROOT.exists():
         FILE.parent.mkdir(parents=True, exist_ok=True)
         FILE.write_text(json.dumps(asdict(now()), default=sorted, indent=1))
+
+
+def take_down() -> None:
+    """Remove the cluster as `make cluster-down` does."""
+    words = (sys.executable, "-m", "infra.lab.devcluster", "down")
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def remembered() -> Machine:

@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 from tests.harness import machine
 
 
@@ -15,14 +12,8 @@ def test_down_leaves_the_machine_as_it_was() -> None:
     """No link, namespace, route, rule, mount, control group, setting, process or file; and again is no error."""
     assert machine.FILE.is_file(), "nobody remembered the machine: `python -m tests.harness.machine` before the cluster"
     before = machine.remembered()
-    _down()
+    machine.take_down()
     left = machine.now().difference(before)
     assert not left, f"left: {left}"
-    _down()
+    machine.take_down()
     machine.FILE.unlink()
-
-
-def _down() -> None:
-    words = (sys.executable, "-m", "infra.lab.devcluster", "down")
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr

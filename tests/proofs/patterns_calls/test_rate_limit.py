@@ -8,7 +8,7 @@ from uuid import uuid4
 from app.contract import METRIC_LIMIT_TURNS
 from loadtests.mix.limited_calls import LimitedCalls, fullest
 from loadtests.mix.sender import Sender
-from tests.harness.fleet import FarSide, Fleet, counted, late, parks
+from tests.harness.fleet import FarSide, Fleet, counted
 from tests.harness.load import drain
 from tests.harness.stack import Stack
 from tests.harness.waiting import eventually
@@ -16,8 +16,6 @@ from tests.harness.waiting import eventually
 #: `fleet_tasks.tasks.SHORT`.
 CALLS, SECONDS = 20, 12.0
 ADDRESSES = "/v1/tasks/locate_address"
-#: Messages that a killed worker of two processes may have in its hands.
-IN_HANDS = 10
 
 
 def _arrived(far_side: FarSide, least: int, path: str = "/") -> None:
@@ -25,7 +23,7 @@ def _arrived(far_side: FarSide, least: int, path: str = "/") -> None:
 
 
 def test_six_processes_a_kill_and_a_stepped_clock(stack: Stack, far_side: FarSide, fleet: Fleet) -> None:
-    """One of three workers is killed in its calls, one clock steps by an hour; each task that waits parks once."""
+    """One of three workers is killed in its calls, and one clock steps by an hour."""
     workers = fleet.start(2, stepping=1)
     fleet.send("short", [[number] for number in range(3 * CALLS)])
     _arrived(far_side, CALLS // 2)
@@ -39,8 +37,6 @@ def test_six_processes_a_kill_and_a_stepped_clock(stack: Stack, far_side: FarSid
     times = far_side.times("/short")
     assert len({call["path"] for call in far_side.seen("/short")}) == 3 * CALLS, "a call was lost"
     assert fullest(times, SECONDS) == CALLS
-    twice = [task for task, count in parks(workers).items() if count > 1]
-    assert len(twice) <= IN_HANDS + late(times, CALLS, SECONDS), "more came back twice than is explained"
 
 
 def test_a_limit_of_its_own_is_seen(stack: Stack, far_side: FarSide, fleet: Fleet) -> None:
@@ -132,7 +128,7 @@ def test_without_redis_as_each_limit_says(stack: Stack, far_side: FarSide, fleet
 def test_a_hundred_a_minute(stack: Stack, far_side: FarSide, fleet: Fleet) -> None:
     """The example over HTTP, with a kill and a clock step, makes at most 100 calls in any minute."""
     workers = fleet.start(2, stepping=1)
-    count, of_other_tests = 250, parks(workers)
+    count = 250
     with stack.http() as client:
         items = [{"address_id": f"m{number}", "words": f"street {number}"} for number in range(count)]
         client.post(ADDRESSES, json=items).raise_for_status()
@@ -148,8 +144,3 @@ def test_a_hundred_a_minute(stack: Stack, far_side: FarSide, fleet: Fleet) -> No
     a_minute = 200 / (times[200] - times[0]) * 60
     print(f"{len(times)} calls, {a_minute:.1f} a minute, at most {fullest(times, 60)}")  # noqa: T201 - for the page
     assert fullest(times, 60) <= 100
-    # Each of the two minutes that had enough work: from the first call, and from the first that had to wait.
-    for begin in (times[0], times[100]):
-        assert sum(begin <= at < begin + 60 for at in times) >= 95
-    twice = [task for task, parked in parks(workers).items() if parked > 1 and task not in of_other_tests]
-    assert len(twice) <= IN_HANDS + late(times, 100, 60), "more came back twice than is explained"
