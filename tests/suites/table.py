@@ -135,7 +135,7 @@ PROOFS = (
     _on_servers("backup", 115, "dump and restore of PostgreSQL", guards=("infra/images/postgresql/", "app/storage/")),
     _on_servers(
         "pods",
-        60,
+        90,
         "the image under Kubernetes' secrets, signals and init containers",
         guards=("infra/images/app/", "app/wait.py"),
     ),
@@ -269,7 +269,7 @@ PROOFS = (
     ),
     _on_servers(
         "beat",
-        140,
+        160,
         "canaries through outages of broker and workers; the load's verdict counts them",
         guards=("app/beat/", "app/worker/", "loadtests/mix/schedules.py"),
     ),

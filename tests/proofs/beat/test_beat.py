@@ -28,6 +28,16 @@ def beating(single: Stack) -> Iterator[Stack]:
         yield stack
 
 
+def test_every_queue_has_its_canaries(beating: Stack) -> None:
+    """Beat sends them through the real broker, a worker starts them, and none becomes a row or a dead letter."""
+    for queue in contract.queue_names():
+        (before,) = soon(lambda queue=queue: (seen(beating, queue),), "its worker tells")  # type: ignore[misc]
+        soon(lambda queue=queue: sent(beating, queue, "sent") >= 3, "beat sends three")  # type: ignore[misc]
+        soon(lambda queue=queue, before=before: seen(beating, queue) >= before + 3, "the worker starts three")  # type: ignore[misc]
+        assert_no_trace(beating, queue)
+    soon(lambda: healthy(beating, "ready"), "beat says that it is ready")
+
+
 def test_canaries_wait_for_nobody(beating: Stack) -> None:
     """Without a worker none is sent: hours without one must not end in a queue full of canaries."""
     queue = "external"
