@@ -240,6 +240,9 @@ POSTGRESQL_ROLES = (
 )
 #: Seconds that a statement of a process may take, set on the roles: a pooled connection has no settings of its own.
 STATEMENT_TIMEOUT_SECONDS = 20
+#: Seconds after which a connection ends whose peer's kernel confirms nothing. Its machine or its cable is gone: a process
+#: that is slow, paused or starved does not keep its kernel from confirming (docs/adr/0056-a-lost-node-costs-seconds.md).
+PEER_LOST_SECONDS = 5
 #: Items of a task in order that may wait in one line. Migration 0018 has it, too: PostgreSQL refuses the next one.
 LINE_ITEMS_MAX = 10_000
 #: The bucket in S3, where content is stored under its hash.

@@ -61,10 +61,12 @@ def tuning(memory_bytes: int, limits: Mapping[Role, int]) -> dict[str, str]:
         "autovacuum_vacuum_cost_delay": "1ms",
         # A transaction that somebody forgot must not hold back vacuum or a lock.
         "idle_in_transaction_session_timeout": "60s",
-        # A dead client (a killed container) is noticed in about half a minute.
-        "tcp_keepalives_idle": "10",
-        "tcp_keepalives_interval": "5",
-        "tcp_keepalives_count": "4",
+        # The locks of a client whose node is gone end with its session: whoever executes its messages again waits for
+        # them, and soon every process of a worker does.
+        "tcp_keepalives_idle": "2",
+        "tcp_keepalives_interval": "1",
+        "tcp_keepalives_count": f"{contract.PEER_LOST_SECONDS}",
+        "tcp_user_timeout": f"{contract.PEER_LOST_SECONDS}s",
         "client_connection_check_interval": "10s",
         "log_min_duration_statement": "1s",
         # Their values are somebody's payload: a log is no place for it.

@@ -77,7 +77,7 @@ def remember() -> None:
 def take_down() -> None:
     """Remove the cluster as `make cluster-down` does."""
     words = (sys.executable, "-m", "infra.lab.devcluster", "down")
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

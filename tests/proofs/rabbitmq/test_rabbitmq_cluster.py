@@ -24,6 +24,13 @@ from tests.harness.waiting import eventually
 
 _QUORUM = {"x-queue-type": "quorum"}
 _LISTENING = "cat /proc/net/tcp /proc/net/tcp6"
+#: TCP_USER_TIMEOUT, in milliseconds, of each connection between nodes.
+_PATIENCE = f"""
+[Patience || Port <- erlang:ports(), {{name, "tcp_inet"}} == erlang:port_info(Port, name),
+    {{ok, {{_, Theirs}}}} <- [inet:peername(Port)], {{ok, {{_, Ours}}}} <- [inet:sockname(Port)],
+    lists:member({contract.PORT_ERLANG_DISTRIBUTION}, [Theirs, Ours]),
+    {{ok, [{{raw, 6, 18, <<Patience:32/native>>}}]}} <- [inet:getopts(Port, [{{raw, 6, 18, 4}}])]].
+"""
 _FOUR_LISTED = "application:set_env(rabbit, cluster_formation, [{target_cluster_size_hint, 4}])."
 
 
@@ -80,6 +87,13 @@ def test_three_nodes_form_one_cluster(nodes: Nodes) -> None:
         proc = dict(line.split(":\t", 1) for line in nodes.ctl(host, "cat", "/proc/1/status").splitlines())
         assert "0" not in proc["Uid"].split()
         assert int(proc["CapEff"], 16) == 0
+
+
+def test_a_node_whose_machine_is_gone_is_given_up_soon(nodes: Nodes) -> None:
+    """Its connections to two others, made or accepted, end when nothing is confirmed for so long; so does this tool's."""
+    for host in nodes.cluster.hosts:
+        patience = json.loads(nodes.ctl(host, "rabbitmqctl", "--quiet", "eval", _PATIENCE))
+        assert patience == [contract.PEER_LOST_SECONDS * 1000] * 3
 
 
 def test_only_tls_listens(nodes: Nodes) -> None:
