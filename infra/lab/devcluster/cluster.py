@@ -86,7 +86,7 @@ class Cluster:
     @property
     def runs(self) -> bool:
         """Whether its supervisor does."""
-        return bool(self.supervisor.states())
+        return self.supervisor.lives
 
 
 @contextmanager

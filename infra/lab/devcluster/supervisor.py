@@ -71,6 +71,11 @@ class Supervisor:
         except _AWAY:
             return {}
 
+    @property
+    def lives(self) -> bool:
+        """Whether its process does. On a busy machine it may be slow to answer, and is no reason to start another."""
+        return bool(processes.marked(self.root, only=str(self.root / "supervisor.ini")))
+
     def stop(self) -> None:
         """End everything at once, as by a power cut: nothing that runs here keeps anything that anybody wants."""
         processes.end(self.root)
