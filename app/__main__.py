@@ -10,6 +10,7 @@ import typer
 
 from app import contract
 from app.errors import MillraceError
+from app.resolver import remember_addresses
 
 app = typer.Typer(
     name="millrace", help="Millrace: accept, queue, execute once.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -205,6 +206,7 @@ def main() -> None:
         or not sys.argv[1:]
     ):
         _add_groups()
+    remember_addresses()
     try:
         app()
     except (MillraceError, contract.QueuesFileError) as error:

@@ -108,6 +108,13 @@ def pod(
         enable_service_links=False,
         termination_grace_period_seconds=grace_period_seconds,
         restart_policy=restart_policy,
+        # A question that goes to a DNS server whose node is lost is given up after 2 s, not 10 (app/resolver.py).
+        dns_config=core.PodDNSConfigArgs(
+            options=[
+                core.PodDNSConfigOptionArgs(name="timeout", value="1"),
+                core.PodDNSConfigOptionArgs(name="attempts", value="2"),
+            ]
+        ),
         security_context=core.PodSecurityContextArgs(
             run_as_non_root=True,
             run_as_user=RUN_AS_USER,

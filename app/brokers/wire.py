@@ -11,6 +11,7 @@ import tenacity
 from amqp.exceptions import AMQPError
 
 from app import contract
+from app.brokers.rabbitmq.connection import Connection
 from app.errors import UnwritableMessageError
 from app.settings import Settings
 
@@ -26,7 +27,7 @@ def connect(settings: Settings, *, name: str, heartbeat_seconds: int = 0, **call
     Raises:
         OSError, amqp.AMQPError: no node answers.
     """
-    connection = amqp.Connection(
+    connection = Connection(
         host=f"{settings.rabbitmq_host}:{settings.rabbitmq_port}",
         userid=settings.rabbitmq_user,
         password=settings.rabbitmq_password.get_secret_value(),

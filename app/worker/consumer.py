@@ -32,6 +32,9 @@ from app.worker.recorder import recorder
 
 log = structlog.get_logger(__name__)
 
+#: Seconds from one try to connect to the next.
+_TRIES = {"interval_start": 0.2, "interval_step": 0.2, "interval_max": 2.0}
+
 
 class MillraceConsumer(Consumer):
     """Celery's consumer, less what a worker has no business doing, plus a reason for every reject."""
@@ -58,6 +61,11 @@ class MillraceConsumer(Consumer):
         connection = self.app.connection_for_write(*args, **options)
         connection.transport_options = {**(connection.transport_options or {}), "confirm_publish": False}
         return self.ensure_connected(connection)
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """Celery waits 2, 4, 6 s between two tries. Behind one name the next try may find a node that lives."""
+        conn.ensure_connection = partial(conn.ensure_connection, **_TRIES)
+        return super().ensure_connected(conn)
 
     def on_ready(self) -> None:
         """The broker has answered basic.consume: only now does this worker get messages."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.brokers.interface import Feature
 from app.brokers.letters import ArrivedMessage
-from app.brokers.rabbitmq import presence
+from app.brokers.rabbitmq import connection as _, presence  # noqa: F401 - what `amqps` means
 from app.brokers.rabbitmq.consumers import Consumers
 from app.brokers.rabbitmq.dead_letters import DeadLetterConsumer
 from app.brokers.rabbitmq.publisher import Publisher

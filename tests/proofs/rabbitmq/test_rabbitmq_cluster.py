@@ -24,11 +24,11 @@ from tests.harness.waiting import eventually
 
 _QUORUM = {"x-queue-type": "quorum"}
 _LISTENING = "cat /proc/net/tcp /proc/net/tcp6"
-#: TCP_USER_TIMEOUT, in milliseconds, of each connection between nodes.
-_PATIENCE = f"""
+#: TCP_USER_TIMEOUT, in milliseconds, of each connection from or to a port.
+_PATIENCE = """
 [Patience || Port <- erlang:ports(), {{name, "tcp_inet"}} == erlang:port_info(Port, name),
     {{ok, {{_, Theirs}}}} <- [inet:peername(Port)], {{ok, {{_, Ours}}}} <- [inet:sockname(Port)],
-    lists:member({contract.PORT_ERLANG_DISTRIBUTION}, [Theirs, Ours]),
+    lists:member({port}, [Theirs, Ours]),
     {{ok, [{{raw, 6, 18, <<Patience:32/native>>}}]}} <- [inet:getopts(Port, [{{raw, 6, 18, 4}}])]].
 """
 _FOUR_LISTED = "application:set_env(rabbit, cluster_formation, [{target_cluster_size_hint, 4}])."
@@ -89,11 +89,18 @@ def test_three_nodes_form_one_cluster(nodes: Nodes) -> None:
         assert int(proc["CapEff"], 16) == 0
 
 
-def test_a_node_whose_machine_is_gone_is_given_up_soon(nodes: Nodes) -> None:
-    """Its connections to two others, made or accepted, end when nothing is confirmed for so long; so does this tool's."""
+def test_who_confirms_nothing_is_given_up_soon(nodes: Nodes) -> None:
+    """A node's connections to two others, made or accepted, this tool's, and a client's."""
+
+    def patience(host: str, port: int) -> list[int]:
+        said = nodes.ctl(host, "rabbitmqctl", "--quiet", "eval", _PATIENCE.format(port=port))
+        return list(json.loads(said))
+
+    milliseconds = contract.BROKER_PEER_LOST_SECONDS * 1000
     for host in nodes.cluster.hosts:
-        patience = json.loads(nodes.ctl(host, "rabbitmqctl", "--quiet", "eval", _PATIENCE))
-        assert patience == [contract.PEER_LOST_SECONDS * 1000] * 3
+        assert patience(host, contract.PORT_ERLANG_DISTRIBUTION) == [milliseconds] * 3
+        with nodes.channel(Role.WORKER, host=host):
+            assert milliseconds in patience(host, contract.PORT_AMQPS)
 
 
 def test_only_tls_listens(nodes: Nodes) -> None:
