@@ -241,7 +241,7 @@ POSTGRESQL_ROLES = (
 #: Seconds that a statement of a process may take, set on the roles: a pooled connection has no settings of its own.
 STATEMENT_TIMEOUT_SECONDS = 20
 #: Seconds after which a connection ends whose peer's kernel confirms nothing. Its machine or its cable is gone: that a
-#: process is slow, paused or starved does not keep its kernel from confirming (docs/adr/0056).
+#: process is slow, paused or starved does not keep its kernel from confirming (ADR 0056).
 PEER_LOST_SECONDS = 2
 #: The same between RabbitMQ's nodes. A mistake costs them more: elections of new leaders.
 BROKER_PEER_LOST_SECONDS = 3

@@ -8,6 +8,7 @@ minute; here a request that finds no connection makes one.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,6 +22,19 @@ from psycopg.rows import DictRow, dict_row
 _WAITING_MAX = 500
 
 Connection = psycopg.AsyncConnection[DictRow]
+
+
+def addresses(host: str) -> dict[str, str]:
+    """Each address of a host, with its name for TLS, as libpq wants them.
+
+    uvloop would ask the DNS past app/resolver.py, which answers while the DNS is silent.
+
+    Raises:
+        OSError: the DNS does not know the name, or is silent and never said it.
+    """
+    answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    found = dict.fromkeys(str(address) for *_, (address, *_) in answers)
+    return {"host": ",".join([host] * len(found)), "hostaddr": ",".join(found)}
 
 
 class Connections:
@@ -72,8 +86,9 @@ class Connections:
             self._waiting -= 1
 
     async def _connect(self) -> Connection:
+        arguments = self._arguments | await asyncio.to_thread(addresses, self._arguments["host"])
         return await psycopg.AsyncConnection.connect(
-            **self._arguments, autocommit=True, row_factory=dict_row, prepare_threshold=1
+            **arguments, autocommit=True, row_factory=dict_row, prepare_threshold=1
         )
 
     async def _discard(self, failed: Connection) -> None:
