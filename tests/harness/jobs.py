@@ -67,7 +67,7 @@ def ended(client: httpx.Client, job_id: str) -> Job:
         job = told(client, job_id)
         return job if job["counts"]["waiting"] == 0 else None
 
-    job = eventually(has_ended, what=f"each item of {job_id} has ended")
+    job = eventually(has_ended, what=f"each item of {job_id} has ended", tolerate=(httpx.HTTPError,))
     assert job is not None
     return job
 

@@ -32,8 +32,6 @@ from tests.harness.waiting import eventually
 ROTATED = (Role.OWNER, Role.GATEWAY, Role.RELAY, Role.WORKER, Role.ARCHIVER, Role.AUDITOR, Role.PROBE)
 CLIENTS = tuple(name for name in PROCESSES if name != "gateway")
 
-pytestmark = pytest.mark.timeout(600)
-
 
 def _servers_accept(stack: Stack, *generations: int) -> None:
     """The servers change, and what their clients will read at their next start; the clients go on."""
