@@ -75,7 +75,7 @@ class WaysIn:
             password=self.password(role, "postgresql"),
             sslmode="verify-full",
             sslrootcert=str(self.ca_file),
-            connect_timeout=20,
+            connect_timeout=120,
             autocommit=True,
         )
 

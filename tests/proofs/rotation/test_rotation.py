@@ -80,7 +80,7 @@ def _enters(stack: Stack, login: str, role: Role, passwords: dict[str, str]) -> 
         psycopg.connect(
             host="127.0.0.1", port=stack.port("postgresql", contract.PORT_POSTGRESQL),
             dbname=contract.POSTGRESQL_DATABASE, user=login, password=passwords["postgresql"],
-            sslmode="verify-full", sslrootcert=str(stack.ca_file), connect_timeout=20,
+            sslmode="verify-full", sslrootcert=str(stack.ca_file), connect_timeout=120,
         ).close()  # fmt: skip
 
     def into_rabbitmq() -> None:
