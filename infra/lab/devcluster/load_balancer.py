@@ -26,9 +26,8 @@ _DEFAULTS = (
     "timeout client 1h",
     "timeout server 1h",
 )
-#: Lost after six seconds; who is connected through a lost node is told so, instead of waiting for answers. It ends every
-#: connection through that node, answers that are half sent included. With one or two seconds it did so to nodes that
-#: were well, on two busy processors.
+#: Lost after six seconds; who is connected through a lost node is told so, instead of waiting for answers. Answers that
+#: are half sent are cut as well: with one or two seconds also those of nodes that were well, on two busy processors.
 _CHECK = "check inter 1s fall 6 rise 2 on-marked-down shutdown-sessions"
 
 
