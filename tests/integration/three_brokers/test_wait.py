@@ -14,7 +14,7 @@ from tests.harness.stack import Stack
 
 
 def _wait(cluster: Stack, service: str, option: str) -> None:
-    cluster.run(service, "wait", option, "--timeout-seconds", "280")
+    cluster.run(service, "wait", option, "--timeout-seconds", "60")
 
 
 def _wait_in_vain(cluster: Stack, service: str, option: str, *, said: str, **environment: str) -> None:
