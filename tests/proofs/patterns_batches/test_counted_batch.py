@@ -20,8 +20,8 @@ from tests.harness.waiting import eventually
 BATCHES = "/v1/batches"
 OPEN = {"task": "meter_totals"}
 JSON = {"Content-Type": "application/json"}
-#: A gateway that is killed breaks connections; while it starts it refuses them.
-GONE = (httpx.TransportError,)
+#: A gateway that is killed breaks connections; while it starts it refuses them; a slow PostgreSQL makes it answer 503.
+GONE = (httpx.TransportError, httpx.HTTPStatusError)
 
 Batch = dict[str, Any]
 
