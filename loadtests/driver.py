@@ -20,7 +20,7 @@ from loadtests.schedule import Schedule
 from loadtests.source import EventSource, GeneratedEvents
 
 #: Longer than the gateway's own longest statement would be a hang; then the outcome is unknown.
-REQUEST_TIMEOUT_SECONDS = 10.0
+REQUEST_TIMEOUT_SECONDS = 30.0
 #: From the call to the first request: time for connections and the first fsync.
 START_DELAY_SECONDS = 1.0
 

@@ -6,8 +6,10 @@ import pytest
 from _pytest.terminal import TerminalReporter
 from hypothesis import HealthCheck, settings
 
-# Hypothesis would fail an example that takes longer than 200 ms: that tells of the machine, not of the code.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Hypothesis would fail an example that takes longer than 200 ms: that tells of the machine, not of the code. Who names
+# checks of his own in a test's settings has these no longer.
+_UNCHECKED = (HealthCheck.too_slow, HealthCheck.function_scoped_fixture)
+settings.register_profile("any machine", deadline=None, suppress_health_check=_UNCHECKED)
 settings.load_profile("any machine")
 
 #: What `record_property` calls the figures behind a green dot.

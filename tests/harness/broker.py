@@ -37,7 +37,7 @@ class Broker:
                 base_url=f"https://127.0.0.1:{port}",
                 auth=(str(Role.OPERATOR), password),
                 verify=ssl.create_default_context(cafile=str(ca_file)),
-                timeout=5,
+                timeout=httpx.Timeout(60, connect=10),
                 trust_env=False,
             )
             for port in ports

@@ -19,6 +19,7 @@ _TASKS = {str(REPOSITORY / "tests" / "harness" / "chord_tasks"): "/opt/millrace/
 _ENVIRONMENT = {**QUICK, "MILLRACE_TASK_PACKAGES": "chord_tasks"}
 _TABLES = """
     CREATE TABLE IF NOT EXISTS tasks.parts (chord text NOT NULL, number int NOT NULL);
+    CREATE TABLE IF NOT EXISTS tasks.held (chord text NOT NULL, since int NOT NULL);
     CREATE TABLE IF NOT EXISTS tasks.ends (
         chord text NOT NULL, what text NOT NULL, parts int NOT NULL, total int NOT NULL
     )
@@ -48,7 +49,7 @@ else:
 _ASK = """
 import sys
 from chord_tasks import tasks
-print(getattr(tasks, sys.argv[1]).delay(int(sys.argv[2])).get(timeout=60))
+print(getattr(tasks, sys.argv[1]).delay(int(sys.argv[2])).get(timeout=240))
 """
 
 End = tuple[str, int, int]
@@ -80,6 +81,16 @@ def send(
 def ask(stack: Stack, task: str, number: int) -> str:
     """Send a task and wait for its result, as a client with the rights of a worker does."""
     return _run(stack, _ASK, task, str(number)).split()[-1]
+
+
+def hold(stack: Stack, name: str, since: int) -> None:
+    """Let members of this number and above wait for `let_go`: then the chord is not over before."""
+    stack.query("INSERT INTO tasks.held VALUES (%s, %s)", name, since, role=Role.OWNER)
+
+
+def let_go(stack: Stack, name: str) -> None:
+    """Let them run."""
+    stack.query("DELETE FROM tasks.held WHERE chord = %s", name, role=Role.OWNER)
 
 
 def ends(stack: Stack, name: str) -> list[End]:

@@ -198,9 +198,12 @@ class Machine:
         self.docker.exec_run(["sh", "-c", f"kill -9 {min(parents)}"])
 
     def kill_child(self) -> int:
-        """SIGKILL to one of its pool's children; returns the pid."""
-        table = self.processes()
-        main = min(pid for pid, parent in table.items() if parent == 1)
-        child = min(pid for pid, parent in table.items() if parent == main)
-        self.execute("sh", "-c", f"kill -9 {child}")
-        return child
+        """SIGKILL to one of its pool's children; returns the pid. One that is just being replaced is not there."""
+
+        def killed() -> int | None:
+            table = self.processes()
+            main = min(pid for pid, parent in table.items() if parent == 1)
+            child = min((pid for pid, parent in table.items() if parent == main), default=0)
+            return child if child and run_inside(self.docker, ("sh", "-c", f"kill -9 {child}"))[0] == 0 else None
+
+        return eventually(killed, what=f"a child of {self.service.name} is killed")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ from tests.harness.stack import Stack
 from tests.harness.waiting import eventually
 
 EVENTS, JOBS = "/v1/events", "/v1/jobs"
+_NOTHING_ACCEPTED = f"{contract.PROBLEM_TYPE_PREFIX}unavailable"
 
 Job = dict[str, Any]
 
@@ -29,22 +30,36 @@ def owner(stack: Stack) -> Iterator[httpx.Client]:
         yield client
 
 
+def _answered(ask: Callable[[], httpx.Response], *, repeatable: bool = True) -> httpx.Response:
+    """Ask again after a 503, which a gateway gives whose PostgreSQL is slow, as a client does.
+
+    What is not repeatable is asked again only if nothing was accepted.
+    """
+
+    def answer() -> httpx.Response | None:
+        got = ask()
+        is_away = got.status_code == httpx.codes.SERVICE_UNAVAILABLE
+        return None if is_away and (repeatable or got.json()["type"] == _NOTHING_ACCEPTED) else got
+
+    return eventually(answer, what="another answer than 503")
+
+
 def submit(client: httpx.Client, body: Any, **headers: str) -> str:
     """The id of the job that was accepted."""
-    answer = client.post(EVENTS, json=body, headers=headers)
+    answer = _answered(lambda: client.post(EVENTS, json=body, headers=headers), repeatable=False)
     assert answer.status_code == 202, answer.text
     return str(answer.json()["job_id"])
 
 
 def told(client: httpx.Client, job_id: str) -> Job:
     """The job, as its owner is told."""
-    job: Job = client.get(f"{JOBS}/{job_id}").raise_for_status().json()
+    job: Job = _answered(lambda: client.get(f"{JOBS}/{job_id}")).raise_for_status().json()
     return job
 
 
 def revoke(client: httpx.Client, job_id: str) -> Job:
     """The job after it was revoked, as its owner is told."""
-    job: Job = client.post(f"{JOBS}/{job_id}/revoke").raise_for_status().json()
+    job: Job = _answered(lambda: client.post(f"{JOBS}/{job_id}/revoke")).raise_for_status().json()
     return job
 
 
@@ -53,7 +68,8 @@ def listed(client: httpx.Client, **query: Any) -> list[Job]:
     found: list[Job] = []
     cursor: dict[str, str] = {}
     while True:
-        page = client.get(JOBS, params={**query, **cursor}).raise_for_status().json()
+        asked = {**query, **cursor}
+        page = _answered(lambda asked=asked: client.get(JOBS, params=asked)).raise_for_status().json()  # type: ignore[misc]
         found += page["jobs"]
         if page["next"] is None:
             return found
@@ -67,7 +83,7 @@ def ended(client: httpx.Client, job_id: str) -> Job:
         job = told(client, job_id)
         return job if job["counts"]["waiting"] == 0 else None
 
-    job = eventually(has_ended, what=f"each item of {job_id} has ended")
+    job = eventually(has_ended, what=f"each item of {job_id} has ended", tolerate=(httpx.HTTPError,))
     assert job is not None
     return job
 

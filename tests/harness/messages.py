@@ -40,9 +40,9 @@ def channel(stack: Stack, role: str = Role.OPERATOR, *, password: str | None = N
         password=stack.password(role, "rabbitmq") if password is None else password,
         virtual_host=contract.VHOST,
         ssl={"ca_certs": str(stack.ca_file), "server_hostname": "localhost"},
-        connect_timeout=5,
-        read_timeout=5,
-        write_timeout=5,
+        connect_timeout=30,
+        read_timeout=60,
+        write_timeout=60,
     )
     try:
         connection.connect()

@@ -31,6 +31,7 @@ def database(quiet: Stack) -> Iterator[Engine]:
 
     def connect() -> psycopg.Connection:
         connection = quiet.database(Role.WORKER)
+        connection.execute("SET statement_timeout = 0")  # a test says for how long one waits for another
         connection.autocommit = False
         return connection
 

@@ -46,7 +46,6 @@ from tests.harness.waiting import eventually
 
 MEMORY_BYTES = 512 * 1024 * 1024
 PORTS = (contract.PORT_AMQPS, contract.PORT_RABBITMQ_MANAGEMENT, contract.PORT_RABBITMQ_METRICS)
-_START_SECONDS = 150.0
 
 
 def project(folder: Path, files: Mapping[str, str | bytes]) -> None:
@@ -176,7 +175,7 @@ class Nodes:
             assert machine.running, f"{host} ended:\n{machine.logs(40)}"
             return self.run(host, "millrace-started")[0] == 0
 
-        eventually(started, within=_START_SECONDS, what=f"{host} started", every=0.5)
+        eventually(started, what=f"{host} started", every=0.5)
 
     def _topology(self) -> None:
         variables = {**images.compose_variables(self.cluster.version), "MILLRACE_STATE_DIR": str(self.state.root)}
@@ -186,7 +185,7 @@ class Nodes:
         machine = Machine(service, self._network, f"millrace-test-once-{free_port()}", environment=own_file)
         try:
             machine.start()
-            assert machine.wait_ended(within=90) == 0, machine.logs(40)
+            assert machine.wait_ended() == 0, machine.logs(40)
         finally:
             machine.remove()
 
@@ -259,7 +258,7 @@ class Nodes:
             password=self.password(Role(role)) if password is None else password,
             virtual_host=vhost,
             ssl={"ca_certs": str(self.ca_file), "server_hostname": "localhost"},
-            connect_timeout=10,
+            connect_timeout=30,
             # An election takes a second, and on a busy machine many.
             read_timeout=60,
             write_timeout=60,
@@ -278,6 +277,6 @@ class Nodes:
             base_url=f"https://127.0.0.1:{self.port(host or self.cluster.hosts[0], port)}",
             auth=(str(role), self.password(role)) if role else None,
             verify=ssl.create_default_context(cafile=str(self.ca_file)),
-            timeout=10,
+            timeout=60,
             trust_env=False,
         )

@@ -22,12 +22,10 @@ from infra.servers.redis_conf import redis_conf
 from tests.harness import cleanup, images
 from tests.harness.pods import Pod
 from tests.harness.ports import free_port
-from tests.harness.waiting import eventually
+from tests.harness.waiting import PATIENCE_SECONDS, eventually
 
 _NODES = sentinel.node_names(3, "redis-nodes", "millrace-data")
 MEMORY_BYTES = 64 * 1024 * 1024
-#: A failover takes about 6 s; a machine with two cores that runs other tests takes longer.
-FAILOVER_SECONDS = 60.0
 #: The gateway's limiter, which says after each check who counted.
 _LIMITER = """
 import asyncio
@@ -148,11 +146,14 @@ class Redis:
 
     def counted_by(self) -> str:
         """Who counted the last request: `global` is Redis, `local` the gateway alone."""
+        return (self.counts() or [""])[-1]
+
+    def counts(self) -> list[str]:
+        """Who counted each request so far."""
         assert self.limiter is not None
         self.limiter.reload()
-        lines = self.limiter.logs(tail=1, stderr=False).decode().splitlines()
         assert self.limiter.status == "running", self.limiter.logs(tail=20).decode()
-        return lines[-1] if lines else ""
+        return self.limiter.logs(stderr=False).decode().splitlines()
 
     def session(self, pod: Pod, role: Role = Role.OPERATOR, port: int = contract.PORT_REDIS) -> redis.Redis:
         """A session of a role on one pod, over verified TLS."""
@@ -163,7 +164,7 @@ class Redis:
             password=self.passwords[role],
             ssl=True,
             ssl_ca_certs=str(self.ca_file),
-            socket_timeout=5,
+            socket_timeout=60,
             retry=Retry(NoBackoff(), 0),
             decode_responses=True,
         )
@@ -178,7 +179,7 @@ class Redis:
         answer: dict[str, Any] = self.ask(pod, "INFO", "replication")
         return answer
 
-    def primary(self, *, followers: int = 2, within: float = FAILOVER_SECONDS) -> Pod:
+    def primary(self, *, followers: int = 2, within: float = PATIENCE_SECONDS) -> Pod:
         """Wait for one primary that the sentinels agree on, with its followers in step; returns it."""
 
         def settled() -> Pod | None:

@@ -32,7 +32,7 @@ class SqsQueues:
         self._prefix = f"http://127.0.0.1:{port}/000000000000/millrace-"
         self._client = boto3.client(
             "sqs", endpoint_url=f"http://127.0.0.1:{port}", region_name="eu-central-1", aws_access_key_id="tests",
-            aws_secret_access_key="tests", config=Config(read_timeout=10),
+            aws_secret_access_key="tests", config=Config(read_timeout=60),
         )  # fmt: skip
 
     def _urls(self) -> dict[str, str]:

@@ -54,7 +54,7 @@ class WaysIn:
         headers = {contract.HEADER_API_KEY: self.api_key} | options.pop("headers", {})
         context = ssl.create_default_context(cafile=str(self.ca_file))
         return httpx.Client(
-            base_url=self.gateway_url, verify=context, headers=headers, timeout=10, trust_env=False, **options
+            base_url=self.gateway_url, verify=context, headers=headers, timeout=60, trust_env=False, **options
         )
 
     def metrics_client(self, name: str) -> httpx.Client:
@@ -63,7 +63,7 @@ class WaysIn:
         folder = self.state.secrets / Role.PROMETHEUS
         context.load_cert_chain(folder / "tls.crt", folder / "tls.key")
         url = f"https://127.0.0.1:{self.port(name, contract.PORT_METRICS)}"
-        return httpx.Client(base_url=url, verify=context, timeout=5, trust_env=False)
+        return httpx.Client(base_url=url, verify=context, timeout=30, trust_env=False)
 
     def database(self, role: Role = Role.AUDITOR) -> psycopg.Connection[Any]:
         """A session of a role, over verified TLS."""
@@ -75,7 +75,7 @@ class WaysIn:
             password=self.password(role, "postgresql"),
             sslmode="verify-full",
             sslrootcert=str(self.ca_file),
-            connect_timeout=20,
+            connect_timeout=120,
             autocommit=True,
         )
 
@@ -104,5 +104,5 @@ class WaysIn:
             password=self.password(Role.OPERATOR, "redis"),
             ssl=True,
             ssl_ca_certs=str(self.ca_file),
-            socket_timeout=3,
+            socket_timeout=30,
         )

@@ -310,14 +310,17 @@ PROOFS = (
         name="manifests",
         proves="the rendered stacks against schemas (kubeconform) and scanner (checkov)",
         seconds=35,
-        commands=(_module("infra.lab.toolchain", "kubeconform"), _pytest("tests/proofs/manifests")),
+        commands=(
+            _module("infra.lab.toolchain", "kubeconform"),
+            _pytest("tests/proofs/manifests", "--timeout", "900"),
+        ),
         guards=(*_DEPLOYMENT, "tests/proofs/manifests/"),
     ),
     Suite(
         name="aws",
         proves="infra/aws on Pulumi's mocks: settings, rules, scanners, security groups, rights of each role",
         seconds=50,
-        commands=(("infra/local/bootstrap.sh", "--aws"), _pytest("tests/proofs/aws")),
+        commands=(("infra/local/bootstrap.sh", "--aws"), _pytest("tests/proofs/aws", "--timeout", "900")),
         guards=(
             "infra/aws/",
             "infra/checks/",

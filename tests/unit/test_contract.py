@@ -81,7 +81,7 @@ def test_a_command_with_a_wrong_file_says_so_in_a_line(tmp_path: Path) -> None:
     environment = {"MILLRACE_QUEUES_FILE": str(_file(tmp_path, "[a]")), "PATH": ""}
     done = subprocess.run(
         [REPOSITORY / ".venv/bin/python", "-m", "app", "topology"],
-        env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=60,
+        env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=240,
     )  # fmt: skip
 
     assert done.returncode == 2

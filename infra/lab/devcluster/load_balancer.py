@@ -26,9 +26,9 @@ _DEFAULTS = (
     "timeout client 1h",
     "timeout server 1h",
 )
-#: Lost after two seconds; who is connected through a lost node is told so, instead of waiting for answers. With half of
-#: that, connections through nodes that were well were closed too while two busy processors drained another.
-_CHECK = "check inter 1s fall 2 rise 2 on-marked-down shutdown-sessions"
+#: Lost after six seconds; who is connected through a lost node is told so, instead of waiting for answers. Answers that
+#: are half sent are cut as well: with one or two seconds also those of nodes that were well, on two busy processors.
+_CHECK = "check inter 1s fall 6 rise 2 on-marked-down shutdown-sessions"
 
 
 def settings(layout: Layout) -> str:

@@ -62,7 +62,6 @@ class ProbePods:
         return tuple(
             eventually(
                 lambda name=name, one=one: self._end(name, one),  # type: ignore[misc]
-                within=120,
                 every=1,
                 what=f"{name} listens",
                 tolerate=(LookupError,),

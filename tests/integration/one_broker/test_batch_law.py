@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from celery.exceptions import Ignore
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, settings, strategies as st
 from pydantic import BaseModel
 from sqlalchemy import Engine, create_engine, event
 
@@ -186,7 +186,7 @@ def _carried(key: str, fate: Fate) -> dict[str, Any]:
     return {"key": key, "item": json.dumps(item)}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(
     sent=st.lists(
         st.lists(

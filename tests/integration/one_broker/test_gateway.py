@@ -37,7 +37,7 @@ def _finished(client: httpx.Client, response: httpx.Response) -> dict[str, Any]:
         job: dict[str, Any] = client.get(response.headers["Location"]).raise_for_status().json()
         return job if job["counts"]["waiting"] == 0 else None
 
-    return eventually(state, what="the job is finished")
+    return eventually(state, what="the job is finished", tolerate=(httpx.HTTPStatusError,))
 
 
 def test_twins_with_one_idempotency_key_get_one_job(single: Stack) -> None:
@@ -151,24 +151,27 @@ def test_refusals(single: Stack) -> None:
 def test_overload_is_shed_lowest_class_first(single: Stack) -> None:
     """With the outbox above its bound lists are refused first, then single events, both with 503 and Retry-After."""
     single.remove("relay-1", "relay-2")
-    single.replace("gateway", environment={**QUICK, "MILLRACE_OUTBOX_MAX_MESSAGES": "10"})
+    # Single events are refused at 125. A gateway that looks late finds room for what comes meanwhile.
+    single.replace("gateway", environment={**QUICK, "MILLRACE_OUTBOX_MAX_MESSAGES": "100"})
     with single.http() as client:
 
         def refused(body: Any) -> httpx.Response | None:
             answer = client.post("/v1/events", json=body)
             return answer if answer.status_code != 202 else None
 
-        answer = eventually(lambda: refused([event()]), within=20, every=0.3, what="lists are shed")
+        for _ in range(100):
+            refused([event()])
+        answer = eventually(lambda: refused([event()]), every=1, what="lists are shed")
         assert answer is not None
         _problem(answer, 503)
         assert client.post("/v1/events", json=event()).status_code == 202
-        answer = eventually(lambda: refused(event()), within=20, every=0.3, what="single events are shed")
+        answer = eventually(lambda: refused(event()), every=0.05, what="single events are shed")
         assert answer is not None
         _problem(answer, 503)
         assert int(answer.headers["Retry-After"]) >= 1
         assert client.get("/readyz").status_code == 200
         single.ensure("relay-1")
-        eventually(lambda: not refused(event()), within=20, every=0.3, what="it accepts again")
+        eventually(lambda: not refused(event()), every=0.3, what="it accepts again")
 
 
 def test_postgresql_away_is_503(single: Stack) -> None:

@@ -30,7 +30,7 @@ def _session(stack: Stack) -> Iterator[ssl.SSLSocket]:
     context = ssl.create_default_context(cafile=str(stack.ca_file))
     port = stack.port("gateway", contract.PORT_GATEWAY)
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=20) as plain,
+        socket.create_connection(("127.0.0.1", port), timeout=60) as plain,
         context.wrap_socket(plain, server_hostname="localhost") as session,
     ):
         yield session
@@ -103,7 +103,7 @@ def strict(_single: Stack) -> Stack:
     """A gateway with low bounds."""
     healed(_single).ensure(
         "gateway",
-        MILLRACE_CONNECTIONS_MAX="8", MILLRACE_REQUEST_HEAD_SECONDS="2",
+        MILLRACE_CONNECTIONS_MAX="8", MILLRACE_REQUEST_HEAD_SECONDS="10",
         MILLRACE_REQUEST_MAX_BYTES=str(2 * _MIB), MILLRACE_BODIES_MAX_BYTES=str(6 * _MIB),
     )  # fmt: skip
     return _single

@@ -106,8 +106,22 @@ def test_jobs_that_leave_together_end_apart(single: Stack, client: httpx.Client)
     assert messages == 1, "they did not leave together"
 
 
+#: Of which one shows both ends, unless the machine lets only one side run.
+ROUNDS = 20
+
+
 def test_revoked_while_workers_run(single: Stack, client: httpx.Client) -> None:
     """Each item of each job is executed or revoked, as the effects say too; and what ended stays as it ended."""
+    outcomes = Counter[str]()
+    for _ in range(ROUNDS):
+        outcomes += _race(single, client)
+        if outcomes.keys() == {"executed", "revoked"}:
+            return
+    pytest.fail(f"there was no race: {outcomes}")
+
+
+def _race(single: Stack, client: httpx.Client) -> Counter[str]:
+    """Submit jobs and revoke them, the newest first; returns how many items ended in which way."""
     bodies = [[event() for _ in range(LIST_ITEMS)] if number % 3 == 0 else event() for number in range(RACERS)]
     with ThreadPoolExecutor(8) as pool:
         job_ids = list(pool.map(lambda body: jobs.submit(client, body), bodies))
@@ -123,4 +137,4 @@ def test_revoked_while_workers_run(single: Stack, client: httpx.Client) -> None:
         assert counts["executed"] == effects[UUID(job_id)], job
         assert jobs.told(client, job_id) == job, "it had ended"
         outcomes += Counter({name: counts[name] for name in ("executed", "revoked")})
-    assert outcomes.keys() == {"executed", "revoked"}, f"there was no race: {outcomes}"
+    return outcomes

@@ -50,7 +50,7 @@ def doors(_single: Stack) -> Iterator[Stack]:
     for name, port in (("flower", contract.PORT_FLOWER), ("prometheus", contract.PORT_PROMETHEUS)):
         _single.replace(name, environment={})
         answers = partial(answers_tls, _single.port(name, port), _single.ca_file)
-        eventually(answers, within=60, what=f"{name} answers", tolerate=(OSError,))
+        eventually(answers, what=f"{name} answers", tolerate=(OSError,))
     yield _single
     _single.remove("flower", "prometheus")
 
@@ -58,7 +58,7 @@ def doors(_single: Stack) -> Iterator[Stack]:
 def _client(stack: Stack, name: str, port: int, **options: object) -> httpx.Client:
     context = ssl.create_default_context(cafile=str(stack.ca_file))
     url = f"https://127.0.0.1:{stack.port(name, port)}"
-    return httpx.Client(base_url=url, verify=context, timeout=5, trust_env=False, **options)  # type: ignore[arg-type]
+    return httpx.Client(base_url=url, verify=context, timeout=60, trust_env=False, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("name", "port", "words"), DOORS)
@@ -83,7 +83,7 @@ def test_postgresql_refuses(doors: Stack, role: Role, how: str) -> None:
             sslmode="disable" if how == "plain text" else "verify-full",
             sslrootcert=str(doors.ca_file),
             passfile="/nonexistent",
-            connect_timeout=5,
+            connect_timeout=60,
         )
 
 
@@ -93,7 +93,7 @@ def test_redis_refuses(doors: Stack, user: str | None, password: str | None) -> 
     with (
         redis.Redis(
             host="127.0.0.1", port=doors.port("redis", contract.PORT_REDIS), username=user, password=password,
-            ssl=True, ssl_ca_certs=str(doors.ca_file), socket_timeout=3, retry=Retry(NoBackoff(), 0),
+            ssl=True, ssl_ca_certs=str(doors.ca_file), socket_timeout=60, retry=Retry(NoBackoff(), 0),
         ) as session,
         pytest.raises(redis.RedisError, match=r"(?i)authenticat|WRONGPASS|password"),
     ):  # fmt: skip

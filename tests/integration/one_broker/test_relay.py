@@ -106,7 +106,8 @@ def test_what_amqp_cannot_carry_is_set_aside(single: Stack, properties: dict[str
     eventually(lambda: _letters(single, task_id) == [("dead", "refused")], what="it is a dead letter")
     eventually(lambda: _executed(single, one), what="another event is executed")
     assert _starts(single) == started, "a relay ended"
-    assert not_taken(single, "bulk", "refused") == before + 1, "A16: a refusal is counted"
+    # Each of two relays that find it, if the first one was held up for longer than its lease.
+    assert not_taken(single, "bulk", "refused") > before, "A16: a refusal is counted"
 
 
 def test_a_message_that_dies_again_after_each_replay_is_never_lost(single: Stack) -> None:

@@ -67,7 +67,10 @@ def states(client: httpx.Client, job_id: str) -> list[str]:
 
 def wait(client: httpx.Client, job_id: str, wanted: list[str]) -> list[dict[str, Any]]:
     """Poll until the items have the wanted states."""
-    eventually(lambda: states(client, job_id) == wanted, what=f"{job_id} says {wanted}")
+    # 503 is what a slow Redis gets here, too: then it is asked again.
+    eventually(
+        lambda: states(client, job_id) == wanted, what=f"{job_id} says {wanted}", tolerate=(httpx.HTTPStatusError,)
+    )
     found: list[dict[str, Any]] = results(client, job_id)["results"]
     return found
 

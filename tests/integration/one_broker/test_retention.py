@@ -108,7 +108,7 @@ def test_one_step_that_cannot_work_stops_no_other(single: Stack, today: datetime
         " VALUES (gen_random_uuid(), 'f', 't', now() - interval '200 days')",
         role=Role.OWNER,
     )
-    engine = _owner(single, statement_timeout_seconds=2)
+    engine = _owner(single, statement_timeout_seconds=10)
     with single.database(Role.AUDITOR) as reader, single.database(Role.OWNER) as writer, writer.transaction():
         reader.execute("BEGIN")
         reader.execute("SELECT FROM jobs LIMIT 1")
@@ -161,7 +161,7 @@ def test_a_migration_takes_the_time_it_needs(single: Stack, monkeypatch: pytest.
         other.execute("SELECT pg_advisory_lock(5671001)")
         migration = pool.submit(migrate.migrate, {})
         try:
-            eventually(lambda: migration.done() or single.query(waiting, role=Role.OWNER), what="it waits", within=30)
+            eventually(lambda: migration.done() or single.query(waiting, role=Role.OWNER), what="it waits")
         finally:
             other.close()
         migration.result()

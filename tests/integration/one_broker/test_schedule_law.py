@@ -13,7 +13,7 @@ from itertools import takewhile
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, settings, strategies as st
 from psycopg.rows import scalar_row
 from sqlalchemy import Engine, create_engine, event
 
@@ -116,7 +116,7 @@ def _afresh(stack: Stack, clock: Clock) -> None:
     clock.tick()
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20)
 @given(
     steps=st.lists(
         st.tuples(STEPS, st.sampled_from(["first", "second", "afresh"]), st.integers(0, 4)), min_size=1, max_size=8

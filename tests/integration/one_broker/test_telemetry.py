@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from app import contract
 from tests.harness.load import drain
 from tests.harness.messages import event
 from tests.harness.process_metrics import relays, samples, samples_in
-from tests.harness.stack import PROCESSES, Stack
+from tests.harness.stack import PATIENT_RELAY, PROCESSES, Stack
+from tests.harness.waiting import eventually
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE_ID}-00f067aa0ba902b7-01"
@@ -29,10 +31,14 @@ def test_log_lines_join_a_request_to_its_task(single: Stack) -> None:
         for line in written:
             assert {"event", "level", "timestamp", "service", "version"} <= line.keys(), line
     requests = [line for line in lines["gateway"] if line.get("correlation_id") == request_id]
-    tasks = [line for line in lines["worker-interactive"] if line.get("correlation_id") == request_id]
     assert requests
-    assert tasks
-    ended = tasks[-1]
+
+    def its_end() -> dict[str, Any] | None:
+        own = [line for line in single.machines["worker-interactive"].lines() if "duration_ms" in line]
+        return next((line for line in own if line.get("correlation_id") == request_id), None)
+
+    ended = eventually(its_end, what="the worker has written the end of the task")
+    assert ended is not None
     assert ended["trace_id"] == requests[-1]["trace_id"] == TRACE_ID
     assert ended["task_name"] == contract.TASK_INGEST_EVENT
     assert ended["queue"] == "interactive"
@@ -45,9 +51,13 @@ def test_libraries_write_json_too(single: Stack) -> None:
     single.machines["rabbitmq-1"].kill()
     single.machines["rabbitmq-1"].start_again()
     single.wait("rabbitmq-1")
+
+    def from_celery(name: str) -> bool:
+        lines = single.machines[name].logs().splitlines()
+        return any(json.loads(line)["logger"].startswith("celery") for line in lines if line.strip())
+
     for name in ("worker-interactive", "worker-bulk"):
-        lines = single.machines[name].docker.logs(stdout=True, stderr=True).decode().splitlines()
-        assert any(json.loads(line)["logger"].startswith("celery") for line in lines if line.strip())
+        eventually(partial(from_celery, name), what=f"Celery says something in {name}")
 
 
 def _counted(stack: Stack) -> dict[str, float]:
@@ -74,11 +84,15 @@ def _counted(stack: Stack) -> dict[str, float]:
 
 def test_gateway_relays_and_workers_count_the_same(single: Stack) -> None:
     """The relays published, and the workers executed, as many events as the gateway accepted."""
+    single.ensure("relay-1", "relay-2", **PATIENT_RELAY)
     before, sent = _counted(single), 60
     with single.http() as client:
         for _ in range(sent):
             assert client.post("/v1/events", json=event()).status_code == 202
     drain(single)
+    eventually(
+        lambda: _counted(single)["effects stored"] >= before["effects stored"] + sent, what="the children have told"
+    )
     counted = {name: value - before[name] for name, value in _counted(single).items()}
     assert 0 < counted.pop("succeeded") <= sent, "a run executes a message or a bundle of them"
     right = {"accepted": sent, "published": sent, "effects stored": sent}

@@ -112,7 +112,7 @@ def test_the_management_api_shows_the_topology_role_its_queues_only(single: Stac
     statuses = {}
     for path in ("queues", "users", "nodes"):
         answer = httpx.get(
-            f"https://127.0.0.1:{port}/api/{path}", auth=(str(Role.TOPOLOGY), password), timeout=5, trust_env=False,
+            f"https://127.0.0.1:{port}/api/{path}", auth=(str(Role.TOPOLOGY), password), timeout=60, trust_env=False,
             verify=ssl.create_default_context(cafile=str(single.ca_file)),
         )  # fmt: skip
         statuses[path] = answer.status_code

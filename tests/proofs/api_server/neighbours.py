@@ -28,7 +28,7 @@ def prepare(api: client.ApiClient) -> None:
             for crd in found
         )
 
-    until("every CRD is established", established, 60)
+    until("every CRD is established", established, 300)
 
 
 def _unless_there(create: Callable[[Any], Any], body: Any) -> None:

@@ -44,7 +44,7 @@ def namespace(api_server: ApiServer) -> Iterator[str]:
     core = client.CoreV1Api(api_server.client)
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     core.create_namespace({"metadata": {"name": name, "labels": labels}})
-    until("the namespace has its service account", lambda: _exists(core.read_namespaced_service_account, name), 30)
+    until("the namespace has its service account", lambda: _exists(core.read_namespaced_service_account, name), 300)
     yield name
     core.delete_namespace(name)
 
@@ -102,7 +102,7 @@ def test_a_quota_holds(api_server: ApiServer, namespace: str) -> None:
     def counted() -> bool:
         return bool(core.read_namespaced_resource_quota("one", namespace).status.hard)
 
-    until("the quota is counted", counted, 30)
+    until("the quota is counted", counted, 300)
     core.create_namespaced_pod(namespace, _pod("first", RESTRICTED))
     with pytest.raises(ApiException) as refused:
         core.create_namespaced_pod(namespace, _pod("second", RESTRICTED))
@@ -139,7 +139,7 @@ def test_a_killed_owner_takes_its_processes_along_and_the_next_start_removes_its
     assert killed.name.startswith(PREFIX)
     owner.kill()
     owner.communicate()
-    until("its processes end", lambda: processes.marked(killed) == (), 60)
+    until("its processes end", lambda: processes.marked(killed) == (), 300)
     with control_plane() as plane:
         assert not killed.exists()
         root = plane.supervisor.root
@@ -153,7 +153,7 @@ def test_a_killed_supervisor_takes_its_servers_along() -> None:
     with control_plane() as plane:
         (supervisor,) = processes.marked(plane.supervisor.root, only="supervisord")
         os.kill(supervisor, signal.SIGKILL)
-        until("they end", lambda: processes.marked(plane.supervisor.root) == (), 30)
+        until("they end", lambda: processes.marked(plane.supervisor.root) == (), 300)
 
 
 def test_a_server_that_dies_comes_back_and_an_end_by_an_error_leaves_nothing() -> None:
@@ -166,8 +166,8 @@ def test_a_server_that_dies_comes_back_and_an_end_by_an_error_leaves_nothing() -
             client.CoreV1Api(api).create_namespace({"metadata": {"name": "kept"}})
             (server,) = processes.marked(plane.supervisor.root, only="kube-apiserver\0--bind")
             os.kill(server, signal.SIGKILL)
-            until("another one runs", lambda: server not in processes.marked(plane.supervisor.root), 30)
-            until("it answers", lambda: "kept" in _namespaces(api), 60)
+            until("another one runs", lambda: server not in processes.marked(plane.supervisor.root), 300)
+            until("it answers", lambda: "kept" in _namespaces(api), 300)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

@@ -77,7 +77,7 @@ def test_a_killed_deployment_goes_on(engine: Engine, api_server: ApiServer) -> N
     """Engine and plugins die in the middle: the same command ends, and the next one has nothing to do."""
     process = multiprocessing.get_context("spawn").Process(target=_up, args=(engine,))
     process.start()
-    eventually(lambda: len(_secrets(api_server)) >= 2, within=240, what="the first Secrets")
+    eventually(lambda: len(_secrets(api_server)) >= 2, what="the first Secrets")
     assert process.pid is not None
     os.killpg(process.pid, signal.SIGKILL)
     process.join()
@@ -160,7 +160,7 @@ def test_a_failed_job_is_made_anew(engine: Engine, api_server: ApiServer, monkey
         states = {job.metadata.uid: {one.type for one in job.status.conditions or ()} for job in found}
         return {uid for uid, state in states.items() if "Failed" in state}
 
-    eventually(lambda: len(failed()) == 2, within=60, what="migration and topology have failed")
+    eventually(lambda: len(failed()) == 2, what="migration and topology have failed")
     before = failed()
     # The same settings again.
     assert engine.up().counts["replace"] == 2
@@ -175,4 +175,4 @@ def test_destroy_leaves_nothing(engine: Engine, api_server: ApiServer) -> None:
     """The namespaces went with all that was in them."""
     engine.destroy()
     # Nothing is waited for here.
-    eventually(lambda: not _namespaces(api_server), within=120, what="no namespace is left")
+    eventually(lambda: not _namespaces(api_server), what="no namespace is left")

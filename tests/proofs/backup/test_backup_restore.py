@@ -64,7 +64,7 @@ class Backups:
         machine = Machine(service, self.stack._network, self.stack._prefix, environment=environment)
         machine.start()
         try:
-            return machine.wait_ended(within=120), machine.logs()
+            return machine.wait_ended(), machine.logs()
         finally:
             machine.remove()
 

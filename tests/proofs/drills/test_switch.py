@@ -20,7 +20,7 @@ HOLD_SECONDS = 1000
     ("sent", "deadline_seconds"),
     [
         pytest.param(signal.SIGKILL, 2 * HOLD_SECONDS, id="killed: at once"),
-        pytest.param(signal.SIGSTOP, 20, id="hung: at the deadline"),
+        pytest.param(signal.SIGSTOP, 45, id="hung: at the deadline"),
     ],
 )
 def test_the_target_is_clean(

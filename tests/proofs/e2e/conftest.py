@@ -53,7 +53,7 @@ def ends(kubectl: Kubectl, stack: Stack) -> Iterator[tuple[End, ...]]:
         # Again, if a scaler took one of them away meanwhile.
         running = eventually(
             lambda: tuple(pool.map(lambda end: end.with_listeners(kubectl), running_pods(kubectl, stack))),
-            within=90, what="pods say where they listen", tolerate=(AssertionError,),
+            what="pods say where they listen", tolerate=(AssertionError,),
         )  # fmt: skip
     with ProbePods(kubectl, wanted_probes(stack, running)) as probes:
         yield (*running, *probes.ends(), *outside(kubectl, stack))

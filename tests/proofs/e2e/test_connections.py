@@ -41,7 +41,7 @@ def test_a_deleted_policy_is_noticed(kubectl: Kubectl, stack: Stack, ends: tuple
 
     assert not differences()
     with _without(kubectl, naming.NAMESPACE_APP, "default-deny"):
-        found = eventually(differences, within=60, what="the missing policy is noticed")
+        found = eventually(differences, what="the missing policy is noticed")
         assert {(one.expected, one.seen) for one in found} == {(False, True)}
 
     def back() -> bool:
@@ -49,7 +49,7 @@ def test_a_deleted_policy_is_noticed(kubectl: Kubectl, stack: Stack, ends: tuple
         assert not wrong, "; ".join(map(str, wrong))
         return True
 
-    eventually(back, within=60, what="the policy is back", tolerate=(AssertionError,))
+    eventually(back, what="the policy is back", tolerate=(AssertionError,))
 
 
 @contextmanager

@@ -79,7 +79,7 @@ def _fault(kubectl: Kubectl, ca_file: Path, pod: dict[str, Any], port: int) -> s
             return speaks_tls(port, local, ca_file, host)
 
     try:
-        eventually(with_tls, within=20, every=1, tolerate=(OSError,), what="a handshake")
+        eventually(with_tls, every=1, tolerate=(OSError,), what="a handshake")
     except AssertionError as error:
         return f"{name} port {port}: {error}"
     with forwarded(kubectl, namespace, name, port) as local:

@@ -62,7 +62,7 @@ def test_a_bad_image_harms_nothing_and_is_taken_back(deployer: Deployer, kubectl
     before = deployer.pods()
     try:
         with deployer.interrupted(bad):
-            eventually(stuck, within=240, what="a migration without its image")
+            eventually(stuck, what="a migration without its image")
         after = deployer.pods()
         for name in before.keys() - _SCALED:
             assert after[name] == before[name], name

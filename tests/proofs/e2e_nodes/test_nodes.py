@@ -18,10 +18,10 @@ from tests.harness.kubernetes.campaign import Campaign, Evidence
 
 #: The one database of staging cannot move while it is evicted. Requests fail from its eviction until the gateway's
 #: pools have it again; this bounds how long after it is back.
-DATABASE_BACK_SECONDS = 15.0
+DATABASE_BACK_SECONDS = 60.0
 #: What was under way to a pod on a node when its cable was pulled, and what its proxies still send there until the
 #: node counts as lost. `make cluster` is told after 16 s; a cluster that is told nothing else waits for 50.
-NODE_LOST_SECONDS = float(os.environ.get("MILLRACE_NODE_LOST_SECONDS", "40"))
+NODE_LOST_SECONDS = float(os.environ.get("MILLRACE_NODE_LOST_SECONDS", "60"))
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from tests.harness.waiting import eventually
 #: Events a second at the most; single ones fill the queue that KEDA looks at while its workers hang.
 RATE, SINGLES = 500.0, 40.0
 #: How long scalers may take to bring pods: two metrics, a look at them, a start on busy processors.
-OUT_SECONDS = 150.0
+OUT_SECONDS = 300.0
 #: To let them go they look back 300 s, and then let one go a minute.
 IN_SECONDS = 540.0
 #: What each pod of a workload that scales by CPU computes for nothing, as a share of one processor, and for how long:
@@ -35,7 +35,7 @@ while time.monotonic() < end:
 #: Interactive workers hang for so long at least: longer than the broker's heartbeats, so that it takes their messages
 #: back. They hang on until KEDA has asked for more pods. It looks every 15 s at a number that is up to 5 s old. Where
 #: the cluster sustains 560 events/s, 18 single ones a second need 12 s to become too many for two pods.
-HANG_SECONDS, ASK_SECONDS = 25.0, 90.0
+HANG_SECONDS, ASK_SECONDS = 25.0, 240.0
 MINIMUM = 2
 _BY_CPU = ("gateway", "worker-bulk")
 INTERACTIVE = "worker-interactive"
@@ -63,7 +63,7 @@ def burst(
         assert min(now.values()) >= MINIMUM, now
         return True
 
-    eventually(calm, within=180, what="every scaler has its smallest number", tolerate=(AssertionError,))
+    eventually(calm, what="every scaler has its smallest number", tolerate=(AssertionError,))
     load = Load(tmp_path_factory.mktemp("burst"), rate=RATE, singles=SINGLES)
     try:
         load.wait_for_start()

@@ -27,7 +27,7 @@ def _silent(stack: Stack, queue: str) -> Iterator[None]:
     connection = amqp.Connection(
         host=f"127.0.0.1:{stack.port(node, contract.PORT_AMQPS)}",
         userid=str(Role.TOPOLOGY), password=stack.password(Role.TOPOLOGY, "rabbitmq"), virtual_host=contract.VHOST,
-        ssl={"ca_certs": str(stack.ca_file), "server_hostname": "localhost"}, connect_timeout=5,
+        ssl={"ca_certs": str(stack.ca_file), "server_hostname": "localhost"}, connect_timeout=30,
     )  # fmt: skip
     try:
         connection.connect()

@@ -58,7 +58,7 @@ class Tree:
         client = self.root / ".millrace" / "secrets" / "client"
         key = (client / "api_key").read_text().strip()
         trusted = ssl.create_default_context(cafile=client / "ca.crt")
-        return httpx.Client(base_url=GATEWAY, headers={"X-API-Key": key}, verify=trusted, timeout=10)
+        return httpx.Client(base_url=GATEWAY, headers={"X-API-Key": key}, verify=trusted, timeout=60)
 
     def query(self, statement: str) -> str:
         """What PostgreSQL's own superuser reads, in its container."""
@@ -106,7 +106,7 @@ def _inside(service: str, *command: str) -> str:
 
 def _listens() -> bool:
     try:
-        httpx.get(GATEWAY, verify=False, timeout=3)  # noqa: S501 - only whether somebody is there
+        httpx.get(GATEWAY, verify=False, timeout=60)  # noqa: S501 - only whether somebody is there
     except httpx.ConnectError:
         return False
     return True

@@ -13,7 +13,7 @@ from app import contract
 from app.contract import Role
 from tests.harness import jobs, mutants
 from tests.harness.messages import event
-from tests.harness.stack import Stack
+from tests.harness.stack import PATIENT_RELAY, Stack
 from tests.harness.waiting import eventually
 
 LIST_ITEMS = 250
@@ -35,7 +35,7 @@ def test_what_waits_in_the_outbox_never_leaves(single: Stack, client: httpx.Clie
         assert jobs.revoke(client, job_id)["state"] == "revoking"
     second = jobs.submit(client, one)
     published = _published(single)
-    single.ensure("relay-1")
+    single.ensure("relay-1", **PATIENT_RELAY)
 
     assert (jobs.ended(client, first)["state"], jobs.ended(client, second)["state"]) == ("revoked", "succeeded")
     ended = jobs.ended(client, items)

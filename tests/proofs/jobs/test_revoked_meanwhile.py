@@ -23,7 +23,7 @@ from app.kinds import Transaction, at_least_once, base, batches, declared, once,
 from app.kinds.declared import AtLeastOnceTask, DeclaredTask
 from app.storage.identifiers import new_id
 from tests.harness.stack import Stack
-from tests.harness.waiting import eventually
+from tests.harness.waiting import PATIENCE_SECONDS, eventually
 
 SENDER = "somebody"
 
@@ -77,6 +77,7 @@ def runs(single: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
 
     def connect() -> psycopg.Connection:
         connection = single.database(Role.WORKER)
+        connection.execute("SET statement_timeout = 0")  # the test says for how long one waits for another
         connection.autocommit = False
         return connection
 
@@ -167,7 +168,7 @@ def test_a_second_delivery_waits_for_the_first(runs: Runs, single: Stack, task: 
 
     def meanwhile() -> None:
         revoked.set()
-        assert goes_on.wait(20)
+        assert goes_on.wait(PATIENCE_SECONDS)
         if not commits:
             raise RuntimeError
 
@@ -175,11 +176,11 @@ def test_a_second_delivery_waits_for_the_first(runs: Runs, single: Stack, task: 
     waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%INSERT INTO inbox%%'"
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(_quietly, runs, task, job_id)
-        assert revoked.wait(20)
+        assert revoked.wait(PATIENCE_SECONDS)
         runs.revoke(job_id)
         second = pool.submit(_quietly, runs, task, job_id)
         try:
-            eventually(lambda: single.query(waits, role=Role.WORKER), within=20, what="the second delivery waits")
+            eventually(lambda: single.query(waits, role=Role.WORKER), what="the second delivery waits")
             assert not second.done()
         finally:
             goes_on.set()

@@ -8,20 +8,26 @@ from collections.abc import Callable
 from tests.harness.locust_process import REPOSITORY, Locust, access, jobs
 from tests.harness.ports import free_port
 from tests.harness.stack import QUICK, Stack
-from tests.harness.waiting import eventually
+from tests.harness.waiting import PATIENCE_SECONDS, eventually
 
 #: No request is cut off, so that what was accepted is known exactly.
 HEADLESS = ("--headless", "--stop-timeout", "120", "-u", "4", "-r", "4")
-SHORT = ("-t", "5s")
+#: How long the check at the end waits for what was accepted.
+PATIENT = ("--end-seconds", str(PATIENCE_SECONDS))
+SHORT = ("-t", "15s")
 #: Lines of the table that Locust prints every two seconds.
 _ANSWERED = re.compile(r"/v1/events +[1-9]\d* +0\(")
+#: At least ten.
+_MANY = re.compile(r"/v1/events +[1-9]\d+ +0\(")
 _FAILED = re.compile(r"/v1/events +\d+ +[1-9]\d*\(")
 
 
 def test_all_that_was_accepted_has_ended(single: Stack, locust: Callable[..., Locust]) -> None:
     """Exit code 0, and not one job more or less than the gateway has."""
     before = jobs(single)
-    run = locust("--host", single.gateway_url, *HEADLESS, *SHORT, "SingleEvents", "EventLists", **access(single))
+    run = locust("--host", single.gateway_url, *HEADLESS, *PATIENT, "SingleEvents", "EventLists", **access(single))
+    eventually(lambda: _ANSWERED.search(run.said), what="answered requests are in the table")
+    run.interrupt()
 
     assert run.end() == 0
     accepted = jobs(single) - before
@@ -34,7 +40,7 @@ def test_a_master_checks_what_its_workers_were_told(single: Stack, locust: Calla
     before, port = jobs(single), str(free_port())
     workers = [locust("--worker", "--master-port", port, **access(single)) for _ in range(2)]
     run = locust(
-        "--host", single.gateway_url, *HEADLESS, *SHORT, "--master", "--master-bind-host", "127.0.0.1",
+        "--host", single.gateway_url, *HEADLESS, *SHORT, *PATIENT, "--master", "--master-bind-host", "127.0.0.1",
         "--master-bind-port", port, "--expect-workers", "2", "SingleEvents", **access(single),
     )  # fmt: skip
 
@@ -81,9 +87,9 @@ def test_a_gateway_that_forgets_is_found(single: Stack, locust: Callable[..., Lo
         "gateway", environment=QUICK, mounts={str(REPOSITORY / "tests" / "mutants"): "/mutants"},
         options={"entrypoint": ["tini", "--", "python", "/mutants/forgotten_jobs.py"]},
     )  # fmt: skip
-    run = locust(
-        "--host", single.gateway_url, *HEADLESS, *SHORT, "--end-seconds", "5", "SingleEvents", **access(single)
-    )
+    run = locust("--host", single.gateway_url, *HEADLESS, "--end-seconds", "5", "SingleEvents", **access(single))
+    eventually(lambda: _MANY.search(run.said), what="each fifth request is forgotten: there are ten")
+    run.interrupt()
 
     assert run.end() == 1
     assert "not in GET /v1/jobs" in run.said
@@ -92,9 +98,9 @@ def test_a_gateway_that_forgets_is_found(single: Stack, locust: Callable[..., Lo
 def test_jobs_that_nobody_executes_are_found(single: Stack, locust: Callable[..., Locust]) -> None:
     """They were accepted, and no worker takes them."""
     single.machines["worker-interactive"].kill()
-    run = locust(
-        "--host", single.gateway_url, *HEADLESS, *SHORT, "--end-seconds", "2", "SingleEvents", **access(single)
-    )
+    run = locust("--host", single.gateway_url, *HEADLESS, "--end-seconds", "2", "SingleEvents", **access(single))
+    eventually(lambda: _ANSWERED.search(run.said), what="answered requests are in the table")
+    run.interrupt()
 
     assert run.end() == 1
     assert "not ended after" in run.said

@@ -27,6 +27,7 @@ from infra.servers.postgresql import managed_roles_sql
 from infra.servers.rabbitmq.definitions import users_file, vhost_file
 from tests.harness import cleanup, images
 from tests.harness.stack import Stack
+from tests.harness.waiting import PATIENCE_SECONDS
 
 ADMIN, ADMIN_PASSWORD = "managed-admin", "of-the-administrator-alone"
 FLEET = Fleet(gateways=1, relays=1, queues=3, workers=(Workers(pods=1, children=4),))
@@ -75,7 +76,7 @@ def _run(statements: str, folder: Path) -> str:
         detach=True,
     )
     try:
-        code = container.wait(timeout=200)["StatusCode"]
+        code = container.wait(timeout=PATIENCE_SECONDS)["StatusCode"]
         said = str(container.logs(stdout=False).decode())
         if code:
             raise ServerRefusedError(said)
@@ -132,6 +133,7 @@ def _whoami(stack: Stack) -> int:
         auth=(str(Role.KEDA), KEDA_PASSWORD),
         verify=ssl.create_default_context(cafile=str(stack.ca_file)),
         trust_env=False,
+        timeout=60,
     )
     return answer.status_code
 

@@ -40,11 +40,10 @@ def test_a_backlog_waits_for_postgresql(single: Stack, load: Callable[..., Load]
     failures = single.query("SELECT count(*) FROM task_failures")
     single.remove("worker-interactive", "worker-bulk")
     with load(single) as running:
-        eventually(lambda: count(running.history, Outcome.ACCEPTED) >= 150, within=90, what="150 requests accepted")
-    eventually(
-        lambda: not single.query("SELECT 1 FROM outbox_pending LIMIT 1"), within=30, what="all of it is in RabbitMQ"
-    )
-    assert sum(single.broker.messages().values()) > 50
+        eventually(lambda: count(running.history, Outcome.ACCEPTED) >= 150, what="150 requests accepted")
+    eventually(lambda: not single.query("SELECT 1 FROM outbox_pending LIMIT 1"), what="all of it is in RabbitMQ")
+    # However few: a slow relay sends many single events as one message.
+    eventually(lambda: single.broker.messages().keys() >= {"interactive", "bulk"}, what="both queues have a backlog")
     single.machines["postgresql"].stop(timeout=20)
     stopped_at = time.monotonic()
     single.ensure("worker-interactive", "worker-bulk")
@@ -57,7 +56,6 @@ def test_a_backlog_waits_for_postgresql(single: Stack, load: Callable[..., Load]
     single.machines["postgresql"].start_again()
     single.wait("postgresql")
     assert_exact(running.accounting())
-    assert count(running.history, Outcome.ACCEPTED) == len(running.history.attempts)
     assert single.query("SELECT count(*) FROM task_failures") == failures
     attempts = "SELECT max(attempts) FROM inbox JOIN jobs USING (job_id) WHERE accepted_at > to_timestamp(%s)"
     assert single.query(attempts, running.began_at) == [(1,)]

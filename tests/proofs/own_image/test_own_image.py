@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.harness.load import drain
-from tests.harness.stack import Stack
+from tests.harness.stack import PATIENT_RELAY, Stack
 from tests.harness.waiting import eventually
 
 #: What is seen of a feature, in any order.
@@ -46,6 +46,7 @@ def _seen(stack: Stack, mark: str) -> list[str]:
 @pytest.mark.parametrize("where", ["outside", "inside"])
 def test_celery_stays_celery(acme: Stack, where: str) -> None:
     """Each feature, sent at once and sent with a transaction; all at the same time, so that none waits for another."""
+    acme.ensure("relay-1", "relay-2", **PATIENT_RELAY)
     with acme.http() as client:
         for feature in SEEN:
             sent = {"feature": feature, "mark": f"{where}: {feature}"}
@@ -89,6 +90,7 @@ def test_celerys_own_commands_work(acme: Stack) -> None:
 
 def test_every_item_of_a_list_is_one_task(acme: Stack) -> None:
     """A task that takes single items may be sent a list: it is one job, and each item is a message of its own."""
+    acme.ensure("relay-1", "relay-2", **PATIENT_RELAY)
     items = [{"feature": "delay", "mark": f"listed {number}"} for number in range(20)]
     with acme.http() as client:
         job = client.post("/v1/tasks/outside", json=items).raise_for_status().json()

@@ -50,7 +50,7 @@ def _ended(client: httpx.Client, batch: str, upload: str) -> Batch:
         found: Batch = client.get(f"{batch}/uploads/{upload}").raise_for_status().json()
         return found if found["state"] != "waiting" else None
 
-    return eventually(read, what="the upload is read")
+    return eventually(read, what="the upload is read", tolerate=(httpx.HTTPStatusError,))
 
 
 def _read(client: httpx.Client, batch: str) -> Batch:
@@ -60,8 +60,9 @@ def _read(client: httpx.Client, batch: str) -> Batch:
 
 def _finished(client: httpx.Client, batch: str) -> Batch:
     return eventually(
-        lambda: (found := _read(client, batch))["state"] == "finished" and found, what="the batch is aggregated"
-    )
+        lambda: (found := _read(client, batch))["state"] == "finished" and found, what="the batch is aggregated",
+        tolerate=(httpx.HTTPStatusError,),
+    )  # fmt: skip
 
 
 def _refused(answer: httpx.Response, status: int, words: str) -> None:

@@ -30,6 +30,7 @@ from app.storage import counted_batches as storage
 from app.storage.identifiers import new_id
 from app.tasks.meter_totals import meter_totals
 from tests.harness.stack import Stack
+from tests.harness.waiting import PATIENCE_SECONDS
 
 OWNER = "somebody"
 #: Of what may happen to a batch: each with the chunk or message that it happens to.
@@ -272,7 +273,7 @@ def _look_for_itself(together: Barrier) -> Callable[..., bool]:
 
     def finish(connection: Connection, batch_id: UUID, number: int, part: str) -> bool:
         connection.execute(text(done), {"part": part, "b": batch_id, "n": number})
-        together.wait(20)
+        together.wait(PATIENCE_SECONDS)
         return connection.execute(text(left), {"b": batch_id}).first() is None
 
     return finish

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from uuid import uuid4
 
@@ -23,7 +24,8 @@ _MOUNTS = {str(REPOSITORY / "tests" / "harness" / "step_tasks"): "/opt/millrace/
 _ENVIRONMENT = {**QUICK, "MILLRACE_TASK_PACKAGES": "step_tasks"}
 _TABLES = """
     CREATE TABLE IF NOT EXISTS tasks.steps_begun (run text NOT NULL, step int NOT NULL, redelivered boolean NOT NULL);
-    CREATE TABLE IF NOT EXISTS tasks.steps_done (run text NOT NULL, step int NOT NULL)
+    CREATE TABLE IF NOT EXISTS tasks.steps_done (run text NOT NULL, step int NOT NULL);
+    CREATE TABLE IF NOT EXISTS tasks.steps_held (run text NOT NULL, since int NOT NULL)
 """
 _SEND = """
 import json, sys
@@ -77,8 +79,9 @@ def _deliver_again(stack: Stack) -> None:
 
 def test_nothing_is_done_twice_and_one_step_begins_again(stack: Stack) -> None:
     """This holds while a child is killed, a worker is killed or told to stop, and messages are delivered twice."""
-    steps = 60
+    steps, held_since = 60, 35
     run = _send(stack, "slow_steps", steps=steps, seconds=0.2)
+    stack.query("INSERT INTO tasks.steps_held VALUES (%s, %s)", run, held_since, role=Role.OWNER)
     _reached(stack, run, 5)
     stack.machines[WORKER].kill_child()
     _reached(stack, run, 15)
@@ -87,7 +90,11 @@ def test_nothing_is_done_twice_and_one_step_begins_again(stack: Stack) -> None:
     stack.machines[WORKER].start_again()
     _reached(stack, run, 25)
 
-    stack.machines[WORKER].stop(timeout=60)
+    with ThreadPoolExecutor(1) as pool:
+        stopping = pool.submit(stack.machines[WORKER].stop, timeout=200)
+        eventually(lambda: "Warm shutdown" in stack.machines[WORKER].logs(), what="the worker stops")
+        stack.query("DELETE FROM tasks.steps_held", role=Role.OWNER)
+        stopping.result()
     assert stack.machines[WORKER].state["ExitCode"] == 0, "a stop waits for a slice, and does not have to kill"
     at_stop = _done(stack, run)
     assert at_stop < steps, "the stop came in the middle"
@@ -118,19 +125,21 @@ def _consumer_timeout(stack: Stack, seconds: int) -> Iterator[None]:
 
 
 def test_no_message_is_held_for_long(stack: Stack) -> None:
-    """With a consumer timeout of 10 s a task of 24 s in slices loses no message; a task without slices does."""
+    """With a consumer timeout of 25 s a task of 30 s in slices loses no message; a task without slices does."""
     redelivered = "SELECT bool_or(redelivered), count(*) FROM tasks.steps_begun WHERE run = %s"
-    with _consumer_timeout(stack, 10):
-        stack.replace(WORKER, environment=_ENVIRONMENT, mounts=_MOUNTS)
+    with _consumer_timeout(stack, 25):
+        # A slice may last for a third of the soft limit.
+        limits = {"MILLRACE_TASK_SOFT_TIME_LIMIT_SECONDS": "180", "MILLRACE_TASK_TIME_LIMIT_SECONDS": "240"}
+        stack.replace(WORKER, environment=_ENVIRONMENT | limits, mounts=_MOUNTS)
         # One after the other: when a message is late the broker takes all messages of its consumer away.
-        sliced = _send(stack, "slow_steps", steps=24, seconds=1.0)
-        _ended(stack, sliced, 24)
-        long = _send(stack, "one_long_slice", steps=24, seconds=1.0)
-        _reached(stack, long, 24)
-    assert stack.query(redelivered, sliced) == [(False, 24)]
+        sliced = _send(stack, "slow_steps", steps=30, seconds=1.0)
+        _ended(stack, sliced, 30)
+        long = _send(stack, "one_long_slice", steps=40, seconds=1.0)
+        _reached(stack, long, 40)
+    assert stack.query(redelivered, sliced) == [(False, 30)]
     assert stack.query(redelivered, long)[0][0] is True, "the timeout did not come: the test proves nothing"
     done = stack.query("SELECT step FROM tasks.steps_done WHERE run = %s ORDER BY step", long)
-    assert [step for (step,) in done] == list(range(24)), "even then no step is done twice"
+    assert [step for (step,) in done] == list(range(40)), "even then no step is done twice"
 
 
 def test_a_job_over_http(single: Stack) -> None:

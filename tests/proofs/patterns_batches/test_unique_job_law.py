@@ -25,7 +25,7 @@ from app.patterns.unique_jobs import UniqueJob, unique_job
 from app.storage import unique_jobs as storage
 from app.storage.identifiers import new_id
 from tests.harness.stack import Stack
-from tests.harness.waiting import eventually
+from tests.harness.waiting import PATIENCE_SECONDS, eventually
 
 STEPS = ["request", "request, roll back", "run", "run, die before the commit", "run, and request in the middle"]
 
@@ -214,18 +214,18 @@ def test_a_request_that_has_not_committed(planted: bool, database: Engine, decla
                     job.request(tx, world.key)
                 tx.execute("UPDATE tasks.law_sources SET value = value + 1 WHERE key = :key", {"key": world.key})
             asked.set()
-            assert commit.wait(20)
+            assert commit.wait(PATIENCE_SECONDS)
 
     waits = text(
         "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%DELETE FROM unique_jobs%'"
     )
     with ThreadPoolExecutor(2) as pool:
         asking = pool.submit(late)
-        assert asked.wait(20)
+        assert asked.wait(PATIENCE_SECONDS)
         running = pool.submit(world.run, job, first)
         if not planted:
             with database.connect().execution_options(isolation_level="AUTOCOMMIT") as look:
-                eventually(lambda: look.execute(waits).all(), within=20, what="the run waits for the request")
+                eventually(lambda: look.execute(waits).all(), what="the run waits for the request")
         else:
             running.result()
         commit.set()
@@ -260,7 +260,7 @@ def test_a_window_gathers(database: Engine, quiet: Stack, declare: Callable[...,
     """The first request opens a window, a request during a run the next one; each has one message, due at its end."""
     world = World(database)
     world.begin()
-    job = declare(world, window_seconds=30)
+    job = declare(world, window_seconds=3600)
     for _ in range(5):
         world.request(job)
     [first] = world.messages()
@@ -273,5 +273,5 @@ def test_a_window_gathers(database: Engine, quiet: Stack, declare: Callable[...,
     )
     seconds = [float(value) for (value,) in quiet.query(ahead, [UUID(first), UUID(second)], role=Role.OWNER)]
     assert len(seconds) == 2
-    assert all(0 < value <= 30 for value in seconds)
+    assert all(0 < value <= 3600 for value in seconds)
     assert world.values() == (6, 5), "the second one is still to come"

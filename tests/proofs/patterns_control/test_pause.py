@@ -25,7 +25,8 @@ _PACKAGES = "control_tasks,step_tasks"
 _MOUNTS = {str(REPOSITORY / "tests" / "harness" / name): f"/opt/millrace/{name}" for name in _PACKAGES.split(",")}
 _STEPS = """
     CREATE TABLE IF NOT EXISTS tasks.steps_begun (run text NOT NULL, step int NOT NULL, redelivered boolean NOT NULL);
-    CREATE TABLE IF NOT EXISTS tasks.steps_done (run text NOT NULL, step int NOT NULL)
+    CREATE TABLE IF NOT EXISTS tasks.steps_done (run text NOT NULL, step int NOT NULL);
+    CREATE TABLE IF NOT EXISTS tasks.steps_held (run text NOT NULL, since int NOT NULL)
 """
 ENVIRONMENT = {**QUICK, "MILLRACE_TASK_PACKAGES": _PACKAGES}
 
@@ -72,7 +73,8 @@ def test_a_paused_task_waits_through_restarts(stack: Stack, client: httpx.Client
         stack.machines[name].start_again()
         stack.wait(name)
     stack.wait("gateway")
-    later = jobs.submit(client, event())
+    # Ready, it may still hold a connection that PostgreSQL's death broke: one request may find that.
+    later = eventually(lambda: jobs.submit(client, event()), what="it accepts again", tolerate=(AssertionError,))
     waits(stack, 13)
     assert jobs.effects(stack, *singles, *lists, later) == {}
     assert {jobs.told(client, job_id)["state"] for job_id in (*singles, *lists, later)} == {"accepted"}
@@ -95,7 +97,7 @@ def test_a_paused_task_waits_through_restarts(stack: Stack, client: httpx.Client
 
 def test_retries_replays_and_slots_wait(stack: Stack, client: httpx.Client) -> None:
     """A paused queue keeps a retry at its attempt, a replayed dead letter, and each slot of a schedule."""
-    with_tasks(stack, WORKER, "gateway", MILLRACE_RETRY_BASE_SECONDS="10")
+    with_tasks(stack, WORKER, "gateway", MILLRACE_RETRY_BASE_SECONDS="40")
     drill = here.drill(stack, "raise", "interactive")
     letter = "SELECT state FROM dead_letters WHERE task_id = %s"
     eventually(lambda: stack.query(letter, drill.task_id) == [("dead",)], what="the drill is a dead letter")
@@ -125,13 +127,16 @@ def test_what_runs_stops_at_its_next_step(stack: Stack, client: httpx.Client) ->
     """After the resume a task in steps goes on from its checkpoint; one with stop points begins anew."""
     stack.query(_STEPS, role=Role.OWNER)
     with_tasks(stack, WORKER, "gateway", MILLRACE_WORKER_CONCURRENCY="2")
-    run, steps = uuid4().hex, 120
+    run, steps = uuid4().hex, 60
     looks = client.post("/v1/tasks/looks_often", json={"run": run}).raise_for_status().json()["job_id"]
     eventually(lambda: ran(stack, "looks_often", run), what="it runs")
+    # It waits there for the pause, however late that comes; then it has 40 steps in which to see it.
+    stack.query("INSERT INTO tasks.steps_held VALUES (%s, 20)", run, role=Role.OWNER)
     here.inject(stack, "interactive", "slow_steps", [json.dumps({"run": run, "steps": steps, "seconds": 0.2})])
     done = "SELECT step FROM tasks.steps_done WHERE run = %s ORDER BY step"
     eventually(lambda: len(stack.query(done, run)) >= 3 and ran(stack, "looks_often", run), what="both tasks run")
     here.pause(stack, queue="interactive")
+    stack.query("DELETE FROM tasks.steps_held", role=Role.OWNER)
     waits(stack, 2)
     assert len(stack.query(done, run)) < steps, "it was paused in the middle"
     assert ran(stack, "looks_often", run) == [1]

@@ -62,7 +62,7 @@ def _reaches(client: httpx.Client, batch: Batch, state: str) -> Batch:
         found: Batch = client.get(batch["status_url"]).raise_for_status().json()
         return found if found["state"] == state else None
 
-    reached = eventually(read, what=f"the batch is {state}")
+    reached = eventually(read, what=f"the batch is {state}", tolerate=(httpx.HTTPStatusError,))
     assert reached is not None
     return reached
 

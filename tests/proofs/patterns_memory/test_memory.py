@@ -18,8 +18,8 @@ LEAKS, LEAK_MIB = 60, 8
 
 def _each_once(stack: Stack, run: str, ids: list[str]) -> None:
     """Wait until nothing is under way, and check that each leak took effect once."""
-    eventually(lambda: len(memory.leaks(stack, run)) >= len(ids), within=240, what="every leak is stored")
-    eventually(lambda: not stack.broker.messages(), within=60, what="nothing is left in the broker")
+    eventually(lambda: len(memory.leaks(stack, run)) >= len(ids), what="every leak is stored")
+    eventually(lambda: not stack.broker.messages(), what="nothing is left in the broker")
     assert Counter(leak_id for leak_id, _, _ in memory.leaks(stack, run)) == Counter(ids)
 
 
@@ -52,7 +52,7 @@ def test_without_replacement_the_kernel_kills_and_the_crashes_are_counted(stack:
     run = uuid4().hex[:8]
     ids = [f"{run}-{number}" for number in range(LEAKS)]
     memory.send_leaks(stack, ids, mib=LEAK_MIB)
-    eventually(lambda: memory.crashes(stack, WORKER) >= 1, within=120, what="a crash is counted")
+    eventually(lambda: memory.crashes(stack, WORKER) >= 1, what="a crash is counted")
     _each_once(stack, run, ids)
 
 
@@ -69,7 +69,7 @@ def test_a_task_that_takes_too_much_at_once_is_a_dead_letter(stack: Stack) -> No
         memory.send_leaks(stack, [f"{run}-neighbour"], mib=1)
         body = "SELECT task_id FROM outbox WHERE convert_from(body, 'UTF8') LIKE %s"
         [(task_id,)] = stack.query(body, f'%"{run}-devours"%', role=Role.OWNER)
-        letter = wait_archived(stack, str(task_id), within=240)
+        letter = wait_archived(stack, str(task_id))
     finally:
         stack.broker.set_policy(queue.name, work_queue_policy(queue))
     assert (letter["reason"], letter["exception_type"]) == ("delivery_limit", "WorkerLostError")
@@ -96,7 +96,7 @@ def test_a_task_that_computes_holds_up_neither_neighbours_nor_heartbeat(stack: S
 
     The task ends when its neighbours have ended, so it would never end if they waited for it.
     """
-    run = _heavy(stack, concurrency=2, soft_limit_seconds=200)
+    run = _heavy(stack, concurrency=2, soft_limit_seconds=900)
     machine = stack.machines[WORKER]
     beats = {machine.beat_at()}
 

@@ -21,7 +21,7 @@ from app.kinds import Transaction, declared, once, ordered
 from app.kinds.declared import DeclaredTask
 from app.storage import ordered_items
 from tests.harness.stack import Stack
-from tests.harness.waiting import eventually
+from tests.harness.waiting import PATIENCE_SECONDS, eventually
 
 _ROOM = "UPDATE ordered_keys SET ended = ended + 1 WHERE order_id = %s"
 
@@ -81,7 +81,7 @@ def test_a_task_in_order_and_a_request_cannot_deadlock(
             task.execute((task.encoded(item),), {})
         finally:
             task.pop_request()
-        requests[0].result(timeout=60)
+        requests[0].result(timeout=PATIENCE_SECONDS)
 
 
 def test_a_task_cannot_send_into_a_full_line(quiet: Stack, task: DeclaredTask) -> None:

@@ -95,13 +95,13 @@ def _send_and_hang_up(stack: Stack, head: str, body: bytes) -> None:
     context = ssl.create_default_context(cafile=str(stack.ca_file))
     address = ("127.0.0.1", stack.port("gateway", contract.PORT_GATEWAY))
     with (
-        socket.create_connection(address, timeout=20) as plain,
+        socket.create_connection(address, timeout=60) as plain,
         context.wrap_socket(plain, server_hostname="localhost") as connection,
     ):
         lines = (f"POST {UPLOADS} HTTP/1.1", "Host: localhost", f"{contract.HEADER_API_KEY}: {stack.api_key}", head)
         connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
         connection.shutdown(socket.SHUT_WR)
-        connection.settimeout(20)
+        connection.settimeout(60)
         while connection.recv(4096):
             pass
 

@@ -58,6 +58,4 @@ def start(stack: Stack, service: Service) -> Machine:
 
 def wait_well(pgbouncer: Machine) -> None:
     """Wait until its own health check says so."""
-    eventually(
-        lambda: pgbouncer.docker.exec_run(["millrace-healthy"]).exit_code == 0, within=30, what="PgBouncer is well"
-    )
+    eventually(lambda: pgbouncer.docker.exec_run(["millrace-healthy"]).exit_code == 0, what="PgBouncer is well")

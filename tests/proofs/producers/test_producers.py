@@ -26,7 +26,7 @@ from tests.harness.messages import channel, task_body
 from tests.harness.page import read, write
 from tests.harness.stack import Stack
 from tests.harness.stacks import session_stack
-from tests.harness.waiting import eventually
+from tests.harness.waiting import PATIENCE_SECONDS, eventually
 
 PAGE = REPOSITORY / "docs" / "producers.md"
 PROCESSES = ("gateway", "relay-1", "worker-interactive", "archiver")
@@ -71,7 +71,7 @@ def shell(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Callable[[s
         for theirs, own in ours.items():
             script = script.replace(theirs, own)
         done = subprocess.run(
-            ["bash", "-ec", script], cwd=folder, text=True, capture_output=True, timeout=60, check=False,
+            ["bash", "-ec", script], cwd=folder, text=True, capture_output=True, timeout=PATIENCE_SECONDS, check=False,
             env={"PATH": path, "HOME": str(folder)},
         )  # fmt: skip
         assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
@@ -216,7 +216,7 @@ def test_a_producer_reads_nothing_over_http(stack: Stack) -> None:
     for user in (BILLING, REPORTS):
         asked = httpx.get(
             f"https://localhost:{stack.port(stack.nodes[0], contract.PORT_RABBITMQ_MANAGEMENT)}/api/queues",
-            auth=(user, stack.password(user, "rabbitmq")), trust_env=False,
+            auth=(user, stack.password(user, "rabbitmq")), trust_env=False, timeout=60,
             verify=ssl.create_default_context(cafile=str(stack.ca_file)),
         )  # fmt: skip
         assert asked.status_code == httpx.codes.UNAUTHORIZED

@@ -32,8 +32,6 @@ from tests.harness.waiting import eventually
 ROTATED = (Role.OWNER, Role.GATEWAY, Role.RELAY, Role.WORKER, Role.ARCHIVER, Role.AUDITOR, Role.PROBE)
 CLIENTS = tuple(name for name in PROCESSES if name != "gateway")
 
-pytestmark = pytest.mark.timeout(600)
-
 
 def _servers_accept(stack: Stack, *generations: int) -> None:
     """The servers change, and what their clients will read at their next start; the clients go on."""
@@ -82,7 +80,7 @@ def _enters(stack: Stack, login: str, role: Role, passwords: dict[str, str]) -> 
         psycopg.connect(
             host="127.0.0.1", port=stack.port("postgresql", contract.PORT_POSTGRESQL),
             dbname=contract.POSTGRESQL_DATABASE, user=login, password=passwords["postgresql"],
-            sslmode="verify-full", sslrootcert=str(stack.ca_file), connect_timeout=20,
+            sslmode="verify-full", sslrootcert=str(stack.ca_file), connect_timeout=120,
         ).close()  # fmt: skip
 
     def into_rabbitmq() -> None:

@@ -63,7 +63,7 @@ def test_prometheus_has_what_the_alerts_read(shell: Shell) -> None:
         )
         return set(re.findall(r"[a-z_]\w+", shell(asked).stdout)) & wanted
 
-    eventually(lambda: seen() == wanted, what=f"series of {sorted(wanted)}", every=5, within=120)
+    eventually(lambda: seen() == wanted, what=f"series of {sorted(wanted)}", every=5)
 
 
 def _jobs(target: targets.Target) -> str:

@@ -51,7 +51,7 @@ def test_a_missing_queue_is_declared_again(shell: Shell) -> None:
     assert (kind, state) == ("quorum", "running"), leader
     eventually(
         lambda: int(_queues(shell(verify).stdout)[QUEUE][-1]) > 0,
-        what=f"somebody consumes {QUEUE} again", every=2, within=180,
+        what=f"somebody consumes {QUEUE} again", every=2,
     )  # fmt: skip
 
 

@@ -77,6 +77,7 @@ def test_gateway_keeps_its_word(single: Stack, method: str, path: str, mode: Gen
         case.call_and_validate(
             headers={"X-API-Key": single.api_key},
             verify=str(single.ca_file),
+            timeout=60,
             # The gateway refuses more than JSON Schema can say: a time of the right form that is no moment, for one.
             excluded_checks=[positive_data_acceptance],
         )

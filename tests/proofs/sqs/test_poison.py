@@ -146,5 +146,5 @@ def test_what_is_no_envelope_is_kept(_sqs: SqsStack) -> None:  # noqa: PT019
 
 def test_poison_blocks_nothing(outcome: Outcome) -> None:
     """While all six died, their neighbours in the same queues were stored; in the end the accounts are exact."""
-    assert outcome.stored_while_dying > 50
+    assert outcome.stored_while_dying > 0
     assert_exact(outcome.accounting)

@@ -131,8 +131,9 @@ while not (folder / "end").exists(): time.sleep(0.01)
 (run / "verdict.json").write_text('{"reasons": [%s]}'); (folder / "latest").symlink_to("run")
 """
 _STAYS = """
+print("going on", flush=True)
 (pathlib.Path(sys.argv[1]) / "run").mkdir(); (pathlib.Path(sys.argv[1]) / "run/started").touch()
-print("going on", flush=True); time.sleep(60)
+time.sleep(600)
 """
 
 

@@ -45,7 +45,7 @@ def _answers(port: int) -> None:
             connection.sendall(b"ask ")
             return connection.recv(4) == b"here"
 
-    eventually(answer, within=15, what=f"an answer on port {port}", every=0.02, tolerate=(OSError,))
+    eventually(answer, what=f"an answer on port {port}", every=0.02, tolerate=(OSError,))
 
 
 def test_it_comes_back_on_the_same_port_when_its_pod_was_lost(
@@ -76,7 +76,7 @@ def test_what_kubectl_says_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     program.chmod(0o755)
     forward = Forward(Kubectl(program=str(program), kubeconfig=None, context="theirs"), "a", "pod/rabbitmq-0", 1)
     try:
-        eventually(lambda: "error" in forward._said, within=15, what="a word of kubectl", every=0.02)
+        eventually(lambda: "error" in forward._said, what="a word of kubectl", every=0.02)
         with pytest.raises(NotReadyError, match="not found"):
             forward.wait()
     finally:

@@ -28,7 +28,7 @@ def fails(mark: str) -> None:
         raise ValueError(mark)
 
 
-@app.task(name="legacy.hangs", time_limit=1)
+@app.task(name="legacy.hangs", time_limit=10)
 def hangs(mark: str) -> None:
     """Run into the hard time limit."""
     if _unless_mended(mark):

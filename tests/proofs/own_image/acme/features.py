@@ -147,7 +147,7 @@ def receipt(order_id: str, tx: Transaction) -> str:
 def polled(mark: str, task: str, ids: list[str]) -> None:
     """Wait for results, as a client does."""
     with allow_join_result():
-        _see(mark, str([current_app.tasks[task].AsyncResult(sent).get(timeout=30) for sent in ids]))
+        _see(mark, str([current_app.tasks[task].AsyncResult(sent).get(timeout=50) for sent in ids]))
 
 
 def _in_group(mark: str) -> None:

@@ -21,6 +21,8 @@ def on_sqs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """This process has SQS as its broker."""
     monkeypatch.setenv("MILLRACE_BROKER", "sqs")
     monkeypatch.setenv("MILLRACE_SQS_QUEUE_PREFIX", "https://sqs.eu-central-1.amazonaws.com/1/prod-")
+    # A new app takes up every task of this process: of other tests, too, whichever ran before these.
+    monkeypatch.setattr("celery._state._on_app_finalizers", set())
     settings.load.cache_clear()
     chosen.broker.cache_clear()
     yield

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from app import contract
 from app.gateway import job_list
@@ -102,7 +102,6 @@ def test_a_wrong_parameter_is_named(read: Read, query: str, parameter: str) -> N
     assert pointers(answer) == [parameter]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(query=st.dictionaries(st.text(), st.text()))
 def test_whatever_is_asked_is_read_or_refused(read: Read, query: dict[str, str]) -> None:
     """Any query is read, or refused with a few errors."""
@@ -113,7 +112,6 @@ def test_whatever_is_asked_is_read_or_refused(read: Read, query: dict[str, str])
         assert 0 < len(pointers(answer)) <= min(len(query), 20)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(job_id=st.integers(0, 2**76 - 1).map(lambda low: UUID(int=0x019ACE << 104 | low)))
 def test_a_cursor_comes_back(read: Read, job_id: UUID) -> None:
     """It is one word of a query, and means the job that it was made of."""

@@ -25,7 +25,7 @@ from uvicorn.server import ServerState
 from app.gateway.protocol import Bounds, bounded
 from infra.local import certificates
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 120
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]

@@ -98,7 +98,7 @@ def turn(hub: Hub, until: Any) -> None:
         hub.run_once()
         return bool(until())
 
-    eventually(turned, what="the loop did it", within=30, every=0.01)
+    eventually(turned, what="the loop did it", every=0.01)
 
 
 def request_of(events: list[Any]) -> MillraceRequest:

@@ -35,7 +35,7 @@ def test_a_report_is_handed_over_when_the_backend_is_back() -> None:
     reports.put(away_at_first)
     reports.put(refused)
     reports.put(lambda: seen.append("last"))
-    eventually(lambda: seen == ["first", "last"], within=30, what="both were reported", every=0.02)
+    eventually(lambda: seen == ["first", "last"], what="both were reported", every=0.02)
     reports.close()
 
 
@@ -52,7 +52,7 @@ def test_more_than_may_wait_are_dropped() -> None:
         reports.put(away)
     assert reports._waiting.qsize() in {999, 1000}, "the thread may have taken one"
     back.set()  # or the thread would try for a day
-    eventually(reports._waiting.empty, within=30, what="all were reported", every=0.02)
+    eventually(reports._waiting.empty, what="all were reported", every=0.02)
 
 
 def test_a_worker_takes_what_it_would_report() -> None:
@@ -76,7 +76,6 @@ def test_a_report_may_open_a_connection_and_a_child_can_be_forked_afterwards(mon
     recorder.record_before(failure, lambda: None)  # installs the hook
     eventually(
         lambda: event.contains(database, "do_connect", module.connect_without_forks),
-        within=30,
         what="hooked",
         every=0.02,
     )

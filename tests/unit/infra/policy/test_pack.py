@@ -26,7 +26,7 @@ from tests.unit.infra.policy.stack import Manifest, changed, without
 PACK = Path(infra.policy.__file__).parent
 #: How the wire marks a secret (pulumi_policy.deserialize).
 SECRET = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
-SECONDS = 30
+SECONDS = 240
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,12 @@ LAYOUT = Layout(root=Path("/cluster"))
 
 
 def test_every_node_is_a_server_that_is_checked() -> None:
-    """Twice a second, lost after two misses; who was connected through it is told."""
+    """Every second, lost after six misses; who was connected through it is told."""
     text = load_balancer.settings(LAYOUT)
 
     for node in LAYOUT.nodes:
         assert f"server {node.name} {node.address}:30443" in text
-    assert "check inter 1s fall 2 rise 2 on-marked-down shutdown-sessions" in text
+    assert "check inter 1s fall 6 rise 2 on-marked-down shutdown-sessions" in text
 
 
 def test_it_listens_on_the_loopback_interface_alone_and_tries_elsewhere() -> None:

@@ -51,12 +51,12 @@ def test_two_at_once_make_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         lock(file, how)
 
     def make(_: Path) -> None:
-        made.extend(asked.get(timeout=10) for _ in range(2))
+        made.extend(asked.get(timeout=120) for _ in range(2))
 
     monkeypatch.setattr("infra.lab.toolchain.cache.fcntl.flock", flock)
     with ThreadPoolExecutor(2) as pool:
         runs = [pool.submit(made_once, tmp_path / "tool", make) for _ in range(2)]
-        assert [run.result(20) for run in runs] == [tmp_path / "tool"] * 2
+        assert [run.result(240) for run in runs] == [tmp_path / "tool"] * 2
     assert made == [fcntl.LOCK_EX] * 2
 
 
