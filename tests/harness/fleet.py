@@ -64,11 +64,11 @@ class FarSide:
 
     def forget(self) -> None:
         """Let it forget every call and behave well."""
-        httpx.delete(f"{self._url}/seen", trust_env=False).raise_for_status()
+        httpx.delete(f"{self._url}/seen", timeout=60, trust_env=False).raise_for_status()
 
     def behave(self, mode: str, **how: Any) -> None:
         """Choose how it treats the next `times` calls, or all calls if `times` is left out."""
-        httpx.put(f"{self._url}/behaviour", json={"mode": mode, **how}, trust_env=False).raise_for_status()
+        httpx.put(f"{self._url}/behaviour", json={"mode": mode, **how}, timeout=60, trust_env=False).raise_for_status()
 
     def seen(self, path: str = "/") -> list[dict[str, Any]]:
         """The calls that arrived under paths that begin with `path`."""
@@ -83,7 +83,7 @@ class FarSide:
         return list(self._ask()["done"])
 
     def _ask(self) -> Any:
-        return httpx.get(f"{self._url}/seen", timeout=10, trust_env=False).raise_for_status().json()
+        return httpx.get(f"{self._url}/seen", timeout=60, trust_env=False).raise_for_status().json()
 
 
 class Fleet:

@@ -14,7 +14,7 @@ from tests.harness.stack import Stack
 
 
 def _wait(stack: Stack, service: str, option: str) -> None:
-    stack.run(service, "wait", option, "--timeout-seconds", "60")
+    stack.run(service, "wait", option, "--timeout-seconds", "280")
 
 
 def _wait_in_vain(stack: Stack, service: str, option: str, *, said: str, **environment: str) -> None:
