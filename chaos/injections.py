@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from app import contract
-from chaos.components import Member, members, project_name, select
+from chaos.components import Member, Role, members, project_name, select
 from chaos.errors import (
     ManagementError,
     NotConfirmedError,
     NotHealedError,
+    StepFailedError,
     TargetBusyError,
     TargetMissingError,
 )
@@ -84,7 +85,7 @@ class Injections:
     def plan(self, wanted: Wanted, queue: str) -> list[Plan]:
         """What a fault would do here; nothing is changed."""
         chosen = select(members(self.project), wanted.component, wanted.role, self.management, queue=queue)
-        scene = Scene(management=self.management, look=self.look)
+        scene = Scene(management=self.management, look=self.look, peers=self.peers)
         return [wanted.plan(member, scene) for member in chosen]
 
     def inject(self, wanted: Wanted, *, queue: str = contract.EVENT_QUEUE, deadline_seconds: float) -> dict[str, Any]:
@@ -118,7 +119,7 @@ class Injections:
             try:
                 if lack := each.plan.lacks():
                     return lack
-            except ManagementError as error:
+            except (ManagementError, StepFailedError) as error:
                 return str(error)
         return ""
 
@@ -147,6 +148,14 @@ class Injections:
             if now.identifier == member.identifier:
                 return now
         raise TargetMissingError(f"The container of {member.service} is gone.")
+
+    def peers(self, component: str) -> tuple[str, ...]:
+        """The services of a component that run.
+
+        Raises:
+            TargetMissingError: there is none.
+        """
+        return tuple(member.service for member in select(members(self.project), component, Role.ALL, self.management))
 
 
 def release() -> None:
