@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chaos import container_faults, memory_faults, network_faults, node_faults, operator_faults
+from chaos import container_faults, memory_faults, network_faults, node_faults, operator_faults, queue_faults
 from chaos.components import Member
 from chaos.errors import ExperimentError
 from chaos.plan import Plan, Scene
@@ -35,6 +35,8 @@ VERBS: Mapping[str, Verb] = {
     "disk_alarm": Verb(plan=node_faults.disk_alarm, only="rabbitmq"),
     "partition": Verb(plan=node_faults.partition, only="rabbitmq"),
     "drop_policy": Verb(plan=operator_faults.drop_policy, only="rabbitmq", options=("name",)),
+    "purge": Verb(plan=queue_faults.purge, only="rabbitmq", options=("name",)),
+    "delete_queue": Verb(plan=queue_faults.delete_queue, only="rabbitmq", options=("name",)),
     "revoke": Verb(plan=operator_faults.revoke, only="rabbitmq", options=("name",)),
     "refuse_login": Verb(plan=operator_faults.refuse_login, only="postgresql", options=("name",)),
     "delay": Verb(plan=network_faults.delay, options=("to", "milliseconds")),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from app import contract
-from chaos.components import Member, Role, members, project_name, select
+from chaos.components import Member, members, project_name, select
 from chaos.errors import (
     ManagementError,
     NotConfirmedError,
@@ -85,7 +85,7 @@ class Injections:
     def plan(self, wanted: Wanted, queue: str) -> list[Plan]:
         """What a fault would do here; nothing is changed."""
         chosen = select(members(self.project), wanted.component, wanted.role, self.management, queue=queue)
-        scene = Scene(management=self.management, look=self.look, peers=self.peers)
+        scene = Scene(management=self.management, look=self.look, every=self.every)
         return [wanted.plan(member, scene) for member in chosen]
 
     def inject(self, wanted: Wanted, *, queue: str = contract.EVENT_QUEUE, deadline_seconds: float) -> dict[str, Any]:
@@ -149,13 +149,16 @@ class Injections:
                 return now
         raise TargetMissingError(f"The container of {member.service} is gone.")
 
-    def peers(self, component: str) -> tuple[str, ...]:
-        """The services of a component that run.
+    def every(self, component: str) -> tuple[Member, ...]:
+        """The members of a component, running or not.
 
         Raises:
             TargetMissingError: there is none.
         """
-        return tuple(member.service for member in select(members(self.project), component, Role.ALL, self.management))
+        found = tuple(member for member in members(self.project) if member.component == component)
+        if not found:
+            raise TargetMissingError(f"The target has no {component}.")
+        return found
 
 
 def release() -> None:

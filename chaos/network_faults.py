@@ -56,7 +56,7 @@ def _fault(
     what: str,
     lacks: Callable[[float], str] = lambda _round_trip: "",
 ) -> Plan:
-    hosts = _DNS_ADDRESS if to == DNS else ",".join(scene.peers(to))
+    hosts = _DNS_ADDRESS if to == DNS else ",".join(peer.service for peer in scene.every(to) if peer.running)
     image = os.environ.get(IMAGE_VARIABLE, _IMAGE)
     side = f"{member.identifier}-drill"
     inside = ("--network", f"container:{member.identifier}", *_RIGHTS, image)

@@ -17,8 +17,8 @@ class Scene:
     management: Management
     #: The same container as it is now.
     look: Callable[[Member], Member]
-    #: The services of a component that run, by which containers find each other.
-    peers: Callable[[str], tuple[str, ...]]
+    #: Every member of a component, running or not.
+    every: Callable[[str], tuple[Member, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,8 +25,12 @@ def plan(verb: str, of: Member, now: Member | None = None, **options: Any) -> Pl
         alarms=lambda: ("rabbit@rabbitmq-1: memory",),
         running=lambda node: node == "rabbit@rabbitmq-2",
     )
-    peers = {"rabbitmq": ("rabbitmq-1", "rabbitmq-2")}
-    scene = Scene(management=management, look=lambda _: now or of, peers=peers.__getitem__)  # type: ignore[arg-type]
+    others = {
+        "rabbitmq": (NODE, member("rabbitmq-2"), member("rabbitmq-3", running=False)),
+        "relay": (member("relay-1"), member("relay-2")),
+        "topology": (member("topology", running=False),),
+    }
+    scene = Scene(management=management, look=lambda _: now or of, every=others.__getitem__)  # type: ignore[arg-type]
     return VERBS[verb].plan(of, scene, **options)
 
 
