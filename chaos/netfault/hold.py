@@ -19,6 +19,8 @@ _BIND, _COPY_META, _ACCEPT, _PACKET_HEADER, _VERDICT_HEADER = 1, 1, 1, 1, 2
 #: When the queue is full, packets go at once; segments of one large send are held as one.
 _FAIL_OPEN, _WHOLE_SENDS = 1, 4
 _LENGTH, _BUFFER_BYTES = 100_000, 4 << 20
+#: What does not fit is let go by the kernel; this process need not end for it.
+_SOL_NETLINK, _NO_ENOBUFS = 270, 5
 
 
 def hold(milliseconds: float) -> None:
@@ -26,6 +28,7 @@ def hold(milliseconds: float) -> None:
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as kernel:
         kernel.bind((0, 0))
         kernel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
+        kernel.setsockopt(_SOL_NETLINK, _NO_ENOBUFS, 1)
         flags = struct.pack(">I", _FAIL_OPEN | _WHOLE_SENDS)
         kernel.send(_message(_CONFIG, _attribute(_CONFIG_COMMAND, struct.pack(">BxH", _BIND, socket.AF_INET))))
         kernel.send(_message(_CONFIG, _attribute(_CONFIG_COPY, struct.pack(">IB", 0, _COPY_META))))
