@@ -275,7 +275,7 @@ PROOFS = (
     ),
     _on_servers(
         "drills",
-        430,
+        510,
         "experiments of chaos/ happen and are taken back, also when their runner is killed or hangs (I17, I18); "
         "on a stack that breaks a promise they are red",
         guards=("chaos/", "infra/images/netfault/", "loadtests/demo.py", "compose.yaml"),

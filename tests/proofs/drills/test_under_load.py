@@ -6,26 +6,23 @@ import json
 import signal
 from pathlib import Path
 
-import pytest
-
 from chaos.drill import MIN_ACCEPTED
 from tests.harness.stack import Stack
 from tests.harness.waiting import eventually
 from tests.proofs.drills.conftest import RATE, Start
 
 
-@pytest.mark.parametrize("name", ["worker_killed", "relays_far_from_broker", "worker_postgresql_half_open"])
-def test_nothing_is_lost_or_doubled(start: Start, tmp_path: Path, name: str) -> None:
+def test_nothing_is_lost_or_doubled(start: Start, tmp_path: Path) -> None:
     """The whole drill, with its account; a slow machine may void it, but not lose an event."""
-    run = start("python", "-m", "chaos", "drill", name, "--out", str(tmp_path), *RATE)
+    run = start("python", "-m", "chaos", "drill", "worker_killed", "--out", str(tmp_path), *RATE)
     said, _ = run.communicate()
     assert run.returncode in {0, 3}, said
 
-    report = json.loads(next(tmp_path.glob(f"*/{name}/drill.json")).read_text())
+    report = json.loads(next(tmp_path.glob("*/worker_killed/drill.json")).read_text())
     assert report["outcome"]["course"] == "healed", report
     assert (report["lost"], report["doubled"]) == (0, 0), report
     assert report["accepted"] == report["executed"] >= MIN_ACCEPTED, report
-    assert f"{name}: " in next(tmp_path.glob("*/summary.md")).read_text()
+    assert "worker_killed: " in next(tmp_path.glob("*/summary.md")).read_text()
 
 
 def test_the_load_of_a_killed_drill_ends_and_is_accounted(single: Stack, start: Start, tmp_path: Path) -> None:
