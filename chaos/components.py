@@ -47,6 +47,8 @@ class Member:
     #: `healthy`, `unhealthy`, `starting`; empty where the container has no check.
     health: str
     exit_code: int
+    #: Whether the kernel ended one of its processes for want of memory since it was started.
+    out_of_memory: bool
     started_at: str
     #: As `docker update --restart` wants it.
     restart_policy: str
@@ -125,6 +127,7 @@ def _member(attributes: dict[str, Any]) -> Member:
         paused=state["Paused"],
         health=(state.get("Health") or {}).get("Status", ""),
         exit_code=state["ExitCode"],
+        out_of_memory=state["OOMKilled"],
         started_at=state["StartedAt"],
         restart_policy=(policy.get("Name") or "no") + (f":{limit}" if limit else ""),
         cpus=host.get("NanoCpus", 0) / 1e9,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chaos import container_faults, node_faults, operator_faults
+from chaos import container_faults, memory_faults, network_faults, node_faults, operator_faults, queue_faults
 from chaos.components import Member
 from chaos.errors import ExperimentError
 from chaos.plan import Plan, Scene
@@ -22,20 +22,27 @@ class Verb:
     plan: Callable[..., Plan]
     #: None: on each.
     only: str | None = None
-    option: str | None = None
+    options: tuple[str, ...] = ()
 
 
 VERBS: Mapping[str, Verb] = {
     "kill": Verb(plan=container_faults.kill),
     "pause": Verb(plan=container_faults.pause),
     "restart": Verb(plan=container_faults.restart),
-    "starve": Verb(plan=container_faults.starve, option="cpus"),
+    "starve": Verb(plan=container_faults.starve, options=("cpus",)),
+    "out_of_memory": Verb(plan=memory_faults.out_of_memory, options=("victim",)),
     "memory_alarm": Verb(plan=node_faults.memory_alarm, only="rabbitmq"),
     "disk_alarm": Verb(plan=node_faults.disk_alarm, only="rabbitmq"),
     "partition": Verb(plan=node_faults.partition, only="rabbitmq"),
-    "drop_policy": Verb(plan=operator_faults.drop_policy, only="rabbitmq", option="name"),
-    "revoke": Verb(plan=operator_faults.revoke, only="rabbitmq", option="name"),
-    "refuse_login": Verb(plan=operator_faults.refuse_login, only="postgresql", option="name"),
+    "drop_policy": Verb(plan=operator_faults.drop_policy, only="rabbitmq", options=("name",)),
+    "purge": Verb(plan=queue_faults.purge, only="rabbitmq", options=("name",)),
+    "delete_queue": Verb(plan=queue_faults.delete_queue, only="rabbitmq", options=("name",)),
+    "revoke": Verb(plan=operator_faults.revoke, only="rabbitmq", options=("name",)),
+    "refuse_login": Verb(plan=operator_faults.refuse_login, only="postgresql", options=("name",)),
+    "delay": Verb(plan=network_faults.delay, options=("to", "milliseconds")),
+    "lose": Verb(plan=network_faults.lose, options=("to", "share")),
+    "cut": Verb(plan=network_faults.cut, options=("to", "direction")),
+    "half_open": Verb(plan=network_faults.half_open, options=("to",)),
 }
 COMPONENTS = (
     "gateway", "relay", "worker", "archiver", "beat", "rabbitmq", "postgresql", "redis", "objectstore", "prometheus",
@@ -64,8 +71,11 @@ class Wanted:
         verb = VERBS[self.verb]
         if verb.only not in {None, self.component}:
             raise ExperimentError(f"{self.verb} is a fault of {verb.only}, not of {self.component}.")
-        if set(self.options) != ({verb.option} if verb.option else set()):
-            raise ExperimentError(f"{self.verb} must be told {verb.option or 'nothing'}, and was told {self.options}.")
+        if set(self.options) != set(verb.options):
+            wanted = " and ".join(verb.options) or "nothing"
+            raise ExperimentError(f"{self.verb} must be told {wanted}, and was told {dict(self.options)}.")
+        if (to := self.options.get("to")) not in {None, network_faults.DNS, *COMPONENTS}:
+            raise ExperimentError(f"to {to}: there are {', '.join(COMPONENTS)}, and {network_faults.DNS}.")
 
     def plan(self, member: Member, scene: Scene) -> Plan:
         """What that is for one member."""

@@ -17,6 +17,7 @@ from chaos.errors import (
     ManagementError,
     NotConfirmedError,
     NotHealedError,
+    StepFailedError,
     TargetBusyError,
     TargetMissingError,
 )
@@ -84,7 +85,7 @@ class Injections:
     def plan(self, wanted: Wanted, queue: str) -> list[Plan]:
         """What a fault would do here; nothing is changed."""
         chosen = select(members(self.project), wanted.component, wanted.role, self.management, queue=queue)
-        scene = Scene(management=self.management, look=self.look)
+        scene = Scene(management=self.management, look=self.look, every=self.every)
         return [wanted.plan(member, scene) for member in chosen]
 
     def inject(self, wanted: Wanted, *, queue: str = contract.EVENT_QUEUE, deadline_seconds: float) -> dict[str, Any]:
@@ -118,7 +119,7 @@ class Injections:
             try:
                 if lack := each.plan.lacks():
                     return lack
-            except ManagementError as error:
+            except (ManagementError, StepFailedError) as error:
                 return str(error)
         return ""
 
@@ -147,6 +148,17 @@ class Injections:
             if now.identifier == member.identifier:
                 return now
         raise TargetMissingError(f"The container of {member.service} is gone.")
+
+    def every(self, component: str) -> tuple[Member, ...]:
+        """The members of a component, running or not.
+
+        Raises:
+            TargetMissingError: there is none.
+        """
+        found = tuple(member for member in members(self.project) if member.component == component)
+        if not found:
+            raise TargetMissingError(f"The target has no {component}.")
+        return found
 
 
 def release() -> None:

@@ -17,6 +17,8 @@ class Scene:
     management: Management
     #: The same container as it is now.
     look: Callable[[Member], Member]
+    #: Every member of a component, running or not.
+    every: Callable[[str], tuple[Member, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

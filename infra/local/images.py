@@ -79,6 +79,8 @@ POSTGRESQL = Image("postgresql", "17", 14)
 REDIS = Image("redis", "8", 5)
 OBJECTSTORE = Image("objectstore", "1.8", 95, programs=("versitygw",))
 PROMETHEUS = Image("prometheus", "2", 8)
+#: For drills: it runs only beside what one breaks (chaos/network_faults.py).
+NETFAULT = Image("netfault", "1", 8, sources=("chaos/netfault",))
 #: Not in the local stack: it is for many processes, and there are few here.
 PGBOUNCER = Image("pgbouncer", "1.24", 8)
 
@@ -102,6 +104,7 @@ def local_images(versions: tuple[RabbitMQVersion, ...]) -> tuple[Image, ...]:
         *(rabbitmq_image(version) for version in versions),
         POSTGRESQL,
         PROMETHEUS,
+        NETFAULT,
         REDIS,
     )
 

@@ -22,6 +22,7 @@ def _wanted() -> dict[str, images.Image]:
         "PROMETHEUS": images.PROMETHEUS,
         "PGBOUNCER": images.PGBOUNCER,
         "MINISTACK": images.MINISTACK,
+        "NETFAULT": images.NETFAULT,
         **brokers,
     }
 

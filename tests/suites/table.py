@@ -275,10 +275,10 @@ PROOFS = (
     ),
     _on_servers(
         "drills",
-        430,
+        510,
         "experiments of chaos/ happen and are taken back, also when their runner is killed or hangs (I17, I18); "
         "on a stack that breaks a promise they are red",
-        guards=("chaos/", "loadtests/demo.py", "compose.yaml"),
+        guards=("chaos/", "infra/images/netfault/", "loadtests/demo.py", "compose.yaml"),
     ),
     _on_servers("schemathesis", 40, "the gateway against its own OpenAPI document", guards=("app/gateway/",)),
     _on_servers(

@@ -15,6 +15,8 @@ import yaml
 from app import contract
 from chaos.components import PROJECT_LABEL
 from chaos.injections import release
+from chaos.network_faults import IMAGE_VARIABLE
+from tests.harness import images
 from tests.harness.stack import Stack
 
 pytest_plugins = ["tests.harness.stacks"]
@@ -49,6 +51,7 @@ def way(single: Stack) -> Mapping[str, str]:
         "MILLRACE_PORT_GATEWAY": str(single.port("gateway", contract.PORT_GATEWAY)),
         "MILLRACE_PORT_POSTGRESQL": str(single.port("postgresql", contract.PORT_POSTGRESQL)),
         contract.MANAGEMENT_URLS_VARIABLE: " ".join(management),
+        IMAGE_VARIABLE: images.reference("NETFAULT"),
     }
 
 

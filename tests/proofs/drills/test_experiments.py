@@ -10,8 +10,11 @@ import pytest
 from chaos.runner import Course, read_journal
 from tests.proofs.drills.conftest import EXPERIMENTS, Start, held_for
 
-#: A death, a freeze, an alarm, a mistake: each of another kind, none that needs a second broker.
-CHOSEN = ("relay_killed", "redis_paused", "broker_memory_alarm", "relay_login_refused", "worker_starved")
+#: A death, a freeze, an alarm, a mistake, a network, a lack: each of another kind, none that needs a second broker.
+CHOSEN = (
+    "relay_killed", "redis_paused", "broker_memory_alarm", "relay_login_refused", "worker_starved",
+    "worker_unheard_by_broker", "worker_child_out_of_memory", "redis_out_of_memory",
+)  # fmt: skip
 
 
 #: This proves that a fault happens and is taken back; how the stack bears it for longer is for `make drills`.

@@ -17,7 +17,8 @@ def member(service: str, **changes: Any) -> Member:
     """A container that is well."""
     usual: dict[str, Any] = {
         "identifier": f"id-{service}", "service": service, "running": True, "paused": False, "health": "healthy",
-        "exit_code": 0, "started_at": "first", "restart_policy": "unless-stopped", "cpus": 2.0, "drills": "open",
+        "exit_code": 0, "out_of_memory": False, "started_at": "first", "restart_policy": "unless-stopped", "cpus": 2.0,
+        "drills": "open",
     }  # fmt: skip
     return Member(**usual | changes)
 

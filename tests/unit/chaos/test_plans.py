@@ -25,7 +25,12 @@ def plan(verb: str, of: Member, now: Member | None = None, **options: Any) -> Pl
         alarms=lambda: ("rabbit@rabbitmq-1: memory",),
         running=lambda node: node == "rabbit@rabbitmq-2",
     )
-    scene = Scene(management=management, look=lambda _: now or of)  # type: ignore[arg-type]
+    others = {
+        "rabbitmq": (NODE, member("rabbitmq-2"), member("rabbitmq-3", running=False)),
+        "relay": (member("relay-1"), member("relay-2")),
+        "topology": (member("topology", running=False),),
+    }
+    scene = Scene(management=management, look=lambda _: now or of, every=others.__getitem__)  # type: ignore[arg-type]
     return VERBS[verb].plan(of, scene, **options)
 
 
@@ -107,6 +112,8 @@ def test_rights_are_granted_again_as_they_were(monkeypatch: pytest.MonkeyPatch) 
         ("kill", "kafka", {}, "component kafka"),
         ("partition", "redis", {}, "partition is a fault of rabbitmq"),
         ("starve", "worker", {}, "starve must be told cpus"),
+        ("delay", "worker", {"to": "rabbitmq"}, "delay must be told to and milliseconds"),
+        ("cut", "worker", {"to": "kafka", "direction": "in"}, "to kafka: there are gateway, .*, and dns"),
     ],
 )
 def test_what_nobody_can_bring_about_is_refused(verb: str, component: str, options: dict[str, Any], said: str) -> None:
