@@ -389,6 +389,8 @@ METRIC_OUTBOX_AGE_SECONDS = "millrace_outbox_oldest_age_seconds"  # [queue]
 METRIC_SERVER_ANSWERS = "millrace_server_answers"  # [server] redis | objectstore
 METRIC_RELAY_PUBLISHED = "millrace_relay_published_total"  # [queue]
 METRIC_RELAY_REFUSED = "millrace_relay_refused_total"  # [queue, reason]
+#: [queue, state] waiting | held | dead; only of a broker without metrics of its own.
+METRIC_BROKER_MESSAGES = "millrace_broker_messages"
 METRIC_RELAY_CONFIRM_SECONDS = "millrace_relay_confirm_seconds"
 METRIC_TASK_OUTCOMES = "celery_task_outcomes_total"  # [queue, task, outcome]
 METRIC_TASK_SECONDS = "celery_task_run_seconds"  # [queue, task]

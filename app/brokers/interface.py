@@ -147,6 +147,9 @@ class Broker(Protocol):
     def empty_queues(self, settings: Settings) -> frozenset[str]:
         """The queues of which it holds no message, neither held nor delayed nor dead. Raises NotReadyError."""
 
+    def depths(self, settings: Settings) -> Mapping[str, Mapping[str, int]]:
+        """Messages by queue and state, for a relay's metrics; nothing where others measure it. Raises OSError."""
+
     def missing(self, settings: Settings) -> str | None:
         """What this process needs and the broker lacks, as far as this role may see it."""
 

@@ -18,6 +18,8 @@ def _keys(*names: str) -> str:
 
 _WAITING = _keys(*(keys.waiting for keys in _QUEUES))
 _DEAD = _keys(*(keys.dead for keys in _QUEUES))
+#: A relay counts them.
+_COUNTED = " ".join(f"%R~{key}" for keys in _QUEUES for key in (keys.held, keys.dead))
 #: Of every queue, because a task may send to another one.
 _ALL = _keys(*(key for keys in _QUEUES for key in keys))
 #: What `app/brokers/redis/*.lua` call, and the transport beside them.
@@ -25,7 +27,7 @@ _TAKES = "+evalsha +script|load +time +rpop +rpush +lpush +hincrby +hset +hget +
 
 RULES: dict[Role, str] = {
     Role.TOPOLOGY: f"{NOTHING} {CONNECT}",
-    Role.RELAY: f"resetkeys resetchannels {_WAITING} -@all {CONNECT} +lpush +llen",
+    Role.RELAY: f"resetkeys resetchannels {_WAITING} {_COUNTED} -@all {CONNECT} +lpush +llen +hlen +multi +exec",
     Role.WORKER: f"resetkeys resetchannels {_ALL} -@all {CONNECT} {_TAKES} +blmove +multi +exec",
     Role.ARCHIVER: f"resetkeys resetchannels {_DEAD} -@all {CONNECT} +llen +lrange +lrem",
     Role.OPERATOR: "allkeys allchannels +@all",

@@ -67,6 +67,10 @@ class RabbitMQ:
         """As the management API says."""
         return emptiness.empty_queues(settings)
 
+    def depths(self, settings: Settings) -> Mapping[str, Mapping[str, int]]:
+        """RabbitMQ has metrics of its own."""
+        return {}
+
     def missing(self, settings: Settings) -> str | None:
         """Exchanges and queues of this role."""
         return presence.missing(settings)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
+from urllib.parse import quote
 
 from app.brokers.envelope import opened
 from app.brokers.interface import Feature
@@ -43,7 +44,7 @@ class Redis:
 
     def options(self, settings: Settings) -> dict[str, Any]:
         """The transport, with every wait bounded."""
-        user, password = settings.redis_broker_user, settings.redis_broker_password.get_secret_value()
+        user, password = settings.redis_broker_user, quote(settings.redis_broker_password.get_secret_value(), safe="")
         address = f"{settings.redis_broker_host}:{settings.redis_broker_port}"
         return {
             "broker_url": f"{transport.SCHEME}://{user}:{password}@{address}/0",
@@ -93,9 +94,19 @@ class Redis:
         """
         try:
             with closing(client.connect(settings)) as asked:
-                return frozenset(queue for queue, counts in client.counts(asked).items() if not any(counts))
+                counted = client.counts(asked)
+                return frozenset(queue for queue, states in counted.items() if not any(states.values()))
         except client.RedisAwayError as error:
             raise NotReadyError(f"The broker's Redis: {error}") from error
+
+    def depths(self, settings: Settings) -> Mapping[str, Mapping[str, int]]:
+        """Waiting, held or delayed, and dead ones.
+
+        Raises:
+            RedisAwayError: Redis does not answer.
+        """
+        with closing(client.connect(settings)) as asked:
+            return client.counts(asked)
 
     def missing(self, settings: Settings) -> str | None:
         """Only Redis itself can be missing."""

@@ -87,8 +87,8 @@ class Script:
         raise ResponseError("Redis forgets a script as soon as it has it")
 
 
-def counts(client: Any) -> Mapping[str, tuple[int, int, int]]:
-    """Of each queue how many messages wait, are held or delayed, and are dead; all of one moment.
+def counts(client: Any) -> Mapping[str, Mapping[str, int]]:
+    """Of each queue how many messages are `waiting`, `held` or delayed, and `dead`; all of one moment.
 
     Raises:
         RedisAwayError: Redis does not answer.
@@ -98,6 +98,7 @@ def counts(client: Any) -> Mapping[str, tuple[int, int, int]]:
         for keys in queues.values():
             pipe.llen(keys.waiting).hlen(keys.held).llen(keys.dead)
         found = pipe.execute()
+    states = ("waiting", "held", "dead")
     return {
-        queue: (found[3 * number], found[3 * number + 1], found[3 * number + 2]) for number, queue in enumerate(queues)
+        queue: dict(zip(states, found[3 * number : 3 * number + 3], strict=True)) for number, queue in enumerate(queues)
     }

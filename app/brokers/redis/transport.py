@@ -9,13 +9,14 @@ A worker waits by a command that moves a message to where it is: it tells that t
 from __future__ import annotations
 
 from queue import Empty
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 from uuid import uuid4
 
 import structlog
 from kombu import transport as transports
 from kombu.transport import redis, virtual
+from redis.exceptions import OutOfMemoryError
 
 from app import contract
 from app.brokers.envelope import opened, written
@@ -33,6 +34,8 @@ transports.TRANSPORT_ALIASES[SCHEME] = "app.brokers.redis.transport:Transport"
 
 #: A worker's prefetch bounds it, too.
 _MOST_AT_ONCE = 20
+#: Between two looks into an empty queue of a full Redis.
+_FULL_SECONDS = 0.1
 #: Of a queue, given back in one step.
 _MOST_GIVEN_BACK = 100
 
@@ -89,8 +92,11 @@ class Channel(_Redis.Channel):  # type: ignore[misc]
 
     def _brpop_read(self, **options: Any) -> bool:
         connection = self.client.connection
+        full = False
         try:
             there = self.client.parse_response(connection, "BLMOVE", **options)
+        except OutOfMemoryError:  # it counts as a write, so a full Redis does not wait
+            there, full = True, True
         except self.connection_errors:
             connection.disconnect()
             raise
@@ -101,6 +107,8 @@ class Channel(_Redis.Channel):  # type: ignore[misc]
             raise Empty
         delivered = [self._deliver(queue) for queue in self.active_queues]
         if not any(delivered):
+            if full:
+                sleep(_FULL_SECONDS)
             raise Empty
         return True
 
@@ -108,7 +116,8 @@ class Channel(_Redis.Channel):  # type: ignore[misc]
         """Take as many as this worker may hold, and hand them over."""
         settings, keys = load(), contract.redis_keys(queue)
         [declared] = [one for one in contract.queues() if one.name == queue]
-        most = min(self.qos.can_consume_max_estimate() or _MOST_AT_ONCE, _MOST_AT_ONCE)
+        room = self.qos.can_consume_max_estimate()
+        most = _MOST_AT_ONCE if room is None else min(room, _MOST_AT_ONCE)
         with self.conn_or_acquire() as client:
             hold_seconds = visibility_seconds(declared, settings)
             taken = _take(client, keys, uuid4().hex, hold_seconds, declared.delivery_limit + 1, most)

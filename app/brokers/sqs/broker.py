@@ -79,6 +79,10 @@ class Sqs:
         """
         raise NotOnThisBrokerError(self.cannot[Feature.RECONCILE])
 
+    def depths(self, settings: Settings) -> Mapping[str, Mapping[str, int]]:
+        """CloudWatch has them; each question would be billed."""
+        return {}
+
     def missing(self, settings: Settings) -> str | None:
         """The queues that this role uses, as far as it may ask; a process is told by its login at PostgreSQL."""
         match contract.user_of(settings.postgresql_user):

@@ -86,7 +86,8 @@ def test_an_answer_that_does_not_come_confirms_nothing(server: Redis) -> None:
     assert not caught.value.result.confirmed
 
 
-def test_what_is_too_long_is_refused_and_keeps_no_other_out(server: Redis) -> None:
+@pytest.mark.usefixtures("server")
+def test_what_is_too_long_is_refused_and_keeps_no_other_out() -> None:
     """Its base64 is a third longer."""
     long = messages(1, b"x" * contract.REDIS_MESSAGE_MAX_BYTES)
     [_, other] = messages(2)
