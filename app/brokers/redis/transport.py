@@ -40,7 +40,7 @@ _FULL_SECONDS = 0.1
 _MOST_GIVEN_BACK = 100
 
 answers = Answers()
-_take, _give_back, _delay = Script("take"), Script("give_back"), Script("delay")
+_take, _let_go, _give_back, _delay = (Script(name) for name in ("take", "let_go", "give_back", "delay"))
 
 # The stubs of kombu do not know what is overridden here.
 _Redis: Any = redis
@@ -139,7 +139,7 @@ class Channel(_Redis.Channel):  # type: ignore[misc]
     def give_back(self, tag: str) -> None:
         """Let it be due: within a second it is in the list again."""
         with self.conn_or_acquire() as client:
-            client.zadd(contract.redis_keys(queue_of_tag(tag)).until, {tag: 0}, xx=True)
+            _let_go(client, (contract.redis_keys(queue_of_tag(tag)).until,), tag)
 
     def _restore(self, message: Any, leftmost: bool = False) -> None:
         self.give_back(message.delivery_tag)

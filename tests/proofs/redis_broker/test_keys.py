@@ -13,7 +13,7 @@ from app.brokers.redis.client import Script
 from tests.harness.redis_stack import RedisStack
 from tests.harness.waiting import eventually
 
-take, give_back, delay = Script("take"), Script("give_back"), Script("delay")
+take, let_go, give_back, delay = (Script(name) for name in ("take", "let_go", "give_back", "delay"))
 #: Of a queue that nobody works on.
 KEYS = contract.redis_keys("nobody")
 GIVEN_BACK = (KEYS.waiting, KEYS.held, KEYS.until)
@@ -58,6 +58,19 @@ def test_what_is_held_does_not_come_back(client: Any) -> None:
     assert give_back(client, GIVEN_BACK, 100) == 0
 
 
+def test_what_is_let_go_comes_back_and_what_has_come_back_stays_once(client: Any) -> None:
+    """A worker may let go of a message whose time was over."""
+    client.lpush(KEYS.waiting, "one")
+    [(tag, _, _)] = take(client, KEYS, "worker", 60, 4, 1)
+
+    for _ in range(2):
+        let_go(client, (KEYS.until,), tag)
+        give_back(client, GIVEN_BACK, 100)
+
+    assert client.lrange(KEYS.waiting, 0, -1) == [b"one"]
+    assert not client.exists(KEYS.held, KEYS.until)
+
+
 def test_what_was_delivered_too_often_is_dead(client: Any) -> None:
     """Its text is unchanged, and its count is gone: a replay begins anew."""
     client.lpush(KEYS.waiting, "killer")
@@ -91,7 +104,8 @@ def test_a_full_redis_still_gives_its_messages(client: Any) -> None:
         with pytest.raises(OutOfMemoryError):
             client.lpush(KEYS.waiting, "two")
 
-        [(_, _, text)] = take(client, KEYS, "worker", 0, 4, 1)
+        [(tag, _, text)] = take(client, KEYS, "worker", 60, 4, 1)
+        let_go(client, (KEYS.until,), tag)
         assert give_back(client, GIVEN_BACK, 100) == 1
     finally:
         client.config_set("maxmemory", before)

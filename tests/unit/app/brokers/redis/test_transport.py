@@ -27,10 +27,6 @@ class Client:
         """Like redis-py's."""
         self.asked.append(("lpush", *arguments))
 
-    def zadd(self, *arguments: Any, **options: Any) -> None:
-        """Like redis-py's."""
-        self.asked.append(("zadd", *arguments, options))
-
 
 @pytest.fixture
 def client() -> Client:
@@ -106,8 +102,11 @@ def test_what_is_too_long_is_an_error(channel: Any) -> None:
         channel._put("bulk", {"body": "x" * contract.REDIS_MESSAGE_MAX_BYTES, "properties": {}})
 
 
-def test_what_is_given_back_is_due_at_once(channel: Any, client: Client) -> None:
-    """If somebody has it back already, nothing happens (`xx`)."""
+def test_what_is_given_back_goes_to_its_own_queue(channel: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its tag says which."""
+    let_go: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(transport, "_let_go", lambda _client, *arguments: let_go.append(arguments))
+
     channel.give_back("bulk:hash:x.1")
 
-    assert client.asked == [("zadd", "bulk:until", {"bulk:hash:x.1": 0}, {"xx": True})]
+    assert let_go == [(("bulk:until",), "bulk:hash:x.1")]
