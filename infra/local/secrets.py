@@ -128,7 +128,10 @@ def _redis(state: State) -> None:
     """The access lists, and the one password that a server's own health check logs in with."""
     lists = {
         "redis": ("redis", redis.users_acl(passwords(state, "redis"))),
-        folders.REDIS_BROKER: (folders.BROKER, redis_broker.users_acl(passwords(state, folders.BROKER))),
+        folders.REDIS_BROKER: (
+            folders.BROKER,
+            redis_broker.users_acl(passwords(state, folders.BROKER), contract.queue_names()),
+        ),
     }
     for folder, (server, users) in lists.items():
         files.write(state.secrets / folder / "users.acl", users)

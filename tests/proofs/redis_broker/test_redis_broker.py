@@ -11,7 +11,7 @@ from uuid import UUID
 from app import contract
 from app.contract import Role
 from infra.local.folders import REDIS_BROKER
-from infra.servers.redis_broker import RULES
+from infra.servers.redis_broker import rules
 from tests.harness import jobs
 from tests.harness.load import Load, assert_exact
 from tests.harness.messages import event
@@ -65,7 +65,7 @@ def test_workers_empty_a_full_redis(on_redis: RedisStack, load: Make) -> None:
 
 
 def _allowed(role: Role) -> set[str]:
-    words = (word.removeprefix("+") for word in RULES[role].split() if word.startswith("+"))
+    words = (word.removeprefix("+") for word in rules(contract.queue_names())[role].split() if word.startswith("+"))
     return {word for word in words if not word.startswith(("@", "client"))}
 
 

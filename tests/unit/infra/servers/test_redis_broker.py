@@ -6,9 +6,10 @@ import pytest
 
 from app import contract
 from app.contract import Role
-from infra.servers.redis_broker import RULES, users_acl
+from infra.servers.redis_broker import rules, users_acl
 from infra.servers.redis_conf import redis_conf
 
+RULES = rules(contract.queue_names())
 PASSWORDS = {role: {str(role): f"secret-of-{role}"} for role in RULES}
 
 
@@ -19,7 +20,7 @@ def test_what_was_answered_is_on_disk() -> None:
 
 def test_nobody_logs_in_without_a_name_and_no_password_is_in_the_file() -> None:
     """As in the other Redis."""
-    lines = users_acl(PASSWORDS).splitlines()
+    lines = users_acl(PASSWORDS, contract.queue_names()).splitlines()
 
     assert lines[0].startswith("user default off")
     assert not any("secret" in line for line in lines)
