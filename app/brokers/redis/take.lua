@@ -17,7 +17,7 @@ for number = 1, tonumber(ARGV[4]) do
     else
         local tag = KEYS[1] .. ':' .. hash .. ':' .. ARGV[1] .. '.' .. number
         redis.call('HSET', KEYS[2], tag, text)
-        redis.call('ZADD', KEYS[3], back_at, tag)
+        redis.call('ZADD', KEYS[3], back_at + number / 1000000, tag)  -- in their order
         taken[#taken + 1] = {tag, count, text}
     end
 end

@@ -40,6 +40,8 @@ _FULL_SECONDS = 0.1
 _MOST_GIVEN_BACK = 100
 
 answers = Answers()
+#: Tags of messages that are done and that Redis does not know of yet.
+_owed: set[str] = set()
 _take, _let_go, _give_back, _delay = (Script(name) for name in ("take", "let_go", "give_back", "delay"))
 
 # The stubs of kombu do not know what is overridden here.
@@ -56,22 +58,41 @@ class QoS(_Virtual.QoS):  # type: ignore[misc]
     """What this worker holds. A tag says all that is needed to let go of it, on any connection."""
 
     def ack(self, delivery_tag: str) -> None:
-        """It is done."""
-        keys, message_hash = contract.redis_keys(queue_of_tag(delivery_tag)), delivery_tag.split(":")[1]
-        with self.channel.conn_or_acquire() as client, client.pipeline(transaction=True) as pipe:
-            pipe.hdel(keys.held, delivery_tag)
-            pipe.zrem(keys.until, delivery_tag)
-            pipe.hdel(keys.deliveries, message_hash)
-            pipe.execute()
+        """It is done, and makes room for another one. If Redis is away, it is told when it is back.
+
+        kombu's keeps its room then. When all of a worker's acknowledgements had failed, it waited for ever.
+        """
         super().ack(delivery_tag)
+        _owed.add(delivery_tag)
+        try:
+            self._settle()
+        except self.channel.connection_errors as error:
+            log.warning("message_not_acknowledged", reason=str(error))
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Give it back. It is never dropped: a worker archives what is dead, and then acknowledges it."""
-        self.channel.give_back(delivery_tag)
         super().ack(delivery_tag)
+        try:
+            self.channel.give_back(delivery_tag)
+        except self.channel.connection_errors as error:  # it is back when its time is over
+            log.warning("message_not_given_back", reason=str(error))
+
+    def _settle(self) -> None:
+        """Acknowledge what is done, in this connection or an earlier one."""
+        tags = list(_owed)
+        with self.channel.conn_or_acquire() as client, client.pipeline(transaction=True) as pipe:
+            for tag in tags:
+                keys, message_hash = contract.redis_keys(queue_of_tag(tag)), tag.split(":")[1]
+                pipe.hdel(keys.held, tag)
+                pipe.zrem(keys.until, tag)
+                pipe.hdel(keys.deliveries, message_hash)
+            pipe.execute()
+        _owed.difference_update(tags)
 
     def restore_visible(self, **_: Any) -> None:
         """Every second: what is due goes back to the list."""
+        if _owed:
+            self._settle()
         with self.channel.conn_or_acquire() as client:
             for queue in self.channel.active_queues:
                 keys = contract.redis_keys(queue)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from app import contract
 from app.brokers.interface import DELAY_SECONDS
 from app.brokers.redis import transport
-from app.brokers.redis.transport import Channel
+from app.brokers.redis.transport import Channel, QoS
 from app.errors import QueueNotDeclaredError, UnwritableMessageError
 
 if TYPE_CHECKING:
@@ -22,6 +23,34 @@ class Client:
 
     def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []
+
+    #: Away: each call fails.
+    away = False
+
+    def __enter__(self) -> Self:
+        """As a pipeline."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to end."""
+
+    def pipeline(self, **_: Any) -> Self:
+        """Itself."""
+        return self
+
+    def hdel(self, *arguments: Any) -> None:
+        """Like redis-py's."""
+        self.asked.append(("hdel", *arguments))
+
+    def zrem(self, *arguments: Any) -> None:
+        """Like redis-py's."""
+        self.asked.append(("zrem", *arguments))
+
+    def execute(self) -> None:
+        """Like redis-py's."""
+        if self.away:
+            self.asked.clear()
+            raise RedisConnectionError("Connection refused")
 
     def lpush(self, *arguments: Any) -> None:
         """Like redis-py's."""
@@ -44,6 +73,8 @@ def channel(client: Client) -> Any:
         yield client
 
     found.conn_or_acquire = conn_or_acquire
+    found.connection_errors = (RedisConnectionError,)
+    found._active_queues, found.active_fanout_queues = ["bulk"], set()
     return found
 
 
@@ -110,3 +141,27 @@ def test_what_is_given_back_goes_to_its_own_queue(channel: Any, monkeypatch: pyt
     channel.give_back("bulk:hash:x.1")
 
     assert let_go == [(("bulk:until",), "bulk:hash:x.1")]
+
+
+def test_an_acknowledgement_that_fails_makes_room_and_is_made_up_for(
+    channel: Any, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kombu's keeps its room: once all had failed, the worker looked well and took nothing any more."""
+    monkeypatch.setattr(transport, "_give_back", lambda *_: None)
+    held = QoS(channel, prefetch_count=1)
+    held.append(object(), "bulk:hash:x.1")
+    assert not held.can_consume()
+
+    client.away = True
+    held.ack("bulk:hash:x.1")
+    assert held.can_consume()
+    client.away = False
+    held.restore_visible()
+
+    acknowledged = [
+        ("hdel", "bulk:held", "bulk:hash:x.1"), ("zrem", "bulk:until", "bulk:hash:x.1"),
+        ("hdel", "bulk:deliveries", "hash"),
+    ]  # fmt: skip
+    assert client.asked == acknowledged
+    held.restore_visible()
+    assert client.asked == acknowledged, "once"
