@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import socket
-
 import pytest
 import redis
 from redis.exceptions import AuthenticationError, NoPermissionError
 
 from app import contract
 from app.contract import Role
-from infra.local.folders import REDIS_BROKER
 from tests.harness.redis_stack import RedisStack
 
 KEYS = contract.redis_keys("external")
 
 
 def test_without_tls_nobody_is_answered(on_redis: RedisStack) -> None:
-    """There is no plain port; the server ends the connection without a word of Redis' protocol."""
-    address = "127.0.0.1", on_redis.port(REDIS_BROKER, contract.PORT_REDIS)
-    with socket.create_connection(address, timeout=5) as plain:
-        plain.sendall(b"PING\r\n")
-        assert b"PONG" not in plain.recv(100)
+    """There is no plain port."""
+    with on_redis.redis_broker(ssl=False) as client, pytest.raises(redis.ConnectionError):
+        client.ping()
 
 
 def test_another_authority_is_not_trusted(on_redis: RedisStack) -> None:
