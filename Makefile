@@ -70,7 +70,7 @@ images: bootstrap ## build the images that are missing (FRESH=1: all of them, fr
 push: bootstrap ## give a registry a stack's images, and write which into the stack file (STACK=staging REGISTRY=host/path)
 	$(PYTHON) -m infra.local push $(TARGET) $(if $(REGISTRY),--registry $(REGISTRY)) $(if $(FRESH),--fresh)
 
-up: bootstrap ## start the local stack and wait until it works (BROKER=sqs: on an emulator; MILLRACE_RABBITMQ_VERSION=4.0)
+up: bootstrap ## start the local stack and wait until it works (BROKER=redis, BROKER=sqs: an emulator; MILLRACE_RABBITMQ_VERSION=4.0)
 	$(PYTHON) -m infra.local up $(if $(BROKER),--broker $(BROKER))
 
 down: bootstrap ## stop it and remove the containers (PURGE=1: and all data)

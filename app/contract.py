@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 # --- Queues and exchanges ---------------------------------------------------------------------------------------------
 
@@ -177,6 +177,29 @@ REQUEST_MAX_ITEMS = 1000
 #: The largest message of a queue of SQS, and of all messages of one call. It is SQS' own limit, but Pulumi's provider
 #: gives a queue 256 KiB unless it is told otherwise.
 SQS_MESSAGE_MAX_BYTES = 1024 * 1024
+#: The text of a message in Redis. Its own limit is 512 MiB; this one is RabbitMQ's.
+REDIS_MESSAGE_MAX_BYTES = 16 * 1024 * 1024
+
+
+class RedisKeys(NamedTuple):
+    """Where Redis as a broker keeps a queue."""
+
+    #: A list; the next message is at its right end.
+    waiting: str
+    #: A hash: the messages that a worker holds, or that are delayed, by their tags.
+    held: str
+    #: A sorted set of these tags: when each goes back to the list.
+    until: str
+    #: A hash: how often each message was delivered, by the SHA-1 of its text.
+    deliveries: str
+    #: A list: messages that were delivered too often.
+    dead: str
+
+
+def redis_keys(queue: str) -> RedisKeys:
+    """The keys of a queue."""
+    return RedisKeys(queue, f"{queue}:held", f"{queue}:until", f"{queue}:deliveries", f"{queue}:dead")
+
 
 # --- Users: the same role names in PostgreSQL, RabbitMQ, Redis and the secrets' folders -------------------------------
 
@@ -371,6 +394,8 @@ METRIC_OUTBOX_AGE_SECONDS = "millrace_outbox_oldest_age_seconds"  # [queue]
 METRIC_SERVER_ANSWERS = "millrace_server_answers"  # [server] redis | objectstore
 METRIC_RELAY_PUBLISHED = "millrace_relay_published_total"  # [queue]
 METRIC_RELAY_REFUSED = "millrace_relay_refused_total"  # [queue, reason]
+#: [queue, state] waiting | held | dead; only of a broker without metrics of its own.
+METRIC_BROKER_MESSAGES = "millrace_broker_messages"
 METRIC_RELAY_CONFIRM_SECONDS = "millrace_relay_confirm_seconds"
 METRIC_TASK_OUTCOMES = "celery_task_outcomes_total"  # [queue, task, outcome]
 METRIC_TASK_SECONDS = "celery_task_run_seconds"  # [queue, task]

@@ -72,11 +72,16 @@ class Settings(BaseSettings):
     postgresql_ca: str = Field("ca.crt", description="the file of secrets with the authorities of its certificate")
 
     # --- Broker (docs/brokers.md, docs/adr/0051). Region and credentials of SQS are AWS' own variables.
-    broker: Literal["rabbitmq", "sqs"] = Field("rabbitmq", description="who carries messages to the workers")
+    broker: Literal["rabbitmq", "sqs", "redis"] = Field("rabbitmq", description="who carries messages to the workers")
     sqs_queue_prefix: str = Field(
         "", description="a queue's URL up to its name: https://sqs.REGION.amazonaws.com/ACCOUNT/STACK-"
     )
     sqs_endpoint_url: str = Field("", description="where an emulator of SQS answers; empty: AWS itself")
+    redis_broker_host: str = Field("redis-broker", description="a Redis of its own, not the one of results")
+    redis_broker_port: int = contract.PORT_REDIS
+    redis_broker_ca: str = Field("ca.crt", description="as postgresql_ca")
+    redis_broker_user: str = "worker"
+    redis_broker_password: SecretStr = SecretStr("")
 
     # --- RabbitMQ: one URL, never a host list (research/celery.md, finding 6)
     rabbitmq_host: str = "rabbitmq"
@@ -269,6 +274,11 @@ class Settings(BaseSettings):
     def redis_ca_file(self) -> str:
         """As for PostgreSQL."""
         return str(secrets_dir() / self.redis_ca)
+
+    @property
+    def redis_broker_ca_file(self) -> str:
+        """As for PostgreSQL."""
+        return str(secrets_dir() / self.redis_broker_ca)
 
     @property
     def tls_certificate_file(self) -> str:

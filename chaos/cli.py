@@ -85,6 +85,15 @@ def kill_worker_of(context: typer.Context, queue: Queue, dead_seconds: Dead = 32
         kill_worker(ComposeTarget().worker(queue), say, dead_seconds=dead_seconds)
 
 
+@app.command("kill-redis-broker")
+def kill_redis_broker(context: typer.Context, dead_seconds: Dead = 32.0) -> None:
+    """SIGKILL the local Redis that is the broker; start it again."""
+    with _evidence():
+        if context.obj is not Place.COMPOSE:
+            raise NotSupportedError("It is for the local stack; Redis is no broker on Kubernetes.")
+        kill_worker(ComposeTarget().redis_broker(), say, dead_seconds=dead_seconds, kind="kill-redis-broker")
+
+
 @app.command("kill-broker")
 def kill_broker(context: typer.Context, host: Host, dead_seconds: Dead = 20.0) -> None:
     """SIGKILL one RabbitMQ node, and keep it dead for a while."""

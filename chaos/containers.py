@@ -40,12 +40,20 @@ class ComposeTarget:
         """
         return self._node(_WORKER, queue)
 
+    def redis_broker(self) -> ComposeNode:
+        """The Redis that is the broker.
+
+        Raises:
+            TargetMissingError: it does not run.
+        """
+        return self._node("redis", "broker")
+
     def _node(self, component: str, role: str) -> ComposeNode:
         return ComposeNode(select(members(held().project), component, role, held().management)[0])
 
 
 class ComposeNode:
-    """The container of one RabbitMQ node or worker, while a drill has it in hand."""
+    """The container of one RabbitMQ node, Redis or worker, while a drill has it in hand."""
 
     def __init__(self, member: Member) -> None:
         """As it is before the fault."""

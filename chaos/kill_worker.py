@@ -1,4 +1,4 @@
-"""Kill a worker under load, and start it again: the fault of `make demo` where the broker is no cluster of ours."""
+"""Kill a worker or the only broker under load, and start it again: the fault of `make demo` without RabbitMQ."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HEALTHY_SECONDS = 150.0
 
 
 class MortalWorker(MortalNode, Protocol):
-    """A worker that says how it is."""
+    """A worker or a Redis that says how it is."""
 
     @property
     def healthy(self) -> bool:
@@ -24,14 +24,19 @@ class MortalWorker(MortalNode, Protocol):
 
 
 def kill_worker(
-    node: MortalWorker, say: Say, *, dead_seconds: float, sleep: Callable[[float], object] = time.sleep
+    node: MortalWorker,
+    say: Say,
+    *,
+    dead_seconds: float,
+    kind: str = "kill-worker",
+    sleep: Callable[[float], object] = time.sleep,
 ) -> None:
-    """The whole drill; the worker is started again even when this is interrupted.
+    """The whole drill; the container is started again even when this is interrupted.
 
     Raises:
         ChaosError: it did not happen as it must; what was said until then still holds.
     """
-    say({"event": "chosen", "kind": "kill-worker", "node": node.name, "container": node.name})
+    say({"event": "chosen", "kind": kind, "node": node.name, "container": node.name})
     try:
         injected_at = node.kill()
         say({"event": "injected", "injected_at": injected_at, "signal": "SIGKILL", "exit_code": node.exit_code})

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Protocol
 
 from loadtests.queues import Management, Queue
+from loadtests.redis_queues import RedisQueues
 from loadtests.sqs_queues import SqsQueues
-from loadtests.target import SQS, Target
+from loadtests.target import REDIS, SQS, Target
 
 
 class AnyBroker(Protocol):
@@ -27,4 +28,6 @@ class AnyBroker(Protocol):
 
 def opened(target: Target) -> AnyBroker:
     """The target's; nothing is asked yet."""
-    return SqsQueues(target) if target.broker == SQS else Management(target)
+    if target.broker == SQS:
+        return SqsQueues(target)
+    return RedisQueues(target) if target.broker == REDIS else Management(target)

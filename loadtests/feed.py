@@ -173,6 +173,9 @@ def read_answer(status: int, content: bytes | None) -> Answer:
     except orjson.JSONDecodeError:
         body = None
     said = body if isinstance(body, dict) else {}
+    if status == STATUS_ACCEPTED and not said:
+        # What the sender of such an answer has stored is in what it did not say: it names no job.
+        return Answer(status=None, error="the answer was cut off after its head")
     if status == STATUS_ACCEPTED:
         job_id = said.get("job_id")
         return Answer(status=status, job_id=str(job_id) if job_id else None)

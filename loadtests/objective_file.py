@@ -12,7 +12,8 @@ from pydantic_core import ErrorDetails
 from loadtests.errors import ObjectivesError
 
 DEFAULT_FILE = Path(__file__).with_name("objectives.toml")
-SQS_FILE = DEFAULT_FILE.with_name("objectives-sqs.toml")
+#: Where a broker has objectives of its own.
+BROKER_FILES = {broker: DEFAULT_FILE.with_name(f"objectives-{broker}.toml") for broker in ("sqs", "redis")}
 
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Figure = Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.errors import ScheduleError
-from loadtests.objective_file import DEFAULT_FILE, SQS_FILE
+from loadtests.objective_file import BROKER_FILES, DEFAULT_FILE
 from loadtests.schedule import Schedule
-from loadtests.target import SQS
+from loadtests.target import REDIS, SQS
 from loadtests.verdict import MAX_FAILED_SHARE
 
 #: Events a second that a two-core machine sustains with the whole stack and a rejoining broker on it.
@@ -20,9 +20,9 @@ DEFAULT_SINGLES = 60.0
 #: Real payloads are 10 KB in the mean: thirty times the bytes of a generated event.
 REPLAY_RATE = 150.0
 REPLAY_SINGLES = 20.0
-#: The emulator of SQS is one process of Python.
-SQS_RATE = 300.0
-SQS_SINGLES = 30.0
+#: Events a second, and single ones of them, on brokers that are slower. The emulator of SQS is one process of Python.
+#: A worker on Redis holds one message a child, and each step of a message waits for the disk.
+BROKER_RATES = {SQS: (300.0, 30.0), REDIS: (500.0, 40.0)}
 DEFAULT_SECONDS = 60.0
 LIST_MIN_EVENTS, LIST_MAX_EVENTS = 100, 200
 REPLAY_LIST_MIN_EVENTS, REPLAY_LIST_MAX_EVENTS = 20, 60
@@ -94,11 +94,12 @@ class Options:
 
     def on(self, broker: str) -> Options:
         """The same on another broker: where nothing else was asked for, as suits it."""
-        if broker != SQS:
+        if broker not in BROKER_RATES:
             return self
-        rate = SQS_RATE if self.rate is None and self.input_file is None else self.rate
-        singles = SQS_SINGLES if self.singles is None and self.input_file is None else self.singles
-        objectives = SQS_FILE if self.objectives == DEFAULT_FILE else self.objectives
+        usual_rate, usual_singles = BROKER_RATES[broker]
+        rate = usual_rate if self.rate is None and self.input_file is None else self.rate
+        singles = usual_singles if self.singles is None and self.input_file is None else self.singles
+        objectives = BROKER_FILES[broker] if self.objectives == DEFAULT_FILE else self.objectives
         return replace(self, rate=rate, singles=singles, objectives=objectives)
 
     def as_data(self) -> dict[str, Any]:
@@ -131,5 +132,7 @@ class Options:
         words += [] if self.until is None else ["--until", str(self.until)]
         words += [] if self.lateness_bound_ms is None else ["--lateness-ms", f"{self.lateness_bound_ms:g}"]
         words += [] if self.max_failed_share == MAX_FAILED_SHARE else ["--max-failed", f"{self.max_failed_share:g}"]
-        words += [] if self.objectives in {DEFAULT_FILE, SQS_FILE} else ["--objectives", str(self.objectives)]
+        words += (
+            [] if self.objectives in {DEFAULT_FILE, *BROKER_FILES.values()} else ["--objectives", str(self.objectives)]
+        )
         return shlex.join(words)

@@ -25,10 +25,16 @@ DEFAULT_PORTS = {
     "FLOWER": 5555,
     "PROMETHEUS": 9090,
     "SQS": 14566,
+    "REDIS_BROKER": 16380,
 }
 #: As `BROKER=` of `make up` names it.
-RABBITMQ, SQS = "rabbitmq", "sqs"
+RABBITMQ, SQS, REDIS = "rabbitmq", "sqs", "redis"
 _CONNECT_TIMEOUT_SECONDS = 5
+_FAULTS = {
+    RABBITMQ: ("kill-busiest-leader",),
+    SQS: ("kill-worker", contract.EVENT_LIST_QUEUE),
+    REDIS: ("kill-redis-broker",),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +65,9 @@ class Target:
     broker: str = RABBITMQ
     #: Where the emulator of SQS answers, if it is the broker.
     sqs_url: str = ""
+    #: The broker's Redis, and the operator's password there.
+    redis_broker_port: int = 0
+    redis_broker_password: str = field(default="", repr=False)
 
     @property
     def broker_nodes(self) -> int:
@@ -67,8 +76,8 @@ class Target:
 
     @property
     def fault(self) -> tuple[str, ...]:
-        """The fault of a run: a broker's node where there are several, else a worker."""
-        return ("kill-busiest-leader",) if self.broker == RABBITMQ else ("kill-worker", contract.EVENT_LIST_QUEUE)
+        """The fault of a run: a broker's node or the broker, and a worker where the broker is an emulator."""
+        return _FAULTS[self.broker]
 
     @property
     def api_key(self) -> str:
@@ -115,6 +124,8 @@ def local_target(state: Path | None = None) -> Target:
         name="local",
         broker=broker,
         sqs_url=f"http://127.0.0.1:{port('SQS')}" if broker == SQS else "",
+        redis_broker_port=port("REDIS_BROKER"),
+        redis_broker_password=read_secret(secrets / Role.OPERATOR / "redis_broker_password") if broker == REDIS else "",
         gateway_url=f"https://localhost:{port('GATEWAY')}",
         ca_file=_file(client / "ca.crt"),
         internal_ca_file=_file(client / "ca.crt"),

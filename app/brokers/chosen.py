@@ -20,6 +20,10 @@ def broker() -> Broker:
         from app.brokers.sqs.broker import Sqs  # noqa: PLC0415
 
         return Sqs()
+    if load().broker == "redis":
+        from app.brokers.redis.broker import Redis  # noqa: PLC0415
+
+        return Redis()
     from app.brokers.rabbitmq.broker import RabbitMQ  # noqa: PLC0415
 
     return RabbitMQ()

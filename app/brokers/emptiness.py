@@ -13,7 +13,7 @@ from app.errors import NotReadyError
 from app.settings import Settings
 
 #: A quorum queue reports its counts every five seconds, so two looks that are so far apart see two reports.
-BETWEEN_LOOKS_SECONDS = 6.0
+COUNTS_LAG_SECONDS = 6.0
 
 
 def empty_queues(settings: Settings) -> frozenset[str]:

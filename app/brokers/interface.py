@@ -126,6 +126,8 @@ class Broker(Protocol):
     longest_delay_seconds: float | None
     #: Seconds without an answer after which a worker is not consuming any more. None: its connection tells.
     silence_seconds: float | None
+    #: Counts of messages may be so old.
+    counts_lag_seconds: float
 
     def options(self, settings: Settings) -> dict[str, Any]:
         """Celery's options that differ from broker to broker."""
@@ -141,6 +143,12 @@ class Broker(Protocol):
 
     def declare(self, settings: Settings) -> None:
         """Make what the processes need, or see that it is there. Raises a MillraceError if it cannot be."""
+
+    def empty_queues(self, settings: Settings) -> frozenset[str]:
+        """The queues of which it holds no message, neither held nor delayed nor dead. Raises NotReadyError."""
+
+    def depths(self, settings: Settings) -> Mapping[str, Mapping[str, int]]:
+        """Messages by queue and state, for a relay's metrics; nothing where others measure it. Raises OSError."""
 
     def missing(self, settings: Settings) -> str | None:
         """What this process needs and the broker lacks, as far as this role may see it."""

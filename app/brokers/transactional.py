@@ -158,8 +158,8 @@ class TransactionalPublishing:
         return super().send_task(name, *args, producer=producer, **options)  # type: ignore[misc]
 
 
-def _queue_of(exchange: Any, routing_key: str) -> str:
-    """The declared queue that a message goes to; the outbox knows no other way.
+def queue_of(exchange: Any, routing_key: str) -> str:
+    """The declared queue that a message goes to; the outbox, SQS and Redis know no other way.
 
     A task that came through Celery's delay ladder sends its retry with a key such as `0.0.1.bulk`.
     """
@@ -212,7 +212,7 @@ class CapturingProducer:
                 task_name=self._task_name,
                 job_id=uuid_or_none(headers.get(contract.MESSAGE_JOB_ID)),
                 order_id=uuid_or_none(headers.get(contract.MESSAGE_ORDER)),
-                queue=_queue_of(exchange, routing_key),
+                queue=queue_of(exchange, routing_key),
                 properties={
                     **{key: value for key, value in properties.items() if value is not None},
                     "application_headers": headers,

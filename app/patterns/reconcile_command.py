@@ -10,8 +10,7 @@ import structlog
 import typer
 
 from app import contract
-from app.brokers.chosen import refuse
-from app.brokers.emptiness import BETWEEN_LOOKS_SECONDS, empty_queues
+from app.brokers.chosen import broker, refuse
 from app.brokers.interface import Feature
 from app.kinds import registry
 from app.patterns import reconciler
@@ -33,7 +32,7 @@ def run(*, dry_run: bool, older_than_seconds: float, busy_older_than_hours: floa
     last one, or the message has vanished.
 
     Raises:
-        NotReadyError: RabbitMQ's management API does not answer.
+        NotReadyError: the broker does not say what it holds.
         NotOnThisBrokerError: the broker does not count its messages exactly.
     """
     refuse(Feature.RECONCILE)
@@ -70,6 +69,6 @@ _DAY_SECONDS = 24 * 3600.0
 
 
 def _empty_twice(settings: Settings) -> frozenset[str]:
-    first = empty_queues(settings)
-    time.sleep(BETWEEN_LOOKS_SECONDS)
-    return first & empty_queues(settings)
+    first = broker().empty_queues(settings)
+    time.sleep(broker().counts_lag_seconds)
+    return first & broker().empty_queues(settings)

@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import Engine
 
 from app import contract
-from app.brokers.chosen import announce
+from app.brokers.chosen import announce, broker
 from app.relay import metrics as relay_metrics
 from app.relay.lane import Lane
 from app.relay.upkeep import Upkeep
@@ -54,6 +54,7 @@ def watch(settings: Settings, database: Engine, lanes: Sequence[Lane], ended: Se
         if waiting and time.monotonic() >= next_look:
             next_look = time.monotonic() + _LOOK_SECONDS
             _patiently(lambda: _observe(database))
+            _observe_broker(settings)
 
 
 def _beat(settings: Settings, lanes: Sequence[Lane]) -> None:
@@ -72,6 +73,13 @@ def _observe(database: Engine) -> None:
         retention_age.show(connection)
         relay_metrics.show_pauses(pauses.listed(connection))
         relay_metrics.PUT_BACK.set(vanished.put_back_lately(connection))
+
+
+def _observe_broker(settings: Settings) -> None:
+    try:
+        relay_metrics.show_depths(broker().depths(settings))
+    except OSError as error:
+        log.warning("broker_away", reason=str(error))
 
 
 def _patiently(work: Callable[[], None]) -> None:

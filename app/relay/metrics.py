@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -18,6 +18,7 @@ CONFIRM_SECONDS = Histogram(
     "From a batch's first publish to its last confirm",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
+BROKER_MESSAGES = Gauge(contract.METRIC_BROKER_MESSAGES, "Messages in the broker", ["queue", "state"])
 PAUSE_AGE = Gauge(contract.METRIC_PAUSE_AGE_SECONDS, "Seconds since this queue or task was paused", ["kind", "name"])
 HELD = Gauge(contract.METRIC_HELD, "Messages that wait for the end of this pause", ["kind", "name"])
 PUT_BACK = Gauge(contract.METRIC_PUT_BACK, "Messages that were put back within the last day: theirs had vanished")
@@ -36,3 +37,10 @@ def show_pauses(in_force: Sequence[Pause]) -> None:
     for pause in in_force:
         PAUSE_AGE.labels(pause.kind.value, pause.name).set(pause.age_seconds)
         HELD.labels(pause.kind.value, pause.name).set(pause.held)
+
+
+def show_depths(found: Mapping[str, Mapping[str, int]]) -> None:
+    """Show what the broker holds."""
+    for queue, states in found.items():
+        for state, messages in states.items():
+            BROKER_MESSAGES.labels(queue, state).set(messages)

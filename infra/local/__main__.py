@@ -97,7 +97,7 @@ def secrets() -> None:
 
 @app.command()
 def up(
-    broker: Annotated[str, typer.Option(help="rabbitmq, or sqs: an emulator of it")] = brokers.RABBITMQ.name,
+    broker: Annotated[str, typer.Option(help="rabbitmq, redis, or sqs: an emulator of it")] = brokers.RABBITMQ.name,
 ) -> None:
     """Build, start and wait until everything works."""
     state = State.default()

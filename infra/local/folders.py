@@ -10,6 +10,8 @@ from infra.servers.rabbitmq.outsiders import Outsider
 
 #: Host names of the three brokers.
 RABBITMQ_NODES = ("rabbitmq-1", "rabbitmq-2", "rabbitmq-3")
+#: The service, and what the files of its users begin with.
+REDIS_BROKER, BROKER = "redis-broker", "redis_broker"
 #: Tools on the host speak to published ports.
 HOST_NAMES = ("localhost", "127.0.0.1")
 
@@ -27,31 +29,31 @@ class Folder:
 
 ROLES: tuple[Folder, ...] = (
     Folder(Role.OWNER, passwords=("postgresql", "s3")),
-    Folder(Role.TOPOLOGY, passwords=("rabbitmq",)),
+    Folder(Role.TOPOLOGY, passwords=("rabbitmq", BROKER)),
     Folder(Role.GATEWAY, names=("gateway", *HOST_NAMES), passwords=("postgresql", "redis", "s3")),
     Folder(
         Role.RELAY,
         names=("relay-1", "relay-2", "relay", *HOST_NAMES),
-        passwords=("postgresql", "rabbitmq"),
+        passwords=("postgresql", "rabbitmq", BROKER),
     ),
     Folder(
         Role.WORKER,
         # The pools share it: a new queue needs no new certificate.
         names=("worker", *HOST_NAMES),
-        passwords=("postgresql", "rabbitmq", "redis", "s3"),
+        passwords=("postgresql", "rabbitmq", "redis", "s3", BROKER),
     ),
     Folder(
         Role.ARCHIVER,
         names=("archiver", *HOST_NAMES),
-        passwords=("postgresql", "rabbitmq"),
+        passwords=("postgresql", "rabbitmq", BROKER),
     ),
     Folder(
         Role.OPERATOR,
-        passwords=("postgresql", "rabbitmq", "redis", "flower", "prometheus"),
+        passwords=("postgresql", "rabbitmq", "redis", "flower", "prometheus", BROKER),
     ),
     Folder(Role.AUDITOR, passwords=("postgresql",)),
     Folder(Role.BACKUP, passwords=("postgresql",)),
-    Folder(Role.PROBE, passwords=("redis",)),
+    Folder(Role.PROBE, passwords=("redis", BROKER)),
     Folder(Role.FLOWER, names=("flower", *HOST_NAMES), passwords=("rabbitmq",)),
     Folder(Role.BEAT, names=("beat", *HOST_NAMES), passwords=("postgresql", "rabbitmq")),
     # Nothing scales here; the users are the same everywhere.
@@ -67,6 +69,7 @@ SERVERS: tuple[Folder, ...] = (
     *(Folder(node, names=(node, "rabbitmq", *HOST_NAMES)) for node in RABBITMQ_NODES),
     Folder("postgresql", names=("postgresql", *HOST_NAMES)),
     Folder("redis", names=("redis", *HOST_NAMES)),
+    Folder(REDIS_BROKER, names=(REDIS_BROKER, *HOST_NAMES)),
     Folder("objectstore", names=("objectstore", *HOST_NAMES)),
 )
 

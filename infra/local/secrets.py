@@ -14,7 +14,7 @@ from infra.authority import Pair
 from infra.local import certificates, files, folders
 from infra.local.compose_files import fleet, outsiders_of
 from infra.local.state import State
-from infra.servers import capacity, object_store, postgresql, prometheus, redis
+from infra.servers import capacity, object_store, postgresql, prometheus, redis, redis_broker
 from infra.servers.logins import Accepted
 from infra.servers.rabbitmq import definitions
 from infra.servers.rabbitmq.outsiders import Outsider
@@ -85,7 +85,7 @@ def _login(state: State, user: str, server: str) -> None:
     """What a user's processes log in with: the login's name and its password."""
     login = contract.login(user, _generations(state, user)[0])
     path = state.secrets / user
-    files.write(path / f"{server}_user", user if server == "redis" else login)
+    files.write(path / f"{server}_user", user if server in {"redis", folders.BROKER} else login)
     files.write(path / f"{server}_password", _accepted(state, user, server)[login])
 
 
@@ -125,10 +125,18 @@ def _flower(state: State) -> None:
 
 
 def _redis(state: State) -> None:
-    """The access list, and the one password that the server's own health check logs in with."""
-    words = passwords(state, "redis")
-    files.write(state.secrets / "redis" / "users.acl", redis.users_acl(words))
-    files.write(state.secrets / "redis" / "probe_password", (state.secrets / Role.PROBE / "redis_password").read_text())
+    """The access lists, and the one password that a server's own health check logs in with."""
+    lists = {
+        "redis": ("redis", redis.users_acl(passwords(state, "redis"))),
+        folders.REDIS_BROKER: (
+            folders.BROKER,
+            redis_broker.users_acl(passwords(state, folders.BROKER), contract.queue_names()),
+        ),
+    }
+    for folder, (server, users) in lists.items():
+        files.write(state.secrets / folder / "users.acl", users)
+        probe = (state.secrets / Role.PROBE / f"{server}_password").read_text()
+        files.write(state.secrets / folder / "probe_password", probe)
 
 
 def _rabbitmq(state: State, outsiders: Sequence[Outsider]) -> None:

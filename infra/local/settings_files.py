@@ -62,6 +62,8 @@ def write_settings(state: State, version: RabbitMQVersion, nodes: Sequence[str] 
     redis = files.folder(state.config / "redis", files.PUBLIC_FOLDER)
     most = capacity.redis_max_clients(fleet)
     files.write(redis / "redis.conf", redis_conf(REDIS_MEMORY_BYTES, most), files.PUBLIC_FILE)
+    broker = files.folder(state.config / folders.REDIS_BROKER, files.PUBLIC_FOLDER)
+    files.write(broker / "redis.conf", redis_conf(REDIS_MEMORY_BYTES, most, sync="always"), files.PUBLIC_FILE)
     objectstore = files.folder(state.config / "objectstore", files.PUBLIC_FOLDER)
     files.write(objectstore / "policy.json", policy_json(secrets.rotation(state)), files.PUBLIC_FILE)
     prometheus = files.folder(state.config / "prometheus", files.PUBLIC_FOLDER)
@@ -105,6 +107,7 @@ def hashes(state: State) -> dict[str, str]:
         "rabbitmq": _hash((state.config / "rabbitmq", *nodes)),
         "postgresql": _hash((state.config / "postgresql", state.secrets / "postgresql")),
         "redis": _hash((state.config / "redis", state.secrets / "redis")),
+        folders.BROKER: _hash((state.config / folders.REDIS_BROKER, state.secrets / folders.REDIS_BROKER)),
         "objectstore": _hash((state.config / "objectstore", state.secrets / "objectstore")),
         "prometheus": _hash((state.config / "prometheus", state.secrets / "prometheus")),
     }

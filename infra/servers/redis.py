@@ -10,10 +10,10 @@ from infra.servers.logins import Accepted
 
 #: Rate limits: throttled-py's keys and ours.
 _LIMITS = "~throttled:* ~millrace:*"
-_CONNECT = "+@connection -client +client|setinfo +client|setname"
+CONNECT = "+@connection -client +client|setinfo +client|setname"
 #: What a limiter needs: scripts and the plain commands inside them, nothing that looks at other keys.
 _LIMITER = (
-    f"{_CONNECT} +eval +evalsha +script|load +script|exists +time "
+    f"{CONNECT} +eval +evalsha +script|load +script|exists +time "
     "+get +set +setex +del +incrby +incrbyfloat +expire +pexpire +ttl +pttl +exists +hget +hmget +hset +hincrby "
     "+multi +exec +mget"
 )
@@ -23,7 +23,7 @@ _POLLED = "%R~celery-task-meta-*"
 _RESULTS = "~celery-task-meta-* ~celery-taskset-meta-* &celery-task-meta-*"
 #: The commands of that backend and its scripts: they store and read results, count parts of chords, notify clients.
 _BACKEND = (
-    f"{_CONNECT} +evalsha +script|load +multi +exec +get +mget +set +setex +del +exists +expire +incrby "
+    f"{CONNECT} +evalsha +script|load +multi +exec +get +mget +set +setex +del +exists +expire +incrby "
     "+sismember +sadd +zadd +zcount +zrange +publish +subscribe +unsubscribe"
 )
 #: Keys of rate limits and warm caches that tasks share, and the commands of their scripts (`app/patterns`).
@@ -32,20 +32,20 @@ _SHARED = (
     "+time +pexpire +hget +hset +zadd +zrem +zcard +zscore +zrank +zrange +zremrangebyscore +zremrangebyrank +incr"
 )
 #: No keys, no channels, no commands: what is allowed comes after.
-_NOTHING = "resetkeys resetchannels -@all"
+NOTHING = "resetkeys resetchannels -@all"
 #: The default user is off: nobody can log in as this user, and a client that has not logged in is refused. But Redis
 #: loads its append-only file as this user, and drops every transaction and script that the user may not execute: a
 #: chord's parts were lost in a restart (8.x logs "ACLs rules changed between the moment the transaction was accumulated
 #: and the EXEC call").
-_READS_THE_FILE = "allkeys +@write +select"
+READS_THE_FILE = "allkeys +@write +select"
 
 RULES: dict[Role, str] = {
     Role.GATEWAY: f"resetkeys resetchannels {_LIMITS} {_POLLED} -@all {_LIMITER} +strlen",
     Role.WORKER: f"resetkeys resetchannels {_RESULTS} {_PATTERNS} -@all {_BACKEND} {_SHARED}",
     Role.OPERATOR: "allkeys allchannels +@all",
-    Role.PROBE: f"{_NOTHING} +ping +info",
+    Role.PROBE: f"{NOTHING} +ping +info",
     # Only where there are several: what Redis' documentation says each of the two needs.
-    Role.REPLICA: f"{_NOTHING} +psync +replconf +ping",
+    Role.REPLICA: f"{NOTHING} +psync +replconf +ping",
     Role.SENTINEL: "resetkeys allchannels -@all +multi +exec +slaveof +ping +subscribe +config|rewrite +role +publish "
     "+info +client|setname +client|kill +script|kill",
 }
@@ -56,10 +56,10 @@ CLIENTS: Mapping[str, str] = {str(role): RULES[role] for role in (Role.GATEWAY, 
 
 def users_acl(passwords: Mapping[Role, Accepted]) -> str:
     """Redis' ACL file; a role without a password gets no user."""
-    return acl_file(passwords, RULES, default=f"{_NOTHING} {_READS_THE_FILE}")
+    return acl_file(passwords, RULES, default=f"{NOTHING} {READS_THE_FILE}")
 
 
-def acl_file(passwords: Mapping[Role, Accepted], rules: Mapping[Role, str], *, default: str = _NOTHING) -> str:
+def acl_file(passwords: Mapping[Role, Accepted], rules: Mapping[Role, str], *, default: str = NOTHING) -> str:
     """An ACL file; a role without a password gets no user, and one whose password is rotated has two.
 
     The default user, for clients without a name, is off.

@@ -7,6 +7,8 @@ from typing import Literal
 from app import contract
 
 Topology = Literal["single", "sentinel"]
+#: When the append-only file is on disk: `everysec` may lose the last two seconds, `always` nothing that was answered.
+Sync = Literal["everysec", "always"]
 
 #: Where the image expects the role's secrets, and keeps its data.
 SECRETS = "/run/secrets/millrace"
@@ -43,7 +45,7 @@ def tls(port: int) -> list[str]:
     ]
 
 
-def redis_conf(memory_bytes: int, max_clients: int, topology: Topology = "single") -> str:
+def redis_conf(memory_bytes: int, max_clients: int, topology: Topology = "single", *, sync: Sync = "everysec") -> str:
     """The settings of every node, in a container of `memory_bytes`."""
     lines = [
         f"# Redis, {topology}. Made by infra.servers.redis_conf.",
@@ -58,7 +60,7 @@ def redis_conf(memory_bytes: int, max_clients: int, topology: Topology = "single
         f"maxclients {max_clients}",
         "",
         "appendonly yes",
-        "appendfsync everysec",
+        f"appendfsync {sync}",
         'save ""',
         f"dir {DATA}",
         *(_replication(memory_bytes) if topology == "sentinel" else ()),

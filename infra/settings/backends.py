@@ -5,9 +5,9 @@ Each is a union told apart by `kind`; `infra/backends.py` makes what was chosen.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from app import contract
 from infra.servers.rabbitmq.cluster import VERSIONS, RabbitMQVersion
@@ -168,7 +168,18 @@ class PgBouncer(Model):
     resources: Resources
 
 
-BrokerChoice = Annotated[RabbitMQ | AmazonMQ, Field(discriminator="kind")]
+def _on_kubernetes(value: Any) -> Any:
+    """What the application also runs on, and this program does not make."""
+    kind = value.get("kind") if isinstance(value, dict) else None
+    if kind in {"redis", "sqs"}:
+        raise ValueError(
+            f"kind {kind}: the application runs on it (docs/brokers.md), but this program makes no such broker: write "
+            f"rabbitmq or amazonmq; `make up BROKER={kind}` runs it locally"
+        )
+    return value
+
+
+BrokerChoice = Annotated[RabbitMQ | AmazonMQ, Field(discriminator="kind"), BeforeValidator(_on_kubernetes)]
 ResultBackendChoice = Annotated[Redis | ElastiCache, Field(discriminator="kind")]
 DatabaseChoice = Annotated[SinglePostgreSQL | CloudNativePG | Rds, Field(discriminator="kind")]
 UploadsChoice = Annotated[ObjectServer | Bucket, Field(discriminator="kind")]

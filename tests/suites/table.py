@@ -260,6 +260,20 @@ PROOFS = (
             "tests/harness/sqs_",
         ),
     ),
+    _on_servers(
+        "redis_broker",
+        240,
+        "docs/brokers.md on Redis: executed once under kills of workers and broker, poison archived, rights, lost data",
+        guards=(
+            "app/brokers/",
+            "app/worker/",
+            "app/relay/",
+            "infra/servers/redis_broker.py",
+            "infra/servers/redis_conf.py",
+            "infra/local/brokers.py",
+            "tests/harness/redis_stack",
+        ),
+    ),
     _on_servers("loads", 105, "a load finds its rate in a trial, and ends when it is told to", guards=("loadtests/",)),
     _on_servers(
         "locust",

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from app.brokers import emptiness
 from app.brokers.interface import Feature
 from app.brokers.letters import ArrivedMessage
 from app.brokers.rabbitmq import connection as _, presence  # noqa: F401 - what `amqps` means
@@ -22,6 +23,7 @@ class RabbitMQ:
     cannot: Mapping[Feature, str] = {}
     longest_delay_seconds: float | None = None
     silence_seconds: float | None = None
+    counts_lag_seconds = emptiness.COUNTS_LAG_SECONDS
 
     def options(self, settings: Settings) -> dict[str, Any]:
         """The connection; numbers and findings refer to research/celery.md."""
@@ -60,6 +62,14 @@ class RabbitMQ:
             connection.ensure_connection(max_retries=10, interval_start=1, interval_step=1, interval_max=5)
             declare(connection)
         refuse_held(settings)
+
+    def empty_queues(self, settings: Settings) -> frozenset[str]:
+        """As the management API says."""
+        return emptiness.empty_queues(settings)
+
+    def depths(self, settings: Settings) -> Mapping[str, Mapping[str, int]]:
+        """RabbitMQ has metrics of its own."""
+        return {}
 
     def missing(self, settings: Settings) -> str | None:
         """Exchanges and queues of this role."""

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from app import contract
+from app.brokers.envelope import opened
 from app.brokers.interface import Feature
 from app.brokers.letters import ArrivedMessage
 from app.brokers.sqs import client, topology, transport
 from app.brokers.sqs.dead_letters import SqsDeadLetters
-from app.brokers.sqs.envelope import opened
 from app.brokers.sqs.publisher import SqsPublisher
+from app.brokers.without_amqp import EveryQueue, refuse_outsiders
 from app.contract import Role
 from app.errors import NotOnThisBrokerError
 from app.settings import Settings
-
-
-class EveryQueue:
-    """SQS does not say who consumes a queue, so that a canary goes to each of them."""
-
-    answered = True
-
-    def among(self, queues: Iterable[str]) -> frozenset[str]:
-        """All of them."""
-        return frozenset(queues)
 
 
 class Sqs:
@@ -43,6 +34,7 @@ class Sqs:
         Feature.DEAD_LETTERING: "SQS keeps no reason of a reject, so the worker archives a dead letter itself.",
     }
     longest_delay_seconds: float | None = 900.0
+    counts_lag_seconds = 0.0
     silence_seconds: float | None = 2.0 * (client.WAIT_SECONDS + client.READ_SECONDS)
 
     def options(self, settings: Settings) -> dict[str, Any]:
@@ -76,12 +68,20 @@ class Sqs:
         Raises:
             NotOnThisBrokerError: queues.toml names producers or a foreign application.
         """
-        for queue in contract.queues():
-            if queue.producers:
-                raise NotOnThisBrokerError(f"[{queue.name}] producers: {self.cannot[Feature.PRODUCERS]}")
-            if queue.foreign:
-                raise NotOnThisBrokerError(f"[{queue.name}.pool]: {self.cannot[Feature.FOREIGN_APPLICATIONS]}")
+        refuse_outsiders(self.cannot)
         topology.declare(settings)
+
+    def empty_queues(self, settings: Settings) -> frozenset[str]:
+        """Not asked for.
+
+        Raises:
+            NotOnThisBrokerError: its counts are rough.
+        """
+        raise NotOnThisBrokerError(self.cannot[Feature.RECONCILE])
+
+    def depths(self, settings: Settings) -> Mapping[str, Mapping[str, int]]:
+        """CloudWatch has them; each question would be billed."""
+        return {}
 
     def missing(self, settings: Settings) -> str | None:
         """The queues that this role uses, as far as it may ask; a process is told by its login at PostgreSQL."""

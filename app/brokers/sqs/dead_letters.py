@@ -6,9 +6,9 @@ import time
 from itertools import cycle
 
 from app import contract
+from app.brokers.envelope import opened
 from app.brokers.interface import Delivery
 from app.brokers.sqs import client
-from app.brokers.sqs.envelope import opened
 
 #: As on RabbitMQ, whose broker gives the same reason.
 _REASON = "delivery_limit"

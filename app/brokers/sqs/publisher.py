@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from app import contract
+from app.brokers.envelope import sealed
 from app.brokers.interface import BrokerAwayError, PublishResult
 from app.brokers.sqs import client
-from app.brokers.sqs.envelope import sealed
 from app.contract import Role
 from app.errors import UnwritableMessageError
 from app.storage.outbox import ClaimedMessage
@@ -100,7 +100,7 @@ class SqsPublisher:
 def _sealed(messages: Sequence[ClaimedMessage], result: PublishResult) -> Iterator[Entry]:
     for message in messages:
         try:
-            yield message.message_id, sealed(message, user=Role.RELAY)
+            yield message.message_id, sealed(message, user=Role.RELAY, most_bytes=contract.SQS_MESSAGE_MAX_BYTES)
         except UnwritableMessageError as error:
             result.refused[message.message_id] = str(error)
 

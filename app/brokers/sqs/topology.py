@@ -8,6 +8,7 @@ import structlog
 
 from app import contract
 from app.brokers.sqs import client
+from app.brokers.without_amqp import visibility_seconds
 from app.contract import Queue
 from app.errors import NotReadyError
 from app.settings import Settings
@@ -17,18 +18,6 @@ log = structlog.get_logger(__name__)
 #: A message is kept for so long, SQS' longest.
 _RETENTION_SECONDS = 14 * 86_400
 _SIZE = str(contract.SQS_MESSAGE_MAX_BYTES)
-#: Between the end of the longest task and the moment at which another worker sees its message.
-_MARGIN_SECONDS = 10
-
-
-def visibility_seconds(queue: Queue, settings: Settings) -> int:
-    """How long a message that a worker holds is hidden from others: longer than the worker may hold it.
-
-    A child works on its prefetched messages one after the other, each up to the hard limit.
-    """
-    limit = queue.pool.get("timeLimitSeconds", settings.task_time_limit_seconds)
-    prefetched = queue.pool.get("prefetchMultiplier", settings.worker_prefetch_multiplier)
-    return int(limit) * int(prefetched) + _MARGIN_SECONDS
 
 
 def declare(settings: Settings) -> None:

@@ -7,7 +7,6 @@ message for delivered the first time.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pycurl
@@ -19,10 +18,11 @@ from kombu.asynchronous.http.curl import CurlClient
 from kombu.transport import SQS
 
 from app import contract
+from app.brokers.envelope import opened, written
 from app.brokers.interface import DELAY_SECONDS
 from app.brokers.sqs import client
-from app.brokers.sqs.envelope import opened, written
-from app.errors import QueueNotDeclaredError
+from app.brokers.transactional import queue_of
+from app.brokers.without_amqp import Answers
 
 log = structlog.get_logger(__name__)
 
@@ -39,17 +39,8 @@ _AGAIN_SECONDS = 1
 _OK = 200
 
 
-class _Answers:
-    """When SQS last answered this worker. It also counts while nothing is asked because the children are busy."""
-
-    at = float("-inf")
-
-    def came(self) -> None:
-        """Just now."""
-        self.at = time.monotonic()
-
-
-answers = _Answers()
+#: It also counts while nothing is asked because the children are busy.
+answers = Answers()
 
 
 # The stubs of kombu do not know what is overridden here.
@@ -146,10 +137,7 @@ class Channel(_Sqs.Channel):  # type: ignore[misc]
         Raises:
             QueueNotDeclaredError: there is none.
         """
-        queue = routing_key.rpartition(".")[2]
-        if exchange not in (contract.TASKS_EXCHANGE, "") or queue not in contract.queue_names():
-            raise QueueNotDeclaredError(f"(exchange {exchange!r}, routing key {routing_key!r})")
-        return [queue]
+        return [queue_of(exchange, routing_key)]
 
     def _put(self, queue: str, message: dict[str, Any], **_: Any) -> None:
         """Send it.
@@ -161,7 +149,7 @@ class Channel(_Sqs.Channel):  # type: ignore[misc]
         # A copy: Celery sends the caller's own properties again if this fails.
         properties = dict(message["properties"])
         delay_seconds = properties.pop(DELAY_SECONDS, None) or 0
-        text = written({**message, "properties": properties})
+        text = written({**message, "properties": properties}, most_bytes=contract.SQS_MESSAGE_MAX_BYTES)
         with client.answered():
             self.sqs().send_message(QueueUrl=client.work_url(queue), MessageBody=text, DelaySeconds=delay_seconds)
 

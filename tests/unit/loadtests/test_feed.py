@@ -136,7 +136,9 @@ def test_a_feed_that_is_stopped_in_the_middle_hands_out_what_is_in_the_ledger(tm
 def test_an_answer_gives_its_job_or_its_problem() -> None:
     """The job's id is kept from a 202, the problem's name and its beginning from anything else."""
     assert read_answer(202, b'{"job_id": "j-1"}').job_id == "j-1"
-    assert read_answer(202, b"nonsense").job_id is None
+    cut_off = read_answer(202, b'{"job_id": "j-')
+    assert (cut_off.status, cut_off.job_id, classify(cut_off.status, cut_off.problem)) == (None, None, Outcome.UNKNOWN)
+    assert read_answer(202, b'{"accepted": 1}') == Answer(status=202), "the gateway must name a job: this is a bug"
     assert read_answer(422, b'{"title": "no"}').error == '{"title": "no"}'
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 
 import pytest
@@ -11,9 +12,22 @@ from app import settings
 from app.brokers import celery_app as module, chosen
 from app.brokers.interface import DELAY_SECONDS, Feature
 from app.brokers.rabbitmq.broker import RabbitMQ
+from app.brokers.redis.broker import Redis
 from app.brokers.sqs import topology
 from app.brokers.sqs.broker import Sqs
 from app.errors import NotOnThisBrokerError
+
+
+@pytest.fixture
+def on_redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process has Redis as its broker."""
+    monkeypatch.setenv("MILLRACE_BROKER", "redis")
+    monkeypatch.setenv("MILLRACE_REDIS_BROKER_PASSWORD", "secret")
+    settings.load.cache_clear()
+    chosen.broker.cache_clear()
+    yield
+    settings.load.cache_clear()
+    chosen.broker.cache_clear()
 
 
 @pytest.fixture
@@ -36,11 +50,33 @@ def test_rabbitmq_is_the_default_and_can_do_all() -> None:
     assert all(chosen.able(feature) for feature in Feature)
 
 
-def test_each_refusal_is_one_sentence() -> None:
+@pytest.mark.parametrize(("kind", "name"), [(Sqs, "SQS"), (Redis, "Redis")])
+def test_each_refusal_is_one_sentence(kind: type[Sqs | Redis], name: str) -> None:
     """For people."""
-    for feature, sentence in Sqs.cannot.items():
+    for feature, sentence in kind.cannot.items():
         assert sentence.endswith("."), feature
-        assert "SQS" in sentence, feature
+        assert name in sentence, feature
+
+
+@pytest.mark.usefixtures("on_redis")
+def test_redis_keeps_any_delay_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A year, too."""
+    seen: list[dict[str, object]] = []
+    monkeypatch.setattr(module.Celery, "send_task", lambda _app, _name, **options: seen.append(options))
+
+    module.create(settings.load()).send_task("t", countdown=31_536_000)
+
+    assert seen[0][DELAY_SECONDS] == 31_536_000
+
+
+@pytest.mark.usefixtures("on_redis")
+def test_redis_checks_its_certificate() -> None:
+    """And no password is in a log: Celery hides it."""
+    app = module.create(settings.load())
+
+    assert app.conf.broker_use_ssl["ssl_cert_reqs"] is ssl.CERT_REQUIRED
+    assert app.conf.broker_use_ssl["ssl_check_hostname"]
+    assert "secret" not in app.connection_for_read().as_uri()
 
 
 @pytest.mark.usefixtures("on_sqs")

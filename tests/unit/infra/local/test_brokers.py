@@ -10,7 +10,7 @@ import yaml
 
 from app.contract import DEFAULT_QUEUES_FILE, read_queues
 from infra.local import brokers, stack
-from infra.local.brokers import EMULATED_SQS, RABBITMQ, UnknownBrokerError
+from infra.local.brokers import EMULATED_SQS, RABBITMQ, REDIS_BY_ITSELF, LocalBroker, UnknownBrokerError
 from infra.local.compose import Compose
 from infra.local.state import State
 from infra.local.urls import urls
@@ -34,15 +34,17 @@ def test_rabbitmqs_stack_has_no_third_file(state: State) -> None:
     assert brokers.kept(state) is RABBITMQ
 
 
-def test_every_process_is_told_of_sqs(state: State) -> None:
+@pytest.mark.parametrize(("broker", "server"), [(EMULATED_SQS, "sqs"), (REDIS_BY_ITSELF, "redis-broker")])
+def test_every_process_is_told_of_another_broker(state: State, broker: LocalBroker, server: str) -> None:
     """One that is not would look for RabbitMQ."""
-    brokers.write(state, EMULATED_SQS, QUEUES, PROCESSES)
+    brokers.write(state, broker, QUEUES, PROCESSES)
 
     services: dict[str, Any] = yaml.safe_load(state.broker.read_text())["services"]
     assert str(state.broker) in Compose(state).command("up")
-    assert services.keys() == {"sqs", *PROCESSES}
-    assert {service["environment"]["MILLRACE_BROKER"] for name, service in services.items() if name != "sqs"} == {"sqs"}
-    assert brokers.kept(state) is EMULATED_SQS
+    assert services.keys() == {server, *PROCESSES}
+    told = {service["environment"]["MILLRACE_BROKER"] for name, service in services.items() if name != server}
+    assert told == {broker.name}
+    assert brokers.kept(state) is broker
 
 
 def test_nobody_is_sent_to_a_page_that_is_not_there(state: State) -> None:
@@ -54,13 +56,14 @@ def test_nobody_is_sent_to_a_page_that_is_not_there(state: State) -> None:
 
 def test_another_broker_is_refused_in_words() -> None:
     """Those there are, are named."""
-    with pytest.raises(UnknownBrokerError, match=r"'kafka'.* rabbitmq or sqs"):
+    with pytest.raises(UnknownBrokerError, match=r"'kafka'.* rabbitmq, sqs, redis"):
         brokers.find("kafka")
 
 
-def test_the_emulator_is_confined() -> None:
+@pytest.mark.parametrize("broker", [EMULATED_SQS, REDIS_BY_ITSELF])
+def test_another_broker_is_confined(broker: LocalBroker) -> None:
     """As every container is (test_compose.py)."""
-    service = EMULATED_SQS.service or {}
+    service = broker.service or {}
 
     assert service["read_only"]
     assert service["cap_drop"] == ["ALL"]

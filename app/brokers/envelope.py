@@ -1,4 +1,4 @@
-"""How a Celery message is written as the text of a message of SQS: kombu's form, so that any Celery worker reads it."""
+"""How a Celery message is written as text, for SQS and Redis: kombu's form, so that any Celery worker reads it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 from app import contract
 from app.brokers.letters import ArrivedMessage
 from app.brokers.senders import USER_ID, believed
-from app.contract import SQS_MESSAGE_MAX_BYTES
 from app.errors import UnwritableMessageError
 from app.storage.outbox import ClaimedMessage
 
@@ -64,11 +63,11 @@ class Envelope:
         )
 
 
-def sealed(message: ClaimedMessage, *, user: str) -> str:
+def sealed(message: ClaimedMessage, *, user: str, most_bytes: int) -> str:
     """The text of a message from the outbox.
 
     Raises:
-        UnwritableMessageError: it is too long for SQS, or JSON cannot say it.
+        UnwritableMessageError: it is too long for the broker, or JSON cannot say it.
     """
     properties = {name: value for name, value in message.properties.items() if name not in _BESIDE}
     delivery = {"delivery_info": {"exchange": contract.TASKS_EXCHANGE, "routing_key": message.queue}}
@@ -81,25 +80,25 @@ def sealed(message: ClaimedMessage, *, user: str) -> str:
             **properties, **delivery, "body_encoding": "base64", "delivery_tag": str(message.message_id),
             "message_id": str(message.message_id), USER_ID: user,
         },
-    })  # fmt: skip
+    }, most_bytes=most_bytes)  # fmt: skip
 
 
-def written(payload: Mapping[str, Any]) -> str:
+def written(payload: Mapping[str, Any], *, most_bytes: int) -> str:
     """The text of a message that kombu has made.
 
     Raises:
-        UnwritableMessageError: it is too long for SQS, or JSON cannot say it.
+        UnwritableMessageError: it is too long for the broker, or JSON cannot say it.
     """
     try:
         text = json.dumps(payload, separators=(",", ":"))
     except (TypeError, ValueError) as error:
         raise UnwritableMessageError(str(error)) from error
-    if len(text) > SQS_MESSAGE_MAX_BYTES:
-        raise UnwritableMessageError(f"its text has {len(text)} bytes, and SQS takes {SQS_MESSAGE_MAX_BYTES}")
+    if len(text) > most_bytes:
+        raise UnwritableMessageError(f"its text has {len(text)} bytes, and this broker takes {most_bytes}")
     return text
 
 
-def opened(text: str) -> Envelope:
+def opened(text: str | bytes) -> Envelope:
     """What a text says. One that is no envelope becomes a message without headers, which a worker rejects."""
     try:
         document = json.loads(text)
@@ -109,7 +108,7 @@ def opened(text: str) -> Envelope:
         encoded = properties.get("body_encoding") == "base64"
         body = b64decode(document["body"], validate=True) if encoded else str(document["body"]).encode()
     except (ValueError, TypeError, KeyError, AttributeError):
-        return Envelope(body=text.encode())
+        return Envelope(body=text if isinstance(text, bytes) else text.encode())
     return Envelope(
         body=body,
         content_type=_text(document.get("content-type")),

@@ -1,0 +1,1 @@
+"""Redis as a broker: lists, and beside each what is held, delayed or dead."""
