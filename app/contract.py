@@ -263,11 +263,11 @@ POSTGRESQL_ROLES = (
 )
 #: Seconds that a statement of a process may take, set on the roles: a pooled connection has no settings of its own.
 STATEMENT_TIMEOUT_SECONDS = 20
-#: Seconds after which a connection ends whose peer's kernel confirms nothing. Its machine or its cable is gone: that a
-#: process is slow, paused or starved does not keep its kernel from confirming (ADR 0056).
+#: Seconds after which a connection of ours to PostgreSQL ends whose peer's kernel confirms or takes nothing: its machine
+#: or its cable is gone, or its process has not read a full buffer for so long (ADR 0056).
 PEER_LOST_SECONDS = 2
-#: The same between RabbitMQ's nodes. A mistake costs them more: elections of new leaders.
-BROKER_PEER_LOST_SECONDS = 3
+#: The same of PgBouncer, and of RabbitMQ for its other nodes and its clients. A mistake costs them more.
+SERVER_PEER_LOST_SECONDS = 5
 #: Items of a task in order that may wait in one line. Migration 0018 has it, too: PostgreSQL refuses the next one.
 LINE_ITEMS_MAX = 10_000
 #: The bucket in S3, where content is stored under its hash.

@@ -19,8 +19,8 @@ _COUNT = """sub count {
 """
 #: Perl, because every image has it. The kernel ends the process with the highest score first; any process may raise the
 #: score of another one of its user. Two processes fill, so that neither is the largest. They end when somebody was
-#: ended, and after 90 s, and yield to others: the machine is not to suffer. A length that changes keeps Perl from
-#: holding one string many times.
+#: ended, and after 90 s, and yield to others: the machine is not to suffer. Each string has another
+#: length: Perl would hold equal ones only once.
 _FILL = (
     _COUNT
     + """my (%parents, %names);
@@ -36,8 +36,8 @@ print $score 1000;
 close $score or die "$victim: $!";
 my ($before) = count();
 setpriority 0, 0, 10;
-alarm 90;
 fork;
+alarm 90;
 my @full;
 while ((count())[0] == $before) { push @full, "x" x (4e6 + @full) }
 """

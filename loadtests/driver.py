@@ -19,7 +19,7 @@ from loadtests.ledger import Ledger
 from loadtests.schedule import Schedule
 from loadtests.source import EventSource, GeneratedEvents
 
-#: Longer than the gateway's own longest statement would be a hang; then the outcome is unknown.
+#: The gateway answers within 5 s; on a busy machine the way to it takes longer. After this the outcome is unknown.
 REQUEST_TIMEOUT_SECONDS = 30.0
 #: From the call to the first request: time for connections and the first fsync.
 START_DELAY_SECONDS = 1.0

@@ -12,7 +12,7 @@ import orjson
 
 from app import contract
 from loadtests.bodies import events_body
-from loadtests.history import STATUS_ACCEPTED, Intent, Outcome, Result, classify
+from loadtests.history import CUT_OFF, STATUS_ACCEPTED, Intent, Outcome, Result, classify
 from loadtests.ledger import Ledger
 from loadtests.schedule import Slot
 from loadtests.source import EventSource
@@ -169,13 +169,12 @@ def send_one(
 def read_answer(status: int, content: bytes | None) -> Answer:
     """Take what the ledger keeps from an answer: the job's id, or the problem's name and its beginning."""
     try:
-        body = orjson.loads(content or b"{}")
+        body = orjson.loads(content or b"")
     except orjson.JSONDecodeError:
+        if status == STATUS_ACCEPTED:
+            return Answer(status=status, error=CUT_OFF)
         body = None
     said = body if isinstance(body, dict) else {}
-    if status == STATUS_ACCEPTED and not said:
-        # What the sender of such an answer has stored is in what it did not say: it names no job.
-        return Answer(status=None, error="the answer was cut off after its head")
     if status == STATUS_ACCEPTED:
         job_id = said.get("job_id")
         return Answer(status=status, job_id=str(job_id) if job_id else None)

@@ -10,6 +10,8 @@ from app import contract
 
 #: The gateway's answer when an event is committed.
 STATUS_ACCEPTED = 202
+#: The error of an answer that ended before it named a job. What it accepted must have its effect all the same.
+CUT_OFF = "the answer was cut off after its head"
 
 
 class Kind(StrEnum):

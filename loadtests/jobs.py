@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from loadtests.history import STATUS_ACCEPTED, Attempt, History, Outcome
+from loadtests.history import CUT_OFF, STATUS_ACCEPTED, Attempt, History, Outcome
 
 
 class JobState(StrEnum):
@@ -52,8 +52,12 @@ def state_of(*, events: int, executed: int, dead: int, discarded: int = 0) -> Jo
 
 
 def with_job(history: History) -> Iterator[Attempt]:
-    """The attempts that must have a job: the gateway itself said 202."""
-    return (attempt for attempt in history.with_outcome(Outcome.ACCEPTED) if attempt.result.status == STATUS_ACCEPTED)
+    """The attempts that must have a job: the gateway itself said 202, and the way here kept what it named."""
+    return (
+        attempt
+        for attempt in history.with_outcome(Outcome.ACCEPTED)
+        if attempt.result.status == STATUS_ACCEPTED and attempt.result.error != CUT_OFF
+    )
 
 
 def compare(

@@ -54,7 +54,7 @@ class Connections:
 
         Raises:
             TimeoutError: all are in use for too long.
-            psycopg.OperationalError: PostgreSQL cannot be reached.
+            psycopg.OperationalError, OSError: PostgreSQL cannot be reached.
         """
         await self._wait_for_turn()
         try:

@@ -42,7 +42,7 @@ def _bounds(settings: Settings) -> dict[str, Any]:
         # A server that vanished without a FIN is noticed in about this time, not in the kernel's 15 minutes. What
         # bounds a statement stands with the role (infra/servers/postgresql.py): behind a pool a session has no options.
         "tcp_user_timeout": contract.PEER_LOST_SECONDS * 1000,
-        # While an answer is awaited nothing is sent but these: the time above counts from the first.
+        # A connection that waits for an answer sends only these.
         "keepalives_idle": 2,
         "keepalives_interval": 1,
         "keepalives_count": contract.PEER_LOST_SECONDS,

@@ -66,7 +66,6 @@ def tuning(memory_bytes: int, limits: Mapping[Role, int]) -> dict[str, str]:
         "tcp_keepalives_idle": "2",
         "tcp_keepalives_interval": "1",
         "tcp_keepalives_count": f"{contract.PEER_LOST_SECONDS}",
-        "tcp_user_timeout": f"{contract.PEER_LOST_SECONDS}s",
         "client_connection_check_interval": "10s",
         "log_min_duration_statement": "1s",
         # Their values are somebody's payload: a log is no place for it.

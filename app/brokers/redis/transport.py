@@ -58,7 +58,7 @@ class QoS(_Virtual.QoS):  # type: ignore[misc]
     """What this worker holds. A tag says all that is needed to let go of it, on any connection."""
 
     def ack(self, delivery_tag: str) -> None:
-        """It is done, and makes room for another one. If Redis is away, it is told when it is back.
+        """Free the room of a finished message. A Redis that is away is told of it later.
 
         kombu's keeps its room then. When all of a worker's acknowledgements had failed, it waited for ever.
         """
@@ -96,7 +96,9 @@ class QoS(_Virtual.QoS):  # type: ignore[misc]
         with self.channel.conn_or_acquire() as client:
             for queue in self.channel.active_queues:
                 keys = contract.redis_keys(queue)
-                _give_back(client, (keys.waiting, keys.held, keys.until), _MOST_GIVEN_BACK)
+                # In steps, because Redis serves nobody else meanwhile.
+                while _give_back(client, (keys.waiting, keys.held, keys.until), _MOST_GIVEN_BACK) == _MOST_GIVEN_BACK:
+                    pass
         answers.came()
 
 
@@ -163,7 +165,14 @@ class Channel(_Redis.Channel):  # type: ignore[misc]
             _let_go(client, (contract.redis_keys(queue_of_tag(tag)).until,), tag)
 
     def _restore(self, message: Any, leftmost: bool = False) -> None:
-        self.give_back(message.delivery_tag)
+        """Give a message back when its connection ends.
+
+        kombu writes what cannot be given back to a file in /tmp, with its body.
+        """
+        try:
+            self.give_back(message.delivery_tag)
+        except self.connection_errors as error:  # it is back when its time is over
+            log.warning("message_not_given_back", reason=str(error))
 
     def _lookup(self, exchange: str, routing_key: str, default: Any = None) -> list[str]:
         """The queue that a message goes to; kombu knows only what somebody has declared, and drops the rest.

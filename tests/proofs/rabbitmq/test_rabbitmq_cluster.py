@@ -96,7 +96,7 @@ def test_who_confirms_nothing_is_given_up_soon(nodes: Nodes) -> None:
         said = nodes.ctl(host, "rabbitmqctl", "--quiet", "eval", _PATIENCE.format(port=port))
         return list(json.loads(said))
 
-    milliseconds = contract.BROKER_PEER_LOST_SECONDS * 1000
+    milliseconds = contract.SERVER_PEER_LOST_SECONDS * 1000
     for host in nodes.cluster.hosts:
         assert patience(host, contract.PORT_ERLANG_DISTRIBUTION) == [milliseconds] * 3
         with nodes.channel(Role.WORKER, host=host):

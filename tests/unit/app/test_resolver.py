@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app import resolver
 from app.resolver import remember_addresses
 
 SAID = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.97.0.7", 5671))]
@@ -39,6 +40,20 @@ def test_a_silent_dns_is_answered_from_memory(dns: Dns) -> None:
     assert socket.getaddrinfo("rabbitmq", 5671, type=socket.SOCK_STREAM) == SAID
     with pytest.raises(socket.gaierror, match="Temporary"):
         socket.getaddrinfo("rabbitmq", 443, type=socket.SOCK_STREAM)
+
+
+def test_a_silent_dns_is_left_alone_for_a_while(dns: Dns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each question would cost the time-out again. Afterwards it is asked as before."""
+    now = [100.0]
+    monkeypatch.setattr(resolver.time, "monotonic", lambda: now[0])
+    socket.getaddrinfo("rabbitmq", 5671)
+    dns(SILENT)
+    socket.getaddrinfo("rabbitmq", 5671)
+    dns(UNKNOWN)
+    assert socket.getaddrinfo("rabbitmq", 5671) == SAID
+    now[0] += resolver.SILENT_SECONDS
+    with pytest.raises(socket.gaierror, match="not known"):
+        socket.getaddrinfo("rabbitmq", 5671)
 
 
 def test_the_newest_answer_counts(dns: Dns) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from app import contract
 from infra.lab.staging.images import wanted
 from infra.local import images
 from infra.local.state import State
@@ -66,3 +67,11 @@ def test_modes_in_an_image_do_not_depend_on_the_umask(tmp_path: Path) -> None:
     assert len(folders) > 5
     assert {path.stat().st_mode & 0o777 for path in folders} == {0o755}
     assert {path.stat().st_mode & 0o777 for path in context.rglob("*") if path.is_file()} == {0o644}
+
+
+def test_rabbitmq_gives_up_nodes_and_clients_after_the_time_of_the_contract() -> None:
+    """A Dockerfile and an Erlang file cannot import it."""
+    folder = images.DOCKERFILES / "rabbitmq"
+    said = f"{{raw,6,18,<<{contract.SERVER_PEER_LOST_SECONDS * 1000}:32/native>>}}"
+    assert (folder / "Dockerfile").read_text().count(said) == 2
+    assert said in (folder / "advanced.config").read_text().replace(" ", "")

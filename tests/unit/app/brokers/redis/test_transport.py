@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
@@ -165,3 +166,29 @@ def test_an_acknowledgement_that_fails_makes_room_and_is_made_up_for(
     assert client.asked == acknowledged
     held.restore_visible()
     assert client.asked == acknowledged, "once"
+
+
+def test_a_body_is_written_nowhere_when_redis_is_away(channel: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kombu dumps what it cannot restore, bodies too, into a file in /tmp."""
+
+    def away(*_: Any) -> None:
+        raise RedisConnectionError("Connection refused")
+
+    def dumped(*_: Any, **__: Any) -> None:
+        pytest.fail("a body was written")
+
+    monkeypatch.setattr(transport, "_let_go", away)
+    monkeypatch.setattr("kombu.transport.virtual.base.emergency_dump_state", dumped)
+    channel.do_restore, channel.restore_at_shutdown = True, True
+    qos = transport.QoS(channel)
+    qos._delivered["bulk:hash:x.1"] = SimpleNamespace(delivery_tag="bulk:hash:x.1")
+    qos.restore_unacked_once()
+    assert not qos._delivered
+
+
+def test_all_that_is_due_goes_back_at_once(channel: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In steps, until a step is not full."""
+    steps = [transport._MOST_GIVEN_BACK, transport._MOST_GIVEN_BACK, 7]
+    monkeypatch.setattr(transport, "_give_back", lambda *_: steps.pop(0))
+    transport.QoS(channel).restore_visible()
+    assert not steps
