@@ -263,8 +263,8 @@ POSTGRESQL_ROLES = (
 )
 #: Seconds that a statement of a process may take, set on the roles: a pooled connection has no settings of its own.
 STATEMENT_TIMEOUT_SECONDS = 20
-#: Seconds after which a connection of ours to PostgreSQL ends whose peer's kernel confirms or takes nothing: its machine
-#: or its cable is gone, or its process has not read a full buffer for so long (ADR 0056).
+#: Seconds after which a connection of ours to PostgreSQL ends whose peer's kernel confirms or takes nothing: its
+#: machine or its cable is gone, or its process has not read a full buffer for so long (ADR 0056).
 PEER_LOST_SECONDS = 2
 #: The same of PgBouncer, and of RabbitMQ for its other nodes and its clients. A mistake costs them more.
 SERVER_PEER_LOST_SECONDS = 5
