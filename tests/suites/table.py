@@ -262,7 +262,7 @@ PROOFS = (
     ),
     _on_servers(
         "redis_broker",
-        240,
+        120,
         "docs/brokers.md on Redis: executed once under kills of workers and broker, poison archived, rights, lost data",
         guards=(
             "app/brokers/",

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from app import contract
+from app.contract import Role
+from infra.servers.redis_broker import rules
 from tests.harness.load import assert_exact
 from tests.harness.poison import FINAL_AT_ONCE, REASONS, Outcome, assert_archived_and_replayed_once, poison
 from tests.harness.redis_stack import DELIVERIES, RedisStack
@@ -59,3 +62,19 @@ def test_poison_blocks_nothing(outcome: Outcome) -> None:
     """While all six died, their neighbours in the same queues were stored; in the end the accounts are exact."""
     assert outcome.stored_while_dying > 0
     assert_exact(outcome.accounting)
+
+
+@pytest.mark.usefixtures("outcome")
+def test_a_worker_has_no_right_that_is_not_needed(_on_redis: RedisStack) -> None:  # noqa: PT019
+    """Nothing of what it may do has not been done by now: poison was taken, given back and archived."""
+    assert _allowed(Role.WORKER) <= _called(_on_redis), "a right that nobody uses"
+
+
+def _allowed(role: Role) -> set[str]:
+    words = (word.removeprefix("+") for word in rules(contract.queue_names())[role].split() if word.startswith("+"))
+    return {word for word in words if not word.startswith(("@", "client"))}
+
+
+def _called(stack: RedisStack) -> set[str]:
+    """Commands that were executed since the server began, those of scripts, too."""
+    return {str(name).removeprefix("cmdstat_") for name in stack.queues.client.info("commandstats")}

@@ -9,9 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from app import contract
-from app.contract import Role
 from infra.local.folders import REDIS_BROKER
-from infra.servers.redis_broker import rules
 from tests.harness import jobs
 from tests.harness.load import Load, assert_exact
 from tests.harness.messages import event
@@ -44,7 +42,6 @@ def test_events_and_lists_are_executed_once_though_broker_and_workers_are_killed
             running.wait_executed(since=window.began_at)
 
     assert_exact(running.accounting())
-    assert _allowed(Role.WORKER) <= _called(on_redis), "a right that nobody uses"
 
 
 def test_workers_empty_a_full_redis(on_redis: RedisStack, load: Make) -> None:
@@ -62,16 +59,6 @@ def test_workers_empty_a_full_redis(on_redis: RedisStack, load: Make) -> None:
         running.wait_executed(since=time.time())
 
     assert_exact(running.accounting())
-
-
-def _allowed(role: Role) -> set[str]:
-    words = (word.removeprefix("+") for word in rules(contract.queue_names())[role].split() if word.startswith("+"))
-    return {word for word in words if not word.startswith(("@", "client"))}
-
-
-def _called(stack: RedisStack) -> set[str]:
-    """Commands that were executed since the server began, those of scripts, too."""
-    return {str(name).removeprefix("cmdstat_") for name in stack.queues.client.info("commandstats")}
 
 
 def test_what_a_lost_disk_held_is_put_back(on_redis: RedisStack) -> None:
