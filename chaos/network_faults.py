@@ -14,7 +14,7 @@ from chaos.plan import Plan, Scene
 from chaos.steps import docker, perform
 
 _IMAGE = "millrace-netfault:1"
-#: Names another one, of another checkout for instance.
+#: The variable that names another image, for instance that of another checkout.
 IMAGE_VARIABLE = "MILLRACE_IMAGE_NETFAULT"
 _RIGHTS = ("--cap-drop", "ALL", "--cap-add", "NET_ADMIN", "--security-opt", "no-new-privileges:true", "--read-only")
 _PROGRAM = ("python3", "-m", "chaos.netfault")

@@ -10,12 +10,12 @@ from pathlib import Path
 import docker
 import docker.errors
 
+from app.contract import Role
 from chaos.components import Member
 from chaos.errors import TargetMissingError
 from chaos.steps import Step, docker as docker_step
 
 _SECRETS = "/run/secrets/millrace"
-_ROLE = "operator"
 
 
 def operate(like: Member, *words: str) -> Step:
@@ -36,7 +36,7 @@ def operate(like: Member, *words: str) -> Step:
     settings = [setting for setting in found["Config"]["Env"] if setting.startswith("MILLRACE_")]
     folders = {each["Destination"]: each["Source"] for each in found["Mounts"] if each["Type"] == "bind"}
     # The secrets of the roles lie side by side.
-    folders[_SECRETS] = str(Path(folders[_SECRETS]).with_name(_ROLE))
+    folders[_SECRETS] = str(Path(folders[_SECRETS]).with_name(str(Role.OPERATOR)))
     return docker_step(
         "run", "--rm", "--network", network, "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL",  # noqa: S108 - inside
         *(word for setting in settings for word in ("--env", setting)),

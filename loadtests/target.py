@@ -76,7 +76,7 @@ class Target:
 
     @property
     def fault(self) -> tuple[str, ...]:
-        """The fault of a run: a broker's node or the broker, and a worker where the broker is an emulator."""
+        """The fault of a run kills a broker's node, Redis, or a worker where the broker is an emulator."""
         return _FAULTS[self.broker]
 
     @property

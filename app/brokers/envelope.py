@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from app import contract
+from app.brokers.interface import PublishResult
 from app.brokers.letters import ArrivedMessage
 from app.brokers.senders import USER_ID, believed
+from app.contract import Role
 from app.errors import UnwritableMessageError
 from app.storage.outbox import ClaimedMessage
 
@@ -81,6 +84,17 @@ def sealed(message: ClaimedMessage, *, user: str, most_bytes: int) -> str:
             "message_id": str(message.message_id), USER_ID: user,
         },
     }, most_bytes=most_bytes)  # fmt: skip
+
+
+def sealed_all(
+    messages: Sequence[ClaimedMessage], result: PublishResult, *, most_bytes: int
+) -> Iterator[tuple[UUID, str]]:
+    """Each message's id and text. What cannot be written is refused in `result`."""
+    for message in messages:
+        try:
+            yield message.message_id, sealed(message, user=Role.RELAY, most_bytes=most_bytes)
+        except UnwritableMessageError as error:
+            result.refused[message.message_id] = str(error)
 
 
 def written(payload: Mapping[str, Any], *, most_bytes: int) -> str:

@@ -11,6 +11,8 @@ from app.contract import Queue
 from app.errors import NotOnThisBrokerError
 from app.settings import Settings
 
+#: Why a message that killed its workers is dead, as RabbitMQ says it.
+DELIVERY_LIMIT = "delivery_limit"
 #: Between the end of the longest task and the moment at which another worker sees its message.
 _MARGIN_SECONDS = 10
 

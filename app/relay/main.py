@@ -80,6 +80,7 @@ def _observe_broker(settings: Settings) -> None:
         relay_metrics.show_depths(broker().depths(settings))
     except OSError as error:
         log.warning("broker_away", reason=str(error))
+        relay_metrics.show_depths({})
 
 
 def _patiently(work: Callable[[], None]) -> None:

@@ -40,7 +40,8 @@ def show_pauses(in_force: Sequence[Pause]) -> None:
 
 
 def show_depths(found: Mapping[str, Mapping[str, int]]) -> None:
-    """Show what the broker holds."""
+    """Show what the broker holds; nothing while it does not say."""
+    BROKER_MESSAGES.clear()
     for queue, states in found.items():
         for state, messages in states.items():
             BROKER_MESSAGES.labels(queue, state).set(messages)

@@ -13,10 +13,9 @@ from app import contract
 from app.brokers.envelope import opened
 from app.brokers.interface import Delivery
 from app.brokers.redis import client
+from app.brokers.without_amqp import DELIVERY_LIMIT
 from app.settings import Settings
 
-#: As on RabbitMQ, whose broker gives the same reason.
-_REASON = "delivery_limit"
 #: Of a queue, while PostgreSQL is away.
 _MOST_HELD = 20
 
@@ -88,4 +87,4 @@ class RedisDeadLetters:
 
 def arrived(queue: str, text: bytes) -> Any:
     """A text of the list as a dead letter."""
-    return opened(text).arrived(queue, death_reason=_REASON)
+    return opened(text).arrived(queue, death_reason=DELIVERY_LIMIT)

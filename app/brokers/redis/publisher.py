@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from redis.exceptions import OutOfMemoryError
 
 from app import contract
-from app.brokers.envelope import sealed
+from app.brokers.envelope import sealed_all
 from app.brokers.interface import BrokerAwayError, PublishResult
 from app.brokers.redis import client
-from app.contract import Role
-from app.errors import UnwritableMessageError
 from app.settings import Settings
 from app.storage.outbox import ClaimedMessage
 
@@ -73,7 +71,8 @@ class RedisPublisher:
         """
         result = PublishResult()
         for queue in dict.fromkeys(message.queue for message in messages):
-            entries = list(_sealed([message for message in messages if message.queue == queue], result))
+            of_queue = [message for message in messages if message.queue == queue]
+            entries = list(sealed_all(of_queue, result, most_bytes=contract.REDIS_MESSAGE_MAX_BYTES))
             self.looked_at = time.monotonic()
             try:
                 self._send(queue, entries, result)
@@ -93,12 +92,3 @@ class RedisPublisher:
                 result.nacked += identifiers
             else:
                 result.confirmed += identifiers
-
-
-def _sealed(messages: Sequence[ClaimedMessage], result: PublishResult) -> Iterator[Entry]:
-    for message in messages:
-        try:
-            text = sealed(message, user=Role.RELAY, most_bytes=contract.REDIS_MESSAGE_MAX_BYTES)
-            yield message.message_id, text
-        except UnwritableMessageError as error:
-            result.refused[message.message_id] = str(error)

@@ -9,9 +9,8 @@ from app import contract
 from app.brokers.envelope import opened
 from app.brokers.interface import Delivery
 from app.brokers.sqs import client
+from app.brokers.without_amqp import DELIVERY_LIMIT
 
-#: As on RabbitMQ, whose broker gives the same reason.
-_REASON = "delivery_limit"
 #: While PostgreSQL is away the archiver holds what it has; SQS would give it the same messages again and again.
 _MOST_HELD = 60
 
@@ -63,7 +62,9 @@ class SqsDeadLetters:
             )
         self._held += len(answer.get("Messages", ()))
         return [
-            Delivery((url, message["ReceiptHandle"]), opened(message["Body"]).arrived(queue, death_reason=_REASON))
+            Delivery(
+                (url, message["ReceiptHandle"]), opened(message["Body"]).arrived(queue, death_reason=DELIVERY_LIMIT)
+            )
             for message in answer.get("Messages", ())
         ]
 

@@ -10,11 +10,9 @@ from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from app import contract
-from app.brokers.envelope import sealed
+from app.brokers.envelope import sealed_all
 from app.brokers.interface import BrokerAwayError, PublishResult
 from app.brokers.sqs import client
-from app.contract import Role
-from app.errors import UnwritableMessageError
 from app.storage.outbox import ClaimedMessage
 
 #: Codes that blame this message. Any other one, such as a key that is throttled, says nothing of it.
@@ -72,7 +70,8 @@ class SqsPublisher:
         result = PublishResult()
         deadline = time.monotonic() + timeout_seconds
         for queue in dict.fromkeys(message.queue for message in messages):
-            entries = list(_sealed([message for message in messages if message.queue == queue], result))
+            of_queue = [message for message in messages if message.queue == queue]
+            entries = list(sealed_all(of_queue, result, most_bytes=contract.SQS_MESSAGE_MAX_BYTES))
             for batch in batches(entries):
                 self.looked_at = time.monotonic()
                 try:
@@ -95,14 +94,6 @@ class SqsPublisher:
                 result.refused[UUID(entry["Id"])] = f"{entry['Code']}: {entry.get('Message', '')}"
             else:
                 result.nacked.append(UUID(entry["Id"]))
-
-
-def _sealed(messages: Sequence[ClaimedMessage], result: PublishResult) -> Iterator[Entry]:
-    for message in messages:
-        try:
-            yield message.message_id, sealed(message, user=Role.RELAY, most_bytes=contract.SQS_MESSAGE_MAX_BYTES)
-        except UnwritableMessageError as error:
-            result.refused[message.message_id] = str(error)
 
 
 def batches(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
