@@ -67,6 +67,9 @@ def test_gateway_keeps_its_word(single: Stack, method: str, path: str, mode: Gen
     ), "the list of operations here is not the document's"
     schema = schemathesis.openapi.from_dict(document)
     schema.config.update(base_url=single.gateway_url)
+    # The document asks for one of two headers. Ours is always right, so a bad one beside it is no bad request. That the
+    # gateway refuses bad keys is schemathesis' check `ignored_auth`: it sends requests of its own.
+    schema.config.generation.update(with_security_parameters=False)
     operation = schema[path][method]
 
     @settings(
