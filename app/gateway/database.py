@@ -8,6 +8,7 @@ slow is waited for, since asking it twice would make it slower.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -23,9 +24,6 @@ from app.storage.engine import connect_arguments
 log = structlog.get_logger(__name__)
 _Answer = TypeVar("_Answer")
 
-#: Seconds that a caller waits at most, connecting included. The statement's own timeout is longer on purpose: it is for
-#: statements of a healthy server, this one is for a server that is frozen and never says anything.
-DEADLINE_SECONDS = 5.0
 #: The first way, and two more: with two poolers of which one is lost, seven of eight requests find the other.
 _ATTEMPTS = 3
 #: A peer that does not even confirm what it was sent for so long is gone, with its node or its cable: so is one that
@@ -42,11 +40,17 @@ class Database:
 
     def __init__(self, settings: Settings) -> None:
         """Connect lazily: the gateway starts while PostgreSQL is away."""
+        # What a caller waits at most, connecting included. The statement's own timeout is longer on purpose: it is for
+        # statements of a healthy server, this one is for a server that is frozen and never says anything.
+        self._answer_seconds = settings.postgresql_answer_seconds
         self._connections = Connections(
             connect_arguments(settings)
             # No shorter time for a handshake: with one second everybody was refused while the pods of a drained node
             # started on two processors, and each attempt that was thrown away made it worse.
-            | {"connect_timeout": int(DEADLINE_SECONDS), "tcp_user_timeout": int(_UNCONFIRMED_SECONDS * 1000)},
+            | {
+                "connect_timeout": math.ceil(self._answer_seconds),
+                "tcp_user_timeout": int(_UNCONFIRMED_SECONDS * 1000),
+            },
             size=settings.postgresql_pool_size,
             wait_seconds=settings.postgresql_connect_timeout_seconds,
         )
@@ -89,12 +93,12 @@ class Database:
         )
         # Cancelling a statement waits for a server that may be frozen: so the attempt is left behind, not waited for.
         task: asyncio.Task[_Answer] = asyncio.ensure_future(attempts(attempt))
-        done, _ = await asyncio.wait({task}, timeout=DEADLINE_SECONDS)
+        done, _ = await asyncio.wait({task}, timeout=self._answer_seconds)
         kind = OUTCOME_UNKNOWN if writes and connected else UNAVAILABLE
         if not done:
             task.add_done_callback(_forget)
             task.cancel()
-            log.warning("postgresql_silent", seconds=DEADLINE_SECONDS)
+            log.warning("postgresql_silent", seconds=self._answer_seconds)
             raise _refusal(kind)
         try:
             return task.result()

@@ -11,7 +11,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.gateway import database
 from app.gateway.database import Database
 from app.gateway.problems import OUTCOME_UNKNOWN, UNAVAILABLE, Kind, ProblemError
 
@@ -47,6 +46,7 @@ class Server:
         """Ask for a write; what its caller is told. Everything that was begun has ended afterwards."""
         asked = Database.__new__(Database)
         asked._connections = self  # type: ignore[assignment]
+        asked._answer_seconds = 0.05
         with pytest.raises(ProblemError) as caught:
             await asked.run(self.write, writes=True)
         self._answered.set()
@@ -67,11 +67,8 @@ class Server:
         ([("good", "broken"), ("silent", "good")], OUTCOME_UNKNOWN),
     ],
 )
-def test_nothing_was_accepted_is_said_only_where_no_write_began(
-    monkeypatch: pytest.MonkeyPatch, attempts: list[tuple[str, str]], told: Kind
-) -> None:
+def test_nothing_was_accepted_is_said_only_where_no_write_began(attempts: list[tuple[str, str]], told: Kind) -> None:
     """Nor does one begin afterwards, when a way opens that was given up."""
-    monkeypatch.setattr(database, "DEADLINE_SECONDS", 0.05)
 
     async def refused() -> tuple[Kind, int]:
         server = Server(*attempts)
