@@ -46,7 +46,7 @@ def _documents(target: Target, queues: Sequence[Queue]) -> dict[str, list[dict[s
     documents = {}
     for name in target.rule_files:
         text = environment.from_string((RULES / f"{name}{SUFFIX}").read_text()).render(values)
-        documents[name] = [group for group in yaml.safe_load(text)["groups"] if group["rules"]]
+        documents[name] = [group for group in yaml.load(text, Loader=yaml.CSafeLoader)["groups"] if group["rules"]]
         for rule in (rule for group in documents[name] for rule in group["rules"]):
             rule["annotations"]["runbook_url"] = f"{target.runbooks_url}/{rule['alert']}.md"
     return documents

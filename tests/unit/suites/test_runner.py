@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import sys
@@ -11,6 +12,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from tests.harness.waiting import eventually
 from tests.suites import __main__ as command_line, runner
 from tests.suites.runner import End, run
 from tests.suites.table import Suite
@@ -23,6 +25,15 @@ _FAILS = (
 )
 _HANGS = (sys.executable, "-c", "import signal; signal.pause()")
 _HANGS_ON = (sys.executable, "-c", "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); signal.pause()")
+
+_WAIT = """
+import pathlib, sys, time
+def path(number): return pathlib.Path(sys.argv[1 + number])
+def touch(number): path(number).touch()
+def wait(number):
+    deadline = time.monotonic() + 60
+    while not path(number).exists() and time.monotonic() < deadline: time.sleep(0.01)
+"""
 
 
 def _suite(name: str, *commands: tuple[str, ...]) -> Suite:
@@ -56,6 +67,34 @@ def test_what_does_not_fit_is_left_out_by_name() -> None:
     assert left_out.end is End.LEFT_OUT
     assert "long" in shown.getvalue()
     assert "failed" not in shown.getvalue().replace("│", "").split("why")[1]
+
+
+def _python(code: str, *arguments: Path) -> tuple[str, ...]:
+    return (sys.executable, "-c", f"{_WAIT}\n{code}", *map(str, arguments))
+
+
+def test_what_is_made_beforehand_is_made_while_others_run(tmp_path: Path) -> None:
+    """The first suite sees it begin, and it ends only when that has; the second finds it done."""
+    begun, go_on, done = (tmp_path / name for name in ("begun", "go_on", "done"))
+    make = _python("touch(0); wait(1); time.sleep(1); touch(2)", begun, go_on, done)
+    first = _suite("first", _python("wait(0); touch(1)", begun, go_on))
+    second = dataclasses.replace(_suite("second", _python("assert path(0).exists()", done)), beforehand=(make,))
+    assert [result.end for result in run([first, second], Console(file=io.StringIO()))] == [End.PASSED, End.PASSED]
+
+
+def test_what_is_made_beforehand_ends_with_the_run(tmp_path: Path) -> None:
+    """Also when a person interrupts it."""
+    begun, ended = tmp_path / "begun", tmp_path / "ended"
+    make = _python("touch(0)\ntry: wait(2)\nfinally: touch(1)", begun, ended, tmp_path / "never")
+
+    def interrupt(_suite: Suite, _elapsed_seconds: float) -> bool:
+        eventually(begun.exists, what="it began")
+        raise KeyboardInterrupt
+
+    suites = [dataclasses.replace(_suite("one", _PASSES), beforehand=(make,))]
+    with pytest.raises(KeyboardInterrupt):
+        run(suites, Console(file=io.StringIO()), fits=interrupt)
+    assert ended.exists()
 
 
 @pytest.mark.parametrize(("command", "exit_code"), [(_PASSES, 0), (_FAILS, 1)])

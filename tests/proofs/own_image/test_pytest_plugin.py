@@ -30,7 +30,7 @@ def _side_by_side(folder: Path, *environments: dict[str, str]) -> list[subproces
         return list(pool.map(run, environments))
 
 
-def test_the_page_as_it_stands(single: Stack, tmp_path: Path) -> None:
+def test_the_page_as_it_stands(acme: Stack, tmp_path: Path) -> None:
     """The task of the first page and the test of the other pass, and leave nothing behind."""
     write(read(REPOSITORY / "docs" / "first-task.md", "app/tasks/invoices.py"), tmp_path / "page")
     write(read(REPOSITORY / "docs" / "tasks.md", "test_invoices.py"), tmp_path)
@@ -40,12 +40,12 @@ def test_the_page_as_it_stands(single: Stack, tmp_path: Path) -> None:
     queues = tmp_path / "queues.toml"
     queues.write_text(contract.DEFAULT_QUEUES_FILE.read_text() + '\n[invoices]\npurpose = "bills of customers"\n')
     tables = "SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
-    before = single.query(tables)
-    password = quote(single.password(Role.OWNER, "postgresql"), safe="")
-    port = single.port("postgresql", contract.PORT_POSTGRESQL)
+    before = acme.query(tables)
+    password = quote(acme.password(Role.OWNER, "postgresql"), safe="")
+    port = acme.port("postgresql", contract.PORT_POSTGRESQL)
     url = f"postgresql://{Role.OWNER}:{password}@localhost:{port}/{contract.POSTGRESQL_DATABASE}"
     environment = {
-        "MILLRACE_TEST_POSTGRESQL": f"{url}?sslmode=verify-full&sslrootcert={single.ca_file}",
+        "MILLRACE_TEST_POSTGRESQL": f"{url}?sslmode=verify-full&sslrootcert={acme.ca_file}",
         contract.QUEUES_FILE_VARIABLE: str(queues),
         "PYTHONPATH": f"{tmp_path}:{REPOSITORY}",
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
@@ -53,6 +53,6 @@ def test_the_page_as_it_stands(single: Stack, tmp_path: Path) -> None:
     done, refused = _side_by_side(tmp_path, environment, environment | {"MILLRACE_TEST_POSTGRESQL": ""})
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 passed" in done.stdout
-    assert single.query(tables) == before
+    assert acme.query(tables) == before
     assert refused.returncode == 1
     assert "MILLRACE_TEST_POSTGRESQL is not set" in refused.stdout
