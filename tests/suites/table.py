@@ -151,7 +151,7 @@ PROOFS = (
     ),
     _on_servers(
         "laws",
-        90,
+        60,
         "batches and schedules that Hypothesis draws, with deaths and steps of the clock; every migration undone",
         guards=("app/kinds/", "app/beat/", "app/brokers/bundles.py", "app/storage/"),
     ),
