@@ -266,7 +266,7 @@ STATEMENT_TIMEOUT_SECONDS = 20
 #: Seconds after which a connection of ours to PostgreSQL ends whose peer's kernel confirms or takes nothing: its
 #: machine or its cable is gone, or its process has not read a full buffer for so long (ADR 0056).
 PEER_LOST_SECONDS = 2
-#: The same of PgBouncer, and of RabbitMQ for its other nodes and its clients. A mistake costs them more.
+#: The same of PostgreSQL, PgBouncer, and RabbitMQ for its other nodes and its clients. A mistake costs them more.
 SERVER_PEER_LOST_SECONDS = 5
 #: Items of a task in order that may wait in one line. Migration 0018 has it, too: PostgreSQL refuses the next one.
 LINE_ITEMS_MAX = 10_000

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass
 
-from loadtests.history import History, Outcome
+from loadtests.history import History, Kind, Outcome
 from loadtests.observation import Observation
 
 #: How finely recovery is looked for, and for how long it must hold: one good sample between two bad ones is none.
@@ -26,6 +26,8 @@ class Timeline:
     intended: tuple[int, ...]
     accepted: tuple[int, ...]
     executed: tuple[int, ...]
+    #: Of `executed`, what was sent in lists.
+    executed_of_lists: tuple[int, ...]
     #: Accepted and not yet executed, at the end of each second.
     pending: tuple[int, ...]
 
@@ -44,6 +46,7 @@ class Passage:
 
     accepted_at: float
     stored_at: float
+    in_list: bool = False
 
 
 def passages(history: History, seen: Observation) -> list[Passage]:
@@ -55,7 +58,7 @@ def passages(history: History, seen: Observation) -> list[Passage]:
     for row in seen.effects:
         stored_at[row.event_id] = min(row.stored_at, stored_at.get(row.event_id, row.stored_at))
     ways = [
-        Passage(min(attempt.result.returned_at or 0.0, stored), stored)
+        Passage(min(attempt.result.returned_at or 0.0, stored), stored, attempt.intent.kind is Kind.LIST)
         for attempt in history.with_outcome(Outcome.ACCEPTED)
         for effect in attempt.intent.effects
         if (stored := stored_at.get(effect.event_id)) is not None
@@ -72,6 +75,7 @@ def draw(history: History, ways: list[Passage], started_at: float) -> Timeline:
         if attempt.outcome is Outcome.ACCEPTED and attempt.result.returned_at is not None:
             accepted[math.floor(attempt.result.returned_at - started_at)] += len(attempt.intent.effects)
     executed = Counter(math.floor(way.stored_at - started_at) for way in ways)
+    of_lists = Counter(math.floor(way.stored_at - started_at) for way in ways if way.in_list)
     seconds = range(max((*intended, *accepted, *executed), default=-1) + 1)
     pending: list[int] = []
     for second in seconds:
@@ -80,6 +84,7 @@ def draw(history: History, ways: list[Passage], started_at: float) -> Timeline:
         intended=tuple(intended[second] for second in seconds),
         accepted=tuple(accepted[second] for second in seconds),
         executed=tuple(executed[second] for second in seconds),
+        executed_of_lists=tuple(of_lists[second] for second in seconds),
         pending=tuple(max(0, count) for count in pending),
     )
 

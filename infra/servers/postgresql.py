@@ -10,7 +10,8 @@ from infra.servers import hashes
 from infra.servers.logins import Accepted, logins
 
 _NOTHING_SPECIAL = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
-#: Their statements have no time limit: the ledger and the dump read for as long as it takes.
+#: Their statements have no time limit, nor does a full buffer end them: the ledger and the dump read for as long as it
+#: takes, and hold no lock that anybody waits for.
 _PATIENT = (Role.AUDITOR, Role.BACKUP)
 
 
@@ -46,10 +47,14 @@ def _roles() -> list[str]:
     statements = []
     for role in contract.POSTGRESQL_ROLES:
         timeout_seconds = 0 if role in _PATIENT else contract.STATEMENT_TIMEOUT_SECONDS
+        lost_seconds = 0 if role in _PATIENT else contract.SERVER_PEER_LOST_SECONDS
         for login in contract.logins(role):
             statements += [
                 f"DO $$ BEGIN CREATE ROLE {login}; EXCEPTION WHEN duplicate_object THEN NULL; END $$;",
                 f"ALTER ROLE {login} SET statement_timeout = '{timeout_seconds}s';",
+                # Keepalives rest while an answer is on its way. A transaction whose client's machine went before it had
+                # the answer kept its locks until idle_in_transaction_session_timeout: no list ran for 60 s (ADR 0056).
+                f"ALTER ROLE {login} SET tcp_user_timeout = '{lost_seconds}s';",
             ]
         statements += [f"GRANT {role} TO {login};", f"ALTER ROLE {login} SET role = '{role}';"]
     return statements

@@ -62,7 +62,8 @@ def tuning(memory_bytes: int, limits: Mapping[Role, int]) -> dict[str, str]:
         # A transaction that somebody forgot must not hold back vacuum or a lock.
         "idle_in_transaction_session_timeout": "60s",
         # The locks of a client whose node is gone end with its session: whoever executes its messages again waits for
-        # them, and soon every process of a worker does.
+        # them, and soon every process of a worker does. While an answer is on its way keepalives rest, and the roles'
+        # tcp_user_timeout counts (postgresql.py).
         "tcp_keepalives_idle": "2",
         "tcp_keepalives_interval": "1",
         "tcp_keepalives_count": f"{contract.PEER_LOST_SECONDS}",

@@ -124,6 +124,7 @@ PROOFS = (
         "work through two PgBouncers, one of them lost or slow",
         guards=(
             "infra/servers/pgbouncer.py",
+            "infra/servers/postgresql.py",
             "infra/images/pgbouncer/",
             "app/gateway/database.py",
             "app/storage/engine.py",

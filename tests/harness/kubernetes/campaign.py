@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ class Campaign:
             well = "well again after" if drill.ended_at <= self._load_ended_at else "not well again in"
             yield (
                 f"{drill.drill}: {well} {self._seconds(drill):.0f} s; meanwhile {sent} events sent, "
-                f"{accepted} accepted, {failed} requests failed"
+                f"{accepted} accepted, {failed} requests failed; {self._idle(drill)}"
             )
 
     def assert_healed(self) -> None:
@@ -150,12 +151,25 @@ class Campaign:
         """How long it lasted; one that did not heal, until the end of the load."""
         return min(drill.ended_at, self._load_ended_at) - drill.began_at
 
+    def _idle(self, drill: Evidence) -> str:
+        """For how long nothing was executed, of lists and of single events: either may hide that the other rests."""
+        line, started_at = self.verdict["timeline"], self.verdict["started_at"]
+        began, ended = (int(at - started_at) for at in (drill.began_at, min(drill.ended_at, self._load_ended_at)))
+        lists, all_ = line["executed_of_lists"][began:ended], line["executed"][began:ended]
+        singles = [every - in_lists for every, in_lists in zip(all_, lists, strict=True)]
+        return f"at most {_zeros(lists)} s on end without a list, {_zeros(singles)} s without a single event"
+
     def _counts(self, drill: Evidence) -> tuple[int, int, int]:
         """Events sent and events accepted while it lasted, and requests without a 202."""
         met = [attempt for attempt in self.history.attempts if drill.holds(attempt)]
         accepted = [attempt for attempt in met if attempt.outcome is Outcome.ACCEPTED]
         sent = [attempt for attempt in met if attempt.outcome is not Outcome.NOT_SENT]
         return _events(sent), _events(accepted), sum(attempt.outcome in _FAILED for attempt in met)
+
+
+def _zeros(counts: Iterable[int]) -> int:
+    """How many zeros there are on end, at most."""
+    return max((len(list(run)) for count, run in groupby(counts) if not count), default=0)
 
 
 def _events(attempts: Iterable[Attempt]) -> int:

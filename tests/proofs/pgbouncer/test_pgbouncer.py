@@ -31,6 +31,8 @@ _THROUGH_IT = {"MILLRACE_POSTGRESQL_HOST": _NAME}
 UNDER_WAY = 60
 #: Longer than any handshake on a machine that has nothing else to do; shorter than the time that a request has.
 SLOW_SECONDS = 1.7
+#: Far more than a lost client's locks last, and half of PostgreSQL's idle_in_transaction_session_timeout.
+LOST_WITHIN_SECONDS = 30.0
 
 
 def _connect(stack: Stack, role: Role, *, name: str = _NAME, **options: Any) -> psycopg.Connection[Any]:
@@ -173,6 +175,38 @@ def test_one_of_two_lost_under_load(pooled: Stack, pooler: Machine, load: Callab
             network.connect(pooler.docker, aliases=[_NAME])
 
 
+def test_locks_of_a_client_that_is_lost_before_its_answer(pooled: Stack, pooler: Machine) -> None:
+    """They end in seconds. Keepalives rest while an answer is on its way, so they notice nothing here.
+
+    A lost node had PgBouncer's transaction with a list's accounts: no list ran for 60 s, until PostgreSQL's
+    idle_in_transaction_session_timeout or the node's return.
+    """
+    assert pooled._network.id is not None
+    network = docker.from_env().networks.get(pooled._network.id)
+    with ExitStack() as stack:
+        gate = stack.enter_context(pooled.database(Role.WORKER))
+        gate.execute("SELECT pg_advisory_lock(1)")
+        lost = _connect(pooled, Role.WORKER)
+        stack.callback(lost.pgconn.finish)  # `close` would send a word and wait
+        lost.execute("BEGIN")
+        lost.execute("SELECT pg_advisory_xact_lock(2)")
+        lost.pgconn.send_query(b"SELECT pg_advisory_xact_lock_shared(1)")
+        waits = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 1 AND NOT granted"
+        eventually(lambda: gate.execute(waits).fetchall(), what="its statement waits")
+
+        # Docker ends the client's connection by a FIN, which a frozen process hands to nobody.
+        pooler.pause()
+        stack.callback(pooler.unpause)
+        network.disconnect(pooler.docker)
+        stack.callback(network.connect, pooler.docker, aliases=[_NAME])
+        gate.execute("SELECT pg_advisory_unlock(1)")
+        eventually(
+            lambda: gate.execute("SELECT pg_try_advisory_lock(2)").fetchone() == (True,),
+            within=LOST_WITHIN_SECONDS,
+            what="the lock of the transaction is free",
+        )
+
+
 def test_postgresql_killed_behind_it(pooled: Stack, load: Callable[..., Load]) -> None:
     """The processes' connections stay up while what they lead to is gone; accepted is still executed once."""
     with load(pooled) as running:
@@ -201,6 +235,7 @@ def test_statements_are_bounded(pooled: Stack) -> None:
     """A process cannot set its timeout through a pool, so the role has it."""
     with _connect(pooled, Role.GATEWAY) as client:
         assert client.execute("SHOW statement_timeout").fetchone() == (f"{contract.STATEMENT_TIMEOUT_SECONDS}s",)
+        assert client.execute("SHOW tcp_user_timeout").fetchone() == (f"{contract.SERVER_PEER_LOST_SECONDS * 1000}",)
 
 
 @pytest.mark.parametrize("role", [Role.OWNER, Role.AUDITOR, Role.BACKUP])

@@ -19,7 +19,8 @@ from tests.harness.kubernetes.campaign import Campaign, Evidence, Load
 #: One list of ten events a second, for a hundred seconds; a drill from the 40th to the 60th.
 DRILL = Evidence("drain node-1", 0, {"injected_at": 40.0, "confirmed_at": 41.0, "recovered_at": 60.0})
 EXACT: dict[str, Any] = {
-    "accepted": 1000, "executed": 1000, "dead_lettered": 0, "dead_letter_reasons": {}, "checks": []
+    "accepted": 1000, "executed": 1000, "dead_lettered": 0, "dead_letter_reasons": {}, "checks": [], "started_at": 0.0,
+    "timeline": {"executed": [10] * 100, "executed_of_lists": [10] * 100},
 }  # fmt: skip
 
 
@@ -105,6 +106,14 @@ def test_a_drill_that_never_healed_had_load_until_its_end(tmp_path: Path) -> Non
     campaign.assert_load_in_every_window()
     [line] = campaign.windows()
     assert line.startswith("partition-broker rabbitmq-0: not well again in 40 s; meanwhile 400 events sent")
+
+
+def test_a_window_says_for_how_long_lists_stood_still(tmp_path: Path) -> None:
+    """Although single events went on; what comes before and after it is another window's."""
+    lists = [0 if 30 <= second < 47 or second == 50 else 8 for second in range(100)]
+    line = {"executed": [2 + in_lists for in_lists in lists], "executed_of_lists": lists}
+    [said] = made(tmp_path, accepted, {"timeline": line}).windows()
+    assert said.endswith("at most 7 s on end without a list, 0 s without a single event")
 
 
 def test_requests_may_fail_only_where_it_is_said(tmp_path: Path) -> None:

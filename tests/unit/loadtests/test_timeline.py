@@ -23,12 +23,13 @@ def steady(seconds: float, *, dead: tuple[float, float] | None = None) -> list[P
 
 
 def test_rates_are_counted_by_the_second() -> None:
-    """Twenty requests in two seconds are ten accepted and ten executed in each."""
-    history, seen = make_run([Request() for _ in range(20)])
+    """Twenty requests in two seconds are ten accepted and ten executed in each; two are lists of two events."""
+    history, seen = make_run([Request() for _ in range(18)] + [Request(events=2) for _ in range(2)])
 
     line = draw(history, passages(history, seen), START)
 
-    assert line.intended == line.accepted == line.executed == (10, 10)
+    assert line.intended == line.accepted == line.executed == (10, 12)
+    assert line.executed_of_lists == (0, 4)
     assert line.pending == (0, 0)
 
 

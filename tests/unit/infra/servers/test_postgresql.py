@@ -73,12 +73,11 @@ def test_an_operator_is_told_nothing_that_is_its_own() -> None:
     assert not [name for name in tuning(GIB, LIMITS) if name.startswith(forbidden)]
 
 
-def test_every_role_has_a_limit_in_time_but_those_who_read_long() -> None:
+@pytest.mark.parametrize("setting", ["statement_timeout", "tcp_user_timeout"])
+def test_every_role_has_a_limit_in_time_but_those_who_read_long(setting: str) -> None:
     """A pooled connection has no settings of its own."""
     text = roles_sql(PASSWORDS, LIMITS)
-    unlimited = [
-        role for role in contract.POSTGRESQL_ROLES if f"ALTER ROLE {role} SET statement_timeout = '0s'" in text
-    ]
+    unlimited = [role for role in contract.POSTGRESQL_ROLES if f"ALTER ROLE {role} SET {setting} = '0s'" in text]
 
     assert unlimited == [Role.AUDITOR, Role.BACKUP]
     assert "secret-of" not in text
