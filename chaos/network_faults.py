@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from app import contract
 from chaos.components import Member
 from chaos.plan import Plan, Scene
 from chaos.steps import docker, perform
 
-_IMAGE = "millrace-netfault:1"
+_IMAGE = f"millrace-{contract.NETFAULT_NAME}:{contract.NETFAULT_VERSION}"
 #: The variable that names another image, for instance that of another checkout.
 IMAGE_VARIABLE = "MILLRACE_IMAGE_NETFAULT"
 _RIGHTS = ("--cap-drop", "ALL", "--cap-add", "NET_ADMIN", "--security-opt", "no-new-privileges:true", "--read-only")

@@ -48,7 +48,7 @@ class RedisQueues:
     def nodes_running(self) -> dict[str, bool]:
         """One, if it answers."""
         self.work_queues()
-        return {"redis-broker": True}
+        return {contract.REDIS_BROKER_SERVICE: True}
 
     def version(self) -> str:
         """As the server says."""
