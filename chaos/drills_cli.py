@@ -126,7 +126,7 @@ def _nodes() -> int:
 
 @contextmanager
 def _reported() -> Iterator[None]:
-    """What could not begin is said in one line, with exit code 4; Ctrl-C ends in order."""
+    """Print one line and exit with 4 if a drill could not begin; take faults back after Ctrl-C."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

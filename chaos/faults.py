@@ -80,7 +80,7 @@ class Wanted:
             raise ExperimentError(f"to {to}: there are {', '.join(COMPONENTS)}, and {network_faults.DNS}.")
 
     def plan(self, member: Member, scene: Scene) -> Plan:
-        """What that is for one member."""
+        """Plan the fault for one member."""
         return VERBS[self.verb].plan(member, scene, **self.options)
 
     def __str__(self) -> str:

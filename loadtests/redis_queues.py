@@ -1,4 +1,4 @@
-"""What is in the local stack's Redis, where it is the broker."""
+"""Counts the messages of each queue in the Redis that is the local stack's broker."""
 
 from __future__ import annotations
 
