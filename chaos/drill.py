@@ -104,6 +104,7 @@ def drill(experiment: Experiment, folder: Path, rate: Rate) -> Report:
         singles=rate.singles,
         fault_seconds=experiment.seconds,
         max_failed_share=experiment.card.max_failed_share,
+        mix=experiment.card.mix,
     )
     try:
         load.wait_until_under_way()
