@@ -19,8 +19,8 @@ demo: up ## start everything, drive load, kill a broker node, prove that nothing
 drill: bootstrap ## break one thing under load on the stack that runs, and account for every event (NAME=worker_killed; DRY=1)
 	$(PYTHON) -m chaos drill $(or $(NAME),$(error say which: NAME=worker_killed; `make drills-list` has them)) $(if $(DRY),--dry-run)
 
-drills: bootstrap ## all drills that suit the stack, a minute and a half each (SEED=7 for that order, KEEP_GOING=1, DRY=1)
-	$(PYTHON) -m chaos drills $(if $(SEED),--seed $(SEED)) $(if $(KEEP_GOING),--keep-going) $(if $(DRY),--dry-run)
+drills: bootstrap ## all drills that suit the stack, a minute and a half each (SEED=7 for that order, RATE=700, KEEP_GOING=1, RESUME=out/drills/..., DRY=1)
+	$(PYTHON) -m chaos drills $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE)) $(if $(KEEP_GOING),--keep-going) $(if $(RESUME),--resume $(RESUME)) $(if $(DRY),--dry-run)
 
 drills-list: ## what there is to break, how long it takes, and what it risks (JSON=1)
 	@$(BOOTSTRAP)

@@ -80,7 +80,7 @@ def topology() -> None:
 
 @app.command()
 def logins(server: Annotated[Literal["postgresql", "rabbitmq"], typer.Argument(help="Which server.")]) -> None:
-    """Make our logins on a server that somebody else runs, with its administrator's login. It may run again."""
+    """Create our logins on a managed server (RDS, Amazon MQ), as its administrator. It may run again."""
     from app.logins import import_definitions, make_roles  # noqa: PLC0415
     from app.settings import load  # noqa: PLC0415
     from app.telemetry import logging  # noqa: PLC0415

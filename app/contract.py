@@ -278,6 +278,10 @@ REDIS_SERVICE = "millrace"
 LOCAL_BROKER_FILE = "broker.json"
 #: On each container of a local stack: whether it may be broken on purpose (docs/drills.md).
 DRILLS_LABEL = "millrace.drills"
+#: Of the local stack: the Redis that is the broker, as a service and as a host. It is not the Redis of results.
+REDIS_BROKER_SERVICE = "redis-broker"
+#: The image that breaks a container's network in a drill.
+NETFAULT_NAME, NETFAULT_VERSION = "netfault", "1"
 
 # --- Ports (inside a pod or container) --------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
-"""A Job runs this before anybody logs in: it makes our logins on a server that somebody else runs.
+"""Creates our roles and their logins on a managed server (RDS, Amazon MQ). A Job runs this before any process logs in.
 
-A server of our own makes them when it starts. What they may do comes in files beside the administrator's password, as
+Our own servers create them when they start. The rights come in files beside the administrator's password, as
 `infra` writes them: statements of SQL for PostgreSQL, definitions for RabbitMQ. Both may run again, under load.
 """
 

@@ -78,7 +78,9 @@ class Settings(BaseSettings):
         "", description="a queue's URL up to its name: https://sqs.REGION.amazonaws.com/ACCOUNT/STACK-"
     )
     sqs_endpoint_url: str = Field("", description="where an emulator of SQS answers; empty: AWS itself")
-    redis_broker_host: str = Field("redis-broker", description="a Redis of its own, not the one of results")
+    redis_broker_host: str = Field(
+        contract.REDIS_BROKER_SERVICE, description="a Redis of its own, not the one of results"
+    )
     redis_broker_port: int = contract.PORT_REDIS
     redis_broker_ca: str = Field("ca.crt", description="as postgresql_ca")
     redis_broker_user: str = "worker"

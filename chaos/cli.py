@@ -157,7 +157,7 @@ def _kubernetes(context: typer.Context) -> KubernetesTarget:
 
 @contextmanager
 def _evidence() -> Iterator[None]:
-    """What fails is the last line of the evidence, and the exit code is 1."""
+    """Write an error as the last line of the evidence, and exit with 1."""
     try:
         yield
     except ChaosError as error:

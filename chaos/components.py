@@ -1,6 +1,7 @@
 """The containers of a target by component and role, found by labels: their names depend on the version of Compose.
 
-A service's name says both: `relay-1` is the component `relay` in the role `1`, and a worker's role is its queue.
+A service's name says both: `relay-1` is the component `relay` in the role `1`, and a worker's role is its queue. The
+Redis that is the broker is a component of its own: a fault of `redis` means the Redis of results.
 """
 
 from __future__ import annotations
@@ -59,12 +60,12 @@ class Member:
     @property
     def component(self) -> str:
         """What it is."""
-        return self.service.partition("-")[0]
+        return self.service if self.service == contract.REDIS_BROKER_SERVICE else self.service.partition("-")[0]
 
     @property
     def role(self) -> str:
         """Which of its component it is."""
-        return self.service.partition("-")[2]
+        return self.service.removeprefix(self.component).removeprefix("-")
 
 
 def project_name() -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from chaos.components import Member, members, select
+from app import contract
+from chaos.components import Member, Role, members, select
 from chaos.errors import NotHealedError
 from chaos.faults import Wanted
 from chaos.injections import held
@@ -46,7 +47,7 @@ class ComposeTarget:
         Raises:
             TargetMissingError: it does not run.
         """
-        return self._node("redis", "broker")
+        return self._node(contract.REDIS_BROKER_SERVICE, Role.ANY)
 
     def _node(self, component: str, role: str) -> ComposeNode:
         return ComposeNode(select(members(held().project), component, role, held().management)[0])

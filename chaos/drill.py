@@ -21,12 +21,12 @@ from chaos.runner import Course, Outcome
 MIN_ACCEPTED = 5_000
 #: A little more than that at the rate wanted, whatever the fault takes.
 _SPARE = 1.5
-#: A target that is not well within this is not waited for: somebody has to look.
+#: The drill waits so long for the steady state. Later a person has to look at the target.
 _STEADY_SECONDS = 60.0
 
 
 class Verdict(StrEnum):
-    """What a drill has shown."""
+    """The verdicts of a drill."""
 
     PASS = "PASS"  # noqa: S105 - not a password
     #: Something accepted was lost or done twice, or the target is not as it was.
@@ -40,7 +40,7 @@ EXIT_CODES = {Verdict.PASS: 0, Verdict.FAIL: 2, Verdict.VOID: 3, Verdict.INTERRU
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """Of several drills: what was lost counts for more than what was not shown."""
+    """Return the worst of several verdicts: a lost event counts for more than a drill that has shown nothing."""
     order = (Verdict.PASS, Verdict.VOID, Verdict.FAIL, Verdict.INTERRUPTED)
     return max(verdicts, key=order.index)
 
@@ -104,6 +104,7 @@ def drill(experiment: Experiment, folder: Path, rate: Rate) -> Report:
         singles=rate.singles,
         fault_seconds=experiment.seconds,
         max_failed_share=experiment.card.max_failed_share,
+        mix=experiment.card.mix,
     )
     try:
         load.wait_until_under_way()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import random
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from chaos import day
 from chaos.catalogue import as_json, as_markdown, as_text
 from chaos.drill import EXIT_CODES, Rate, Report, Verdict, drill as run_drill, worst
 from chaos.errors import ChaosError
@@ -49,7 +50,7 @@ def drill(
 ) -> None:
     """Run one experiment under load. Exit code 0: PASS, 2: FAIL, 3: VOID, 4: it could not begin."""
     with _reported():
-        _run([find(name)], dry_run=dry_run, out=out, rate=rate, keep_going=False)
+        _run([find(name)], dry_run=dry_run, folder=_new(out), rate=rate, keep_going=False)
 
 
 def drills(
@@ -58,17 +59,33 @@ def drills(
     rate: Events = _RATE.events,
     seed: Annotated[int | None, typer.Option(help="The order; without one it is drawn and printed.")] = None,
     keep_going: Annotated[bool, typer.Option(help="Go on after a drill that failed.")] = False,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with this folder: run what has not ended, in its order, at its rate.")
+    ] = None,
 ) -> None:
     """Run all that suit the target, in an order drawn from a seed. It stops at the first that fails."""
     with _reported():
+        if resume is not None:
+            plan = day.read_plan(resume)
+            rest = [find(name) for name in day.left(resume, plan["names"])]
+            _run(rest, dry_run=dry_run, folder=resume.resolve(), rate=plan["rate"], keep_going=keep_going)
+            return
         chosen = [each for each in experiments() if each.card.nodes <= _nodes()]
         seed = random.SystemRandom().randrange(10_000) if seed is None else seed
         random.Random(seed).shuffle(chosen)  # noqa: S311 - an order, not a secret
         _tell(f"Seed {seed}: {', '.join(each.name for each in chosen)}")
-        _run(chosen, dry_run=dry_run, out=out, rate=rate, keep_going=keep_going)
+        folder = _new(out)
+        if not dry_run:
+            held().open()
+            day.write_plan(folder, (each.name for each in chosen), seed=seed, rate=rate)
+        _run(chosen, dry_run=dry_run, folder=folder, rate=rate, keep_going=keep_going)
 
 
-def _run(chosen: list[Experiment], *, dry_run: bool, out: Path, rate: float, keep_going: bool) -> None:
+def _new(out: Path) -> Path:
+    return out.resolve() / f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
+
+
+def _run(chosen: list[Experiment], *, dry_run: bool, folder: Path, rate: float, keep_going: bool) -> None:
     if dry_run:
         for each in chosen:
             _tell(f"{each.name}: {each.title}, {each.seconds:g} s")
@@ -76,20 +93,22 @@ def _run(chosen: list[Experiment], *, dry_run: bool, out: Path, rate: float, kee
                 _tell(line)
         return
     held().open()
-    folder = out.resolve() / f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
     reports: list[Report] = []
     try:
         for each in chosen:
             _tell(f"{each.name}: {each.title}, {each.seconds:g} s. {each.card.risk}")
+            began_at = time.time()
             report = run_drill(each, folder / each.name, Rate(events=rate, singles=min(rate, _RATE.singles)))
-            (folder / each.name / "drill.json").write_text(json.dumps(report.as_data(), indent=2))
+            day.write_drill(folder / each.name, each, report, began_at=began_at)
             reports.append(report)
             _tell(report.line())
             if report.verdict is Verdict.INTERRUPTED or (report.verdict is Verdict.FAIL and not keep_going):
                 break
     finally:
         if reports:
-            (folder / "summary.md").write_text("".join(f"- {report.line()}\n" for report in reports))
+            with (folder / "summary.md").open("a") as summary:
+                summary.writelines(f"- {report.line()}\n" for report in reports)
+            _tell(f"The page of the day: {day.draw(folder)}")
     raise typer.Exit(EXIT_CODES[worst(report.verdict for report in reports)])
 
 
@@ -107,7 +126,7 @@ def _nodes() -> int:
 
 @contextmanager
 def _reported() -> Iterator[None]:
-    """What could not begin is said in one line, with exit code 4; Ctrl-C ends in order."""
+    """Print one line and exit with 4 if a drill could not begin; take faults back after Ctrl-C."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -43,6 +43,8 @@ class Card(BaseModel):
     risk: str
     #: The largest share of requests that may have no 202 meanwhile.
     max_failed_share: float = Field(default=0.01, ge=0, le=1)
+    #: Whether the patterns of docs/patterns run beside the events, and are judged: the rate limit, order, uploads.
+    mix: bool = False
     #: Nodes of RabbitMQ that the target must have.
     nodes: int = 1
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app import contract
 from chaos import container_faults, memory_faults, network_faults, node_faults, operator_faults, queue_faults
 from chaos.components import Member
 from chaos.errors import ExperimentError
@@ -45,7 +46,8 @@ VERBS: Mapping[str, Verb] = {
     "half_open": Verb(plan=network_faults.half_open, options=("to",)),
 }
 COMPONENTS = (
-    "gateway", "relay", "worker", "archiver", "beat", "rabbitmq", "postgresql", "redis", "objectstore", "prometheus",
+    "gateway", "relay", "worker", "archiver", "beat", "rabbitmq", "postgresql", "redis", contract.REDIS_BROKER_SERVICE,
+    "objectstore", "prometheus",
 )  # fmt: skip
 
 
@@ -78,7 +80,7 @@ class Wanted:
             raise ExperimentError(f"to {to}: there are {', '.join(COMPONENTS)}, and {network_faults.DNS}.")
 
     def plan(self, member: Member, scene: Scene) -> Plan:
-        """What that is for one member."""
+        """Plan the fault for one member."""
         return VERBS[self.verb].plan(member, scene, **self.options)
 
     def __str__(self) -> str:

@@ -31,7 +31,7 @@ class Load:
     """One run of the open-loop generator with its ledger. What a drill needs of it is in its files."""
 
     def __init__(
-        self, folder: Path, *, rate: float, singles: float, fault_seconds: float, max_failed_share: float
+        self, folder: Path, *, rate: float, singles: float, fault_seconds: float, max_failed_share: float, mix: bool
     ) -> None:
         """Start it: it first waits until the stack is healthy and empty."""
         folder.mkdir(parents=True)
@@ -40,7 +40,7 @@ class Load:
         self._verdict = folder / "load.json"
         self._log = folder / "load.log"
         words = [
-            "--no-fault", "--no-mix", "--json",
+            "--no-fault", "--mix" if mix else "--no-mix", "--json",
             "--with-parent", "--until", str(self._end), "--seconds", f"{fault_seconds + _LONGEST_SECONDS:g}",
             "--rate", f"{rate:g}", "--singles", f"{singles:g}", "--max-failed", f"{max_failed_share:g}",
             "--lateness-ms", str(_LATENESS_MILLISECONDS), "--out", str(folder),

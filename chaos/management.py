@@ -86,7 +86,7 @@ class Management:
         return tuple(str(listed["name"]) for listed in self._ask("/api/nodes"))
 
     def running(self, node: str) -> bool:
-        """Whether every node that answers sees this one run: one that is parted from the others still sees itself.
+        """Whether every node that answers sees this one run: a node that is parted from the others still sees itself.
 
         Raises:
             ManagementError: none answers.
@@ -114,7 +114,11 @@ class Management:
         return next(self._answers(path))
 
     def _answers(self, path: str) -> Iterator[Any]:
-        """One node's answer after the other; who does not answer is left out, unless nobody does."""
+        """One node's answer after the other; a node that does not answer is left out.
+
+        Raises:
+            ManagementError: none answers.
+        """
         problems: list[str] = []
         for client in self._clients:
             try:

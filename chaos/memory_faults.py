@@ -23,7 +23,8 @@ _COUNT = """sub count {
 #: length: Perl would hold equal ones only once.
 _FILL = (
     _COUNT
-    + """my (%parents, %names);
+    + """$0 = "drill-filler";
+my (%parents, %names);
 for (glob "/proc/[0-9]*/stat") {
     open my $file, "<", $_ or next;
     <$file> =~ /^(\\d+) \\((.*)\\) \\S (\\d+)/ and ($parents{$1}, $names{$1}) = ($3, $2);
@@ -44,6 +45,14 @@ while ((count())[0] == $before) { push @full, "x" x (4e6 + @full) }
 )
 
 
+#: What fills is still there if the kernel has ended nobody, or another process than the victim.
+_END = """for (glob "/proc/[0-9]*/comm") {
+    open my $file, "<", $_ or next;
+    kill "KILL", m{(\\d+)} if <$file> eq "drill-filler\\n";
+}
+"""
+
+
 def out_of_memory(member: Member, scene: Scene, *, victim: str) -> Plan:
     """Fill the container until the kernel ends the victim. If that is the `parent`, the container stays dead meanwhile.
 
@@ -53,15 +62,16 @@ def out_of_memory(member: Member, scene: Scene, *, victim: str) -> Plan:
     if victim not in VICTIMS:
         raise ExperimentError(f"victim {victim}: there are {', '.join(VICTIMS)}.")
     fill = docker("exec", "--detach", member.identifier, "perl", "-e", _FILL, victim)
+    end = docker("exec", member.identifier, "perl", "-e", _END, already="is not running")
     start = docker("start", member.identifier)
     what = f"{member.service} is out of memory, and the kernel ends its {victim}"
     if victim == "child":
         before = _ended(member)
-        return Plan(what=what, inject=(fill,), undo=(start,), lacks=lambda: _child_lacks(member, scene, before))
+        return Plan(what=what, inject=(fill,), undo=(end, start), lacks=lambda: _child_lacks(member, scene, before))
     return Plan(
         what=what,
         inject=(docker("update", "--restart", "no", member.identifier), fill),
-        undo=(start, docker("update", "--restart", member.restart_policy, member.identifier)),
+        undo=(end, start, docker("update", "--restart", member.restart_policy, member.identifier)),
         lacks=lambda: _parent_lacks(member, scene),
     )
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from app import contract
 from chaos.components import Member
 from chaos.plan import Plan, Scene
 from chaos.steps import docker, perform
 
-_IMAGE = "millrace-netfault:1"
+_IMAGE = f"millrace-{contract.NETFAULT_NAME}:{contract.NETFAULT_VERSION}"
 #: The variable that names another image, for instance that of another checkout.
 IMAGE_VARIABLE = "MILLRACE_IMAGE_NETFAULT"
 _RIGHTS = ("--cap-drop", "ALL", "--cap-add", "NET_ADMIN", "--security-opt", "no-new-privileges:true", "--read-only")
@@ -23,7 +24,7 @@ DNS, _DNS_ADDRESS = "dns", "127.0.0.11"
 
 
 def delay(member: Member, scene: Scene, *, to: str, milliseconds: int) -> Plan:
-    """Whatever leaves for the other component leaves so much later, so each round trip takes that much longer."""
+    """Packets to the other component leave so much later, so each round trip takes that much longer."""
 
     def lacks(round_trip: float) -> str:
         # TCP's own estimate, which takes some round trips to follow.
@@ -72,7 +73,7 @@ def _fault(
         inject=(docker("run", "--detach", "--name", side, *inside, verb, hosts, *values),),
         undo=(
             docker("rm", "--force", side, already="No such container"),
-            # One that does not run has no network, and so no fault.
+            # A container that does not run has no network, so there is no fault in it.
             docker("run", "--rm", *inside, "clear", already="non running container"),
         ),
         lacks=lacking,

@@ -12,13 +12,13 @@ from chaos.plan import Plan, Scene
 from chaos.steps import Step, docker, perform
 
 _VHOST = ("-p", contract.VHOST)
-#: What is older and has no message in PostgreSQL has lost it; what is only slow is sent twice, and acts once. A hold of
-#: twice this time makes sure that all that was lost is old enough.
+#: The reconciler takes a message for lost if its item is older than this and has not ended. A message that is only slow
+#: is then sent twice and has its effect once. The fault is held for twice this time, so each lost one is old enough.
 _LOST_AFTER_SECONDS = 7.0
 
 
 def purge(member: Member, scene: Scene, *, name: str) -> Plan:
-    """Purge a queue. If it held nothing, nothing was lost, and nothing is shown."""
+    """Purge a queue. The fault did not happen if the queue was empty."""
     before = least = _waiting(member).get(name, 0)
 
     def lacks() -> str:

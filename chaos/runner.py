@@ -47,7 +47,7 @@ class Outcome:
 
 def run(experiment: Experiment) -> Outcome:
     """Run it to its end, rollbacks included."""
-    # What it warns of is in the journal, and in our own words in the report.
+    # The journal has its warnings, and the report has them in our own words.
     logging.getLogger("chaostoolkit").setLevel(logging.ERROR)
     runner = Runner(Strategy.DEFAULT)
     runner.register_event_handler(_Signals())

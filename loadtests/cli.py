@@ -20,6 +20,8 @@ from loadtests.artifacts import read_document
 from loadtests.bench import SECONDS_A_RATE, climb_all, ladders, print_figures
 from loadtests.comparison import DEFAULT_WORSE, comparison
 from loadtests.console import Display, print_comparison, print_verdict
+from loadtests.day import read_day
+from loadtests.day_report import write_day
 from loadtests.demo import run_demo
 from loadtests.exclusive import exclusive
 from loadtests.exit_codes import Commands, ExitCode
@@ -236,3 +238,17 @@ def compare(
 def report(folder: Annotated[Path, typer.Argument(help="A run's folder, for instance out/latest.")]) -> None:
     """Draw a run's report again from its verdict.json."""
     Console().print(str(write_report(folder, read_document(folder))))
+
+
+@app.command()
+def day(
+    folder: Annotated[
+        Path, typer.Argument(help="The folder of `make drills`, for instance out/drills/20261201-021400.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print day.json on standard output.")] = False,
+) -> None:
+    """Draw the page of a day of drills; `make drills` does it at its end."""
+    found = read_day(folder)
+    Console(stderr=as_json).print(str(write_day(folder, found)), soft_wrap=True)
+    if as_json:
+        sys.stdout.write(orjson.dumps(found.as_data(), option=orjson.OPT_INDENT_2).decode() + "\n")

@@ -55,3 +55,7 @@ class ObjectivesError(HarnessError):
 
 class ComparisonError(HarnessError):
     """These two runs cannot be compared."""
+
+
+class DayError(HarnessError):
+    """This is not the folder of a day of drills; name one that `make drills` made, for instance out/drills/<time>."""

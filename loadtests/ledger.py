@@ -123,7 +123,7 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
     if not path.exists():
         return
     lines = path.read_bytes().split(b"\n")
-    # What follows the last line feed is empty, or torn by a crash.
+    # The part after the last line feed is empty, or was torn by a crash.
     for number, line in enumerate(lines[:-1], start=1):
         try:
             yield orjson.loads(line)

@@ -1,4 +1,4 @@
-"""What is in the broker, through RabbitMQ's management API."""
+"""Counts the messages of each queue, through RabbitMQ's management API."""
 
 from __future__ import annotations
 

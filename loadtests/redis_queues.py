@@ -1,4 +1,4 @@
-"""What is in the local stack's Redis, where it is the broker."""
+"""Counts the messages of each queue in the Redis that is the local stack's broker."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class RedisQueues:
     def nodes_running(self) -> dict[str, bool]:
         """One, if it answers."""
         self.work_queues()
-        return {"redis-broker": True}
+        return {contract.REDIS_BROKER_SERVICE: True}
 
     def version(self) -> str:
         """As the server says."""

@@ -38,19 +38,9 @@ def write_report(folder: Path, content: Mapping[str, Any]) -> Path:
 
 
 def render(content: Mapping[str, Any]) -> str:
-    """The page. Everything that comes from a run is escaped: an error's text is whatever a server said."""
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).with_name("templates")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters["count"] = lambda value: f"{value:,}"
-    templates.filters["ms"] = _milliseconds
-    templates.filters["seconds"] = lambda value: _NONE if value is None else f"{value:.2f} s"
-    templates.filters["moment"] = _moment
-    return templates.get_template(_TEMPLATE).render(
+    """Draw the page."""
+    page = templates().get_template(_TEMPLATE)
+    return page.render(
         v=content,
         meaning=_meaning(content),
         latencies=[(title, note, content["latency_ms"][name]) for name, title, note in _LATENCIES],
@@ -58,6 +48,22 @@ def render(content: Mapping[str, Any]) -> str:
         evidence=evidence(content),
         plotly_js=get_plotlyjs(),
     )
+
+
+def templates() -> Environment:
+    """The pages' templates. They escape everything that comes from a run: an error's text is whatever a server said."""
+    found = Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters["count"] = lambda value: f"{value:,}"
+    found.filters["ms"] = _milliseconds
+    found.filters["seconds"] = lambda value: _NONE if value is None else f"{value:.2f} s"
+    found.filters["moment"] = _moment
+    return found
 
 
 def figure(content: Mapping[str, Any]) -> dict[str, Any]:

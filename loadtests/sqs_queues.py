@@ -1,4 +1,4 @@
-"""What is in the local stack's emulator of SQS. Its counts are exact; those of AWS are rough."""
+"""Counts the messages of each queue in the local stack's SQS emulator, exactly; the counts of AWS are rough."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Target:
     credentials: str
     closing_note: str
     web_urls: Mapping[str, str] = field(default_factory=dict)
-    #: What a connection that broke may need before the next is tried.
+    #: The pause between a connection that broke and the next try.
     renew_postgresql: Callable[[], object] = field(default=lambda: None, repr=False)
     #: How `python -m chaos` reaches the same stack.
     chaos_arguments: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ import math
 from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass
+from itertools import groupby
 
 from loadtests.history import History, Kind, Outcome
 from loadtests.observation import Observation
@@ -30,6 +31,8 @@ class Timeline:
     executed_of_lists: tuple[int, ...]
     #: Accepted and not yet executed, at the end of each second.
     pending: tuple[int, ...]
+    #: Of the events that were executed in this second, from the intended send to the effect; 0 if there were none.
+    p99_milliseconds: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Passage:
 
     accepted_at: float
     stored_at: float
+    intended_at: float
     in_list: bool = False
 
 
@@ -58,7 +62,12 @@ def passages(history: History, seen: Observation) -> list[Passage]:
     for row in seen.effects:
         stored_at[row.event_id] = min(row.stored_at, stored_at.get(row.event_id, row.stored_at))
     ways = [
-        Passage(min(attempt.result.returned_at or 0.0, stored), stored, attempt.intent.kind is Kind.LIST)
+        Passage(
+            min(attempt.result.returned_at or 0.0, stored),
+            stored,
+            attempt.intent.intended_at,
+            in_list=attempt.intent.kind is Kind.LIST,
+        )
         for attempt in history.with_outcome(Outcome.ACCEPTED)
         for effect in attempt.intent.effects
         if (stored := stored_at.get(effect.event_id)) is not None
@@ -86,7 +95,17 @@ def draw(history: History, ways: list[Passage], started_at: float) -> Timeline:
         executed=tuple(executed[second] for second in seconds),
         executed_of_lists=tuple(of_lists[second] for second in seconds),
         pending=tuple(max(0, count) for count in pending),
+        p99_milliseconds=_p99_milliseconds(ways, started_at, len(seconds)),
     )
+
+
+def _p99_milliseconds(ways: list[Passage], started_at: float, seconds: int) -> tuple[int, ...]:
+    found = [0] * seconds
+    for second, ended in groupby(ways, key=lambda way: math.floor(way.stored_at - started_at)):
+        waits = sorted(way.stored_at - way.intended_at for way in ended)
+        if 0 <= second < seconds:
+            found[second] = max(0, round(1000 * waits[math.ceil(0.99 * len(waits)) - 1]))
+    return tuple(found)
 
 
 def executed_a_second(executed: int, timeline: Timeline) -> float:

@@ -68,7 +68,7 @@ def sustained_rate(target: Target, session: Session, management: AnyBroker, plan
     if effects < loop.accepted:
         message = f"{effects} of {loop.accepted} events of the trial took effect in {seconds:.0f} s."
         raise NotReadyError(message)
-    # What got no answer may still run: it must not run into the load that follows.
+    # A request without an answer may still be executed: it must end before the load that follows.
     if not wait_until_drained(lambda: left(session, management), deadline_seconds=DRAIN_SECONDS):
         message = f"The trial is not worked off: {left(session, management)}."
         raise NotReadyError(message)

@@ -89,7 +89,7 @@ def sealed(message: ClaimedMessage, *, user: str, most_bytes: int) -> str:
 def sealed_all(
     messages: Sequence[ClaimedMessage], result: PublishResult, *, most_bytes: int
 ) -> Iterator[tuple[UUID, str]]:
-    """Each message's id and text. What cannot be written is refused in `result`."""
+    """Each message's id and text. A message that cannot be written is marked as refused in `result`."""
     for message in messages:
         try:
             yield message.message_id, sealed(message, user=Role.RELAY, most_bytes=most_bytes)

@@ -1,4 +1,4 @@
-"""What breaks the network of a container from inside.
+"""Breaks the network of a container from inside.
 
 It runs in an image of its own (infra/images/netfault), which has Python's own library and nothing else of ours.
 """

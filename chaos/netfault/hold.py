@@ -19,7 +19,7 @@ _BIND, _COPY_META, _ACCEPT, _PACKET_HEADER, _VERDICT_HEADER = 1, 1, 1, 1, 2
 #: When the queue is full, packets go at once; segments of one large send are held as one.
 _FAIL_OPEN, _WHOLE_SENDS = 1, 4
 _LENGTH, _BUFFER_BYTES = 100_000, 4 << 20
-#: What does not fit is let go by the kernel; this process need not end for it.
+#: The kernel lets packets go that do not fit in the buffer, and does not report it as an error to this process.
 _SOL_NETLINK, _NO_ENOBUFS = 270, 5
 
 

@@ -1,6 +1,7 @@
 """The rules of one network: what is dropped or held back, how much of it there was, and the way back.
 
-All of them are in one chain, so that one command takes them back, whoever made them.
+What arrives and what leaves has a chain each: a packet to Docker's name server leaves and arrives in the same network,
+and must meet a rule once. The chains have fixed names, so another process can take them back.
 """
 
 from __future__ import annotations
@@ -8,23 +9,23 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator, Sequence
 
-_CHAIN = "MILLRACE-DRILL"
-_HOOKS = ("INPUT", "OUTPUT")
-#: Which packets of a peer are meant: those that come from it, those that leave for it.
-_FROM, _TO = "--source", "--destination"
+_CHAINS = {"INPUT": "MILLRACE-DRILL-IN", "OUTPUT": "MILLRACE-DRILL-OUT"}
+#: Which packets of a peer are meant, and their chain: those that come from it, those that leave for it.
+_FROM, _TO = (_CHAINS["INPUT"], "--source"), (_CHAINS["OUTPUT"], "--destination")
 SIDES = {"in": (_FROM,), "out": (_TO,), "both": (_FROM, _TO)}
 _DROP = ("--jump", "DROP")
 
 
 def begin() -> None:
-    """Make the chain; nothing goes through it yet."""
-    _iptables("--new-chain", _CHAIN)
+    """Make the chains; nothing goes through them yet."""
+    for chain in _CHAINS.values():
+        _iptables("--new-chain", chain)
 
 
 def end_of_rules() -> None:
-    """Send everything that comes and leaves through the chain."""
-    for hook in _HOOKS:
-        _iptables("--insert", hook, "--jump", _CHAIN)
+    """Send everything that arrives and leaves through its chain."""
+    for hook, chain in _CHAINS.items():
+        _iptables("--insert", hook, "--jump", chain)
 
 
 def drop(peers: Sequence[str], side: str, *, share: float | None = None) -> None:
@@ -32,33 +33,33 @@ def drop(peers: Sequence[str], side: str, *, share: float | None = None) -> None
     drawn = () if share is None else ("--match", "statistic", "--mode", "random", "--probability", f"{share:g}")
     for peer in peers:
         for end in SIDES[side]:
-            _iptables("--append", _CHAIN, end, peer, *drawn, *_DROP)
+            _iptables("--append", *end, peer, *drawn, *_DROP)
 
 
 def drop_connection(peer: str, port: int) -> None:
     """Drop what belongs to the TCP connection of this own port to a peer."""
-    _iptables("--append", _CHAIN, _TO, peer, "--protocol", "tcp", "--source-port", str(port), *_DROP)
-    _iptables("--append", _CHAIN, _FROM, peer, "--protocol", "tcp", "--destination-port", str(port), *_DROP)
+    _iptables("--append", *_TO, peer, "--protocol", "tcp", "--source-port", str(port), *_DROP)
+    _iptables("--append", *_FROM, peer, "--protocol", "tcp", "--destination-port", str(port), *_DROP)
 
 
 def hand_over(peers: Sequence[str], queue: int) -> None:
     """Leave it to a program when what leaves for the peers goes; at once if there is none."""
     for peer in peers:
-        _iptables("--append", _CHAIN, _TO, peer, "--jump", "NFQUEUE", "--queue-num", str(queue), "--queue-bypass")
+        _iptables("--append", *_TO, peer, "--jump", "NFQUEUE", "--queue-num", str(queue), "--queue-bypass")
 
 
 def met() -> int:
     """How many packets met one of the rules."""
-    listed = _iptables("--list", _CHAIN, "--numeric", "--verbose", "--exact").splitlines()
-    return sum(int(line.split()[0]) for line in listed[2:])
+    listed = (_iptables("--list", chain, "--numeric", "--verbose", "--exact") for chain in _CHAINS.values())
+    return sum(int(line.split()[0]) for one in listed for line in one.splitlines()[2:])
 
 
 def clear() -> None:
-    """Remove the chain, as far as it is there."""
-    for hook in _HOOKS:
-        _iptables("--delete", hook, "--jump", _CHAIN, there=False)
-    _iptables("--flush", _CHAIN, there=False)
-    _iptables("--delete-chain", _CHAIN, there=False)
+    """Remove the chains, as far as they are there."""
+    for hook, chain in _CHAINS.items():
+        _iptables("--delete", hook, "--jump", chain, there=False)
+        _iptables("--flush", chain, there=False)
+        _iptables("--delete-chain", chain, there=False)
 
 
 def own_ports(peer: str) -> list[int]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from app import contract
 from app.contract import Role
 from infra.servers.rabbitmq.outsiders import Outsider
 
 #: Host names of the three brokers.
 RABBITMQ_NODES = ("rabbitmq-1", "rabbitmq-2", "rabbitmq-3")
 #: The service, and what the files of its users begin with.
-REDIS_BROKER, BROKER = "redis-broker", "redis_broker"
+REDIS_BROKER, BROKER = contract.REDIS_BROKER_SERVICE, "redis_broker"
 #: Tools on the host speak to published ports.
 HOST_NAMES = ("localhost", "127.0.0.1")
 

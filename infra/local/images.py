@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from app import contract
 from infra.lab.toolchain import ToolError, build as toolchain, go_tool, tools
 from infra.local import files, process
 from infra.local.state import CONTAINER_UID, REPOSITORY, State, container_uid
@@ -80,7 +81,7 @@ REDIS = Image("redis", "8", 5)
 OBJECTSTORE = Image("objectstore", "1.8", 95, programs=("versitygw",))
 PROMETHEUS = Image("prometheus", "2", 8)
 #: For drills: it runs only beside what one breaks (chaos/network_faults.py).
-NETFAULT = Image("netfault", "1", 8, sources=("chaos/netfault",))
+NETFAULT = Image(contract.NETFAULT_NAME, contract.NETFAULT_VERSION, 8, sources=("chaos/netfault",))
 #: Not in the local stack: it is for many processes, and there are few here.
 PGBOUNCER = Image("pgbouncer", "1.24", 8)
 

@@ -1,4 +1,4 @@
-"""What a run was told is accepted, and the wait for its end, as the owner of the API key is told."""
+"""The jobs that the gateway accepted in a run, and the wait for their end, by `GET /v1/jobs` of the API key."""
 
 from __future__ import annotations
 

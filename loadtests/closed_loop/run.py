@@ -24,7 +24,7 @@ class Run:
 
     began: datetime = field(default_factory=lambda: datetime.now(UTC) - _CLOCKS)
     accepted: Accepted = field(default_factory=Accepted)
-    #: What a worker has not told the master yet.
+    #: Jobs of which a worker has not told the master yet.
     jobs: list[str] = field(default_factory=list)
     batches: list[str] = field(default_factory=list)
     #: Workers that sent something, and those that sent their last report.

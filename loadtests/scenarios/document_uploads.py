@@ -16,7 +16,7 @@ __all__ = ["ByArgument"]
 
 _UPLOADS, _TASK = "/v1/uploads", "/v1/tasks/count_words"
 _STORED, _THERE, _ABSENT, _LATER = 201, 200, 404, 429
-#: What a client waits that is asked to come later; the gateway takes two uploads of an API key at once.
+#: A client waits so long after a 429; the gateway takes two uploads of an API key at once.
 _AGAIN_SECONDS = 2.0
 
 

@@ -31,9 +31,9 @@ def owner(stack: Stack) -> Iterator[httpx.Client]:
 
 
 def _answered(ask: Callable[[], httpx.Response], *, repeatable: bool = True) -> httpx.Response:
-    """Ask again after a 503, which a gateway gives whose PostgreSQL is slow, as a client does.
+    """Ask again after a 503, as a client does: a gateway answers so while PostgreSQL is slow.
 
-    What is not repeatable is asked again only if nothing was accepted.
+    A request that is not repeatable is sent again only if the gateway said that it accepted nothing.
     """
 
     def answer() -> httpx.Response | None:

@@ -50,7 +50,7 @@ class Machine:
     files: frozenset[str]
 
     def difference(self, other: Machine) -> dict[str, list[str]]:
-        """What is more (+) and what is missing (-) here, by kind; empty when nothing differs."""
+        """List by kind what only this machine has (+) and what only the other one has (-); empty if they are equal."""
         both = ((field.name, getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
         return {
             name: [*(f"+ {each}" for each in sorted(mine - theirs)), *(f"- {each}" for each in sorted(theirs - mine))]

@@ -133,7 +133,7 @@ PROOFS = (
     _on_servers(
         "logins",
         60,
-        "our logins on servers that somebody else runs, made by their administrators, who are no superusers",
+        "our logins on managed servers, created by their administrators, who are no superusers",
         guards=("app/logins.py", "infra/servers/postgresql.py", "infra/servers/rabbitmq/"),
     ),
     _on_servers("backup", 115, "dump and restore of PostgreSQL", guards=("infra/images/postgresql/", "app/storage/")),

@@ -42,3 +42,17 @@ def test_a_broken_promise_turns_its_drill_red(
     report = json.loads(next(tmp_path.glob(f"*/{experiment}/drill.json")).read_text())
     assert report["verdict"] == "FAIL", report
     assert report[broken] > 0, report
+
+
+def test_a_rate_limit_of_each_process_turns_its_drill_red(single: Stack, start: Start, tmp_path: Path) -> None:
+    """The far side counts more calls than the limit allows; nothing of the events is lost."""
+    single.replace("beat")
+    mutants.plant(single, "worker-external", "limit_of_its_own")
+
+    run = start("python", "-m", "chaos", "drill", "external_worker_killed", "--out", str(tmp_path), *RATE)
+    said, _ = run.communicate()
+
+    assert run.returncode == 2, said
+    report = json.loads(next(tmp_path.glob("*/external_worker_killed/drill.json")).read_text())
+    assert report["verdict"] == "FAIL", report
+    assert "rate limit never exceeded" in report["reason"], report

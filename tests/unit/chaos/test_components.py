@@ -64,6 +64,14 @@ def test_who_is_not_there_is_said(component: str, role: str, error: type[ChaosEr
         select(LISTED, component, role, management("rabbitmq-2"))
 
 
+def test_the_redis_of_results_is_not_the_broker() -> None:
+    """A fault of one must not hit the other; Docker lists them in either order."""
+    redis, broker = member("redis"), member("redis-broker")
+    for role in ("any", "all"):
+        assert select((broker, redis), "redis", role, management("rabbitmq-2")) == (redis,)
+        assert select((redis, broker), "redis-broker", role, management("rabbitmq-2")) == (broker,)
+
+
 def test_one_broker_has_no_follower() -> None:
     """The only node leads."""
     with pytest.raises(TargetMissingError, match="No rabbitmq in the role follower runs"):

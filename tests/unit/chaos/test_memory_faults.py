@@ -22,7 +22,8 @@ def test_a_parent_stays_dead_until_it_is_taken_back() -> None:
     assert str(made.inject[0]) == "docker update --restart no id-redis"
     assert made.inject[1].command[:5] == ("docker", "exec", "--detach", "id-redis", "perl")
     assert made.inject[1].command[-1] == "parent"
-    assert [str(step) for step in made.undo] == [
+    assert made.undo[0].command[:4] == ("docker", "exec", "id-redis", "perl")
+    assert [str(step) for step in made.undo[1:]] == [
         "docker start id-redis", "docker update --restart unless-stopped id-redis",
     ]  # fmt: skip
     assert made.lacks() == ""

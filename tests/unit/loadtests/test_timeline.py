@@ -10,6 +10,11 @@ from loadtests.synthetic import START, Request, make_run
 from loadtests.timeline import Passage, draw, longest_stall, passages, recovery_seconds
 
 
+def made(accepted_at: float, stored_at: float) -> Passage:
+    """An event that was accepted when it was meant to be sent."""
+    return Passage(accepted_at, stored_at, accepted_at)
+
+
 def steady(seconds: float, *, dead: tuple[float, float] | None = None) -> list[Passage]:
     """Ten events a second, each stored after 50 ms; in the dead time nothing is stored, then all that waited."""
     ways = []
@@ -18,7 +23,7 @@ def steady(seconds: float, *, dead: tuple[float, float] | None = None) -> list[P
         stored = accepted + 0.05
         if dead and dead[0] <= stored < dead[1]:
             stored = dead[1]
-        ways.append(Passage(accepted, stored))
+        ways.append(made(accepted, stored))
     return sorted(ways, key=lambda way: way.stored_at)
 
 
@@ -31,6 +36,15 @@ def test_rates_are_counted_by_the_second() -> None:
     assert line.intended == line.accepted == line.executed == (10, 12)
     assert line.executed_of_lists == (0, 4)
     assert line.pending == (0, 0)
+    assert line.p99_milliseconds == (50, 50)
+
+
+def test_p99_is_that_of_the_second_of_the_effect() -> None:
+    """Of 100 events that end in one second, the 99th longest wait counts, from the intended send; none is 0."""
+    history, _ = make_run([Request() for _ in range(20)])
+    waits = [Passage(START, START + 1.5, START + 1.5 - (number + 1) / 1000) for number in range(100)]
+
+    assert draw(history, waits, START).p99_milliseconds == (0, 99)
 
 
 def test_no_events_is_an_empty_timeline() -> None:
@@ -44,7 +58,7 @@ def test_no_events_is_an_empty_timeline() -> None:
 
 def test_a_quiet_time_without_work_is_no_stall() -> None:
     """Nothing waited, so nothing stalled."""
-    ways = [Passage(0.0, 0.1), Passage(50.0, 50.2)]
+    ways = [made(0.0, 0.1), made(50.0, 50.2)]
 
     assert longest_stall(ways, 0.0).seconds == pytest.approx(0.2)
 
@@ -60,7 +74,7 @@ def test_a_stall_is_measured_from_the_work_that_waited() -> None:
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 10)), min_size=1, max_size=20))
 def test_the_longest_stall_is_that_of_the_definition(pairs: list[tuple[float, float]]) -> None:
     """It equals the longest time without an effect and with work waiting, looked up the slow way."""
-    ways = sorted((Passage(begin, begin + length) for begin, length in pairs), key=lambda way: way.stored_at)
+    ways = sorted((made(begin, begin + length) for begin, length in pairs), key=lambda way: way.stored_at)
     slow = 0.0
     for way in ways:
         effects = [other.stored_at for other in ways]
@@ -86,7 +100,7 @@ def test_a_fault_that_is_not_felt_recovers_at_once() -> None:
 
 def test_one_stuck_event_is_no_recovery() -> None:
     """The rate is as before, and yet somebody waits."""
-    ways = sorted([*steady(60), Passage(20.1, 31.0)], key=lambda way: way.stored_at)
+    ways = sorted([*steady(60), made(20.1, 31.0)], key=lambda way: way.stored_at)
 
     assert recovery_seconds(ways, started_at=0.0, injected_at=20.0) == pytest.approx(11.0, abs=0.3)
 
@@ -95,7 +109,7 @@ def test_recovery_must_last() -> None:
     """A good moment between two stalls is not a recovery."""
     ways = steady(60, dead=(20.0, 24.0))
     ways = sorted(
-        (Passage(way.accepted_at, 28.0 if 25.0 <= way.stored_at < 28.0 else way.stored_at) for way in ways),
+        (made(way.accepted_at, 28.0 if 25.0 <= way.stored_at < 28.0 else way.stored_at) for way in ways),
         key=lambda way: way.stored_at,
     )
 
