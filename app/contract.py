@@ -174,6 +174,8 @@ BATCH_MAX_ITEMS = 200
 BATCH_MAX_BYTES = 256 * 1024
 #: Items in one request.
 REQUEST_MAX_ITEMS = 1000
+#: On SQS and Redis, between the end of the longest task and the moment at which another worker sees its message.
+VISIBILITY_MARGIN_SECONDS = 10
 #: The largest message of a queue of SQS, and of all messages of one call. It is SQS' own limit, but Pulumi's provider
 #: gives a queue 256 KiB unless it is told otherwise.
 SQS_MESSAGE_MAX_BYTES = 1024 * 1024

@@ -13,8 +13,6 @@ from app.settings import Settings
 
 #: Why a message that killed its workers is dead, as RabbitMQ says it.
 DELIVERY_LIMIT = "delivery_limit"
-#: Between the end of the longest task and the moment at which another worker sees its message.
-_MARGIN_SECONDS = 10
 
 
 class EveryQueue:
@@ -44,7 +42,7 @@ def visibility_seconds(queue: Queue, settings: Settings) -> int:
     """
     limit = queue.pool.get("timeLimitSeconds", settings.task_time_limit_seconds)
     prefetched = queue.pool.get("prefetchMultiplier", settings.worker_prefetch_multiplier)
-    return int(limit) * int(prefetched) + _MARGIN_SECONDS
+    return int(limit) * int(prefetched) + contract.VISIBILITY_MARGIN_SECONDS
 
 
 def refuse_outsiders(cannot: Mapping[Feature, str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infra.settings.shutdown import MARGIN_SECONDS
+from app import contract
 from infra.settings.workloads import Pool
 
 #: SQS' own limit.
@@ -11,7 +11,7 @@ MAX_VISIBILITY_SECONDS = 12 * 60 * 60
 
 def visibility_seconds(pool: Pool) -> int:
     """A child works on its prefetched messages one after the other, each up to the hard limit; and a late answer."""
-    return int(pool.time_limit_seconds * pool.prefetch_multiplier + MARGIN_SECONDS)
+    return int(pool.time_limit_seconds * pool.prefetch_multiplier + contract.VISIBILITY_MARGIN_SECONDS)
 
 
 def queue_visibility_seconds(queue: str, pools: tuple[Pool, ...]) -> int:

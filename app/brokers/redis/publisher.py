@@ -64,19 +64,22 @@ class RedisPublisher:
             raise BrokerAwayError(error, PublishResult()) from error
 
     def publish(self, messages: Sequence[ClaimedMessage], *, timeout_seconds: float) -> PublishResult:
-        """Send all. A call ends within the client's own time, which is less than a relay's longest.
+        """Send all, a call for each queue; each ends within the client's own time, and none begins after the relay's.
 
         Raises:
-            BrokerAwayError: a call failed; what was taken before is in its result.
+            BrokerAwayError: a call failed, or the time is over; what was taken before is in its result.
         """
         result = PublishResult()
+        deadline = time.monotonic() + timeout_seconds
         for queue in dict.fromkeys(message.queue for message in messages):
             of_queue = [message for message in messages if message.queue == queue]
             entries = list(sealed_all(of_queue, result, most_bytes=contract.REDIS_MESSAGE_MAX_BYTES))
             self.looked_at = time.monotonic()
             try:
+                if self.looked_at > deadline:
+                    raise TimeoutError("not all messages were taken in time")
                 self._send(queue, entries, result)
-            except client.RedisAwayError as error:
+            except OSError as error:
                 self.close()
                 raise BrokerAwayError(error, result) from error
         return result

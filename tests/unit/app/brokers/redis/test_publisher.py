@@ -76,6 +76,15 @@ def test_a_full_redis_takes_nothing_now(server: Redis) -> None:
     assert not result.confirmed
 
 
+def test_no_call_begins_after_the_relays_time(server: Redis) -> None:
+    """Its lease of the messages may be over, and another relay may send them."""
+    with pytest.raises(BrokerAwayError) as failed:
+        publisher().publish(messages(3), timeout_seconds=-1)
+
+    assert not server.pushed
+    assert not failed.value.result.confirmed
+
+
 def test_an_answer_that_does_not_come_confirms_nothing(server: Redis) -> None:
     """The batch may be in Redis or not, so it is sent again."""
     server.error = RedisConnectionError("Timeout reading from socket")
