@@ -14,7 +14,7 @@ from loadtests.errors import DayError
 
 #: The gravest first: it is the verdict of the day.
 _GRAVEST = ("INTERRUPTED", "FAIL", "VOID", "PASS")
-_SIGNS = {"PASS": "✓"}
+_SIGNS = {"PASS": "✓", "INTERRUPTED": "-"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
