@@ -90,9 +90,11 @@ def _course(
     back: list[Any],
     after: Mapping[str, Any],
 ) -> tuple[Course, str]:
-    if wrong := [each for each in back if not _succeeded(each)]:
+    interrupted = journal["status"] == "interrupted"
+    # An interrupt may come while the method takes back; the rollback asks again, and its answer is the one that counts.
+    if wrong := [each for each in (back[-1:] if interrupted else back) if not _succeeded(each)]:
         return Course.BROKEN, _reason(wrong[0])
-    if journal["status"] == "interrupted":
+    if interrupted:
         return Course.INTERRUPTED, "it was ended early, and what was injected was taken back"
     if not injected:
         return Course.REFUSED, _states(journal["steady_states"].get("before"))

@@ -24,6 +24,7 @@ def _activity(
 STAYS_FAILED, BACK = _activity("stays", failed="it was started"), _activity("take_back")
 
 #: As Chaos Toolkit leaves an activity in whose middle Ctrl-C came.
+BACK_CUT_OFF = {"activity": {"provider": {"func": "take_back"}}}
 CUT_OFF = {name: value for name, value in _activity("stays").items() if name in {"activity", "output"}}
 
 
@@ -77,6 +78,17 @@ def test_its_course() -> None:
         (
             {"status": "interrupted", "run": [_activity("inject", output=IN_PLACE), CUT_OFF], "steady_states": {}},
             Course.INTERRUPTED, "taken back",
+        ),
+        (
+            {"status": "interrupted", "run": [_activity("inject", output=IN_PLACE), BACK_CUT_OFF]},
+            Course.INTERRUPTED, "taken back",
+        ),
+        (
+            {
+                "status": "interrupted", "run": [_activity("inject", output=IN_PLACE), BACK_CUT_OFF],
+                "rollbacks": [_activity("take_back", failed="NotHealedError: docker start")],
+            },
+            Course.BROKEN, "NotHealedError: docker start",
         ),
     ],
 )  # fmt: skip
