@@ -36,7 +36,7 @@ servers = backends.build(stack, certificates, passwords, below, after=ground)
 
 # The schema, and the exchanges and queues: the rest finds them there.
 migrated = OneShot(stack, servers, naming.MIGRATE, Role.OWNER, "postgresql", after=ground)
-declared = OneShot(stack, servers, naming.TOPOLOGY, Role.TOPOLOGY, "rabbitmq", after=ground)
+declared = OneShot(stack, servers, naming.TOPOLOGY, Role.TOPOLOGY, "broker", after=ground)
 
 clients = [
     # In: a request becomes a job and a message in one transaction. Out: workers execute, what cannot be done is kept.
@@ -53,7 +53,7 @@ clients = [
     Beat(stack, servers, certificates, after=[declared]),
     Retention(stack, servers, after=[migrated]),
     Operator(stack, servers, after=[migrated, declared]),
-    Flower(stack, servers, certificates, after=[declared]),
+    *([Flower(stack, servers, certificates, after=[declared])] if stack.broker.sends_events else []),
     Monitoring(stack, certificates, passwords, after=ground),
 ]
 Rotation(stack, ENDED, after=clients)  # everybody uses the credentials that the stack names

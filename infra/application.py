@@ -38,7 +38,7 @@ class Process:
     arguments: tuple[str, ...]
     resources: Resources
     grace_period_seconds: int
-    #: "postgresql", "rabbitmq", "redis", "s3" (if the stack has one): where it logs in.
+    #: "postgresql", "broker", "redis" (of results), "s3" (if the stack has one): where it logs in.
     servers: tuple[str, ...]
     #: Past PgBouncer.
     direct: bool = False
@@ -72,7 +72,7 @@ def servers_of(process: Process, backends: Backends) -> dict[str, Server]:
     """The servers that a process talks to, by their names."""
     known = {
         "postgresql": backends.database_direct if process.direct else backends.database,
-        "rabbitmq": backends.broker,
+        "broker": backends.broker,
         "redis": backends.result_backend,
         "s3": backends.uploads,
     }
@@ -91,6 +91,8 @@ def environment_of(stack: Stack, process: Process, backends: Backends) -> dict[s
         "MILLRACE_LOG_LEVEL": stack.log_level,
         "MILLRACE_RABBITMQ_HEARTBEAT_SECONDS": str(stack.timings.broker_heartbeat_seconds),
         contract.QUEUES_FILE_VARIABLE: f"{CONFIG_PATH}/{QUEUES_FILE}",
+        # Told to everybody: the gateway refuses what the broker cannot do, and asks it nothing.
+        **stack.broker.environment,
     }
     servers = servers_of(process, backends)
     hosts = {name: value for server in servers.values() for name, value in server.environment.items()}

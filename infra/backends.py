@@ -15,7 +15,7 @@ from infra.below import Below
 from infra.components.certificates import Certificates
 from infra.components.cloudnative_pg import CloudNativePGCluster
 from infra.components.files import content_hash
-from infra.components.keda import queue_trigger
+from infra.components.keda import queue_trigger, redis_trigger
 from infra.components.object_server import S3Server
 from infra.components.passwords import Passwords
 from infra.components.pgbouncer import PgBouncer
@@ -24,6 +24,7 @@ from infra.components.rabbitmq import RabbitMQ
 from infra.components.redis import Redis
 from infra.endpoints import Backends, Given, Server
 from infra.managed import Managed
+from infra.redis_broker import redis_broker
 from infra.servers.capacity import broker_limits, redis_max_clients
 from infra.servers.rabbitmq.definitions import users_file
 from infra.servers.redis import CLIENTS
@@ -71,7 +72,7 @@ def build(
         database=Server(pool.environment, (pool,)),
         database_direct=direct,
         secrets_hash=lambda user: content_hash({"passwords": passwords.hash_of(user), "ca.crt": certificates.trust}),
-        queue_trigger=queue_trigger,
+        queue_trigger=redis_trigger if isinstance(stack.broker, chosen.RedisBroker) else queue_trigger,
     )
 
 
@@ -83,6 +84,10 @@ def _broker(
     *,
     after: Sequence[pulumi.Resource],
 ) -> Server:
+    scaled = any(isinstance(pool.scaling, KedaQueue) for pool in stack.workloads.pools)
+    scaled_in = naming.NAMESPACE_APP if scaled else None
+    if isinstance(stack.broker, chosen.RedisBroker):
+        return redis_broker(stack, stack.broker, certificates, passwords, scaled_in=scaled_in, after=after)
     everyone = pulumi.Output.all(passwords.all_of("rabbitmq"), passwords.of_outsiders(stack.outsiders))
     users = everyone.apply(
         lambda known: users_file(
@@ -92,8 +97,6 @@ def _broker(
             dict(zip(stack.outsiders, known[1], strict=True)),
         )
     )
-    scaled = any(isinstance(pool.scaling, KedaQueue) for pool in stack.workloads.pools)
-    scaled_in = naming.NAMESPACE_APP if scaled else None
     if not isinstance(stack.broker, chosen.RabbitMQ):
         return managed.amazon_mq(stack, managed.needed(aws), users, scaled_in=scaled_in, after=after)
     broker = RabbitMQ(

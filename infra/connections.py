@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from app import contract
 from infra import naming
 from infra.settings.archive import Identity, Irsa, PodIdentity
-from infra.settings.backends import CloudNativePG, ObjectServer, S3Store, SinglePostgreSQL
+from infra.settings.backends import CloudNativePG, ObjectServer, RabbitMQ, S3Store, SinglePostgreSQL
 from infra.settings.managed import PORT_HTTPS, Rds
 from infra.settings.scaling import KedaQueue
 from infra.settings.stack import Stack
@@ -85,7 +85,7 @@ def result_backend(stack: Stack) -> Party:
 
 def broker(stack: Stack) -> Party:
     """Of tasks."""
-    return _server(stack, naming.RABBITMQ, in_cluster=stack.broker.in_cluster)
+    return _server(stack, stack.broker.component, in_cluster=stack.broker.in_cluster)
 
 
 def _server(stack: Stack, component: str, *, in_cluster: bool) -> Party:
@@ -108,12 +108,12 @@ def components(stack: Stack) -> tuple[Pods, ...]:
         *(naming.worker(pool.name) for pool in stack.workloads.pools),
         naming.ARCHIVER,
         naming.BEAT,
-        naming.FLOWER,
+        *([naming.FLOWER] if stack.broker.sends_events else []),
         naming.MIGRATE,
         naming.TOPOLOGY,
         naming.RETENTION,
         naming.OPERATOR,
-        naming.RABBITMQ if stack.broker.in_cluster else naming.RABBITMQ_LOGINS,
+        stack.broker.component if stack.broker.in_cluster else naming.RABBITMQ_LOGINS,
         *([naming.REDIS] if stack.result_backend.in_cluster else []),
         naming.POSTGRESQL if stack.database.in_cluster else naming.POSTGRESQL_LOGINS,
         naming.PGBOUNCER,
@@ -136,18 +136,20 @@ def _into(stack: Stack) -> Iterator[Connection]:
 
 def _of_application(stack: Stack) -> Iterator[Connection]:
     pgbouncer, postgresql = Pods(naming.PGBOUNCER), database(stack)
-    rabbitmq, redis = broker(stack), result_backend(stack)
-    management = stack.broker.management_port
+    tasks, redis = broker(stack), result_backend(stack)
+    port, both = stack.broker.client_port, _broker_ports(stack)
+    # They ask the broker who consumes, and for events.
+    listeners = (Pods(naming.BEAT), Pods(naming.FLOWER)) if stack.broker.sends_events else ()
     workers = [Pods(naming.worker(pool.name)) for pool in stack.workloads.own_pools]
     foreign = [Pods(naming.worker(pool.name)) for pool in stack.workloads.pools if pool.application is not None]
     operator = Pods(naming.OPERATOR)
     redis_ports = _redis_ports(stack)
     for source in (Pods(naming.GATEWAY), Pods(naming.RELAY), *workers, Pods(naming.ARCHIVER), Pods(naming.BEAT)):
         yield Connection(source, pgbouncer, (contract.PORT_POSTGRESQL,), "jobs, outbox, effects")
-    for source in (Pods(naming.RELAY), *workers, Pods(naming.ARCHIVER), Pods(naming.BEAT), Pods(naming.FLOWER)):
-        yield Connection(source, rabbitmq, (contract.PORT_AMQPS,), "tasks, dead letters, events")
+    for source in (Pods(naming.RELAY), *workers, Pods(naming.ARCHIVER), *listeners):
+        yield Connection(source, tasks, (port,), "tasks, dead letters, events")
     for source in foreign:
-        yield Connection(source, rabbitmq, (contract.PORT_AMQPS,), "its tasks, and nothing else of ours")
+        yield Connection(source, tasks, (port,), "its tasks, and nothing else of ours")
     for pool in stack.workloads.pools:
         if pool.far_sides is not None:
             far_sides = Network(f"far sides of {pool.name}", pool.far_sides.cidrs)
@@ -159,12 +161,12 @@ def _of_application(stack: Stack) -> Iterator[Connection]:
     yield Connection(Pods(naming.RETENTION), postgresql, (contract.PORT_POSTGRESQL,), "partitions, as the owner")
     yield Connection(
         Pods(naming.TOPOLOGY),
-        rabbitmq,
-        (contract.PORT_AMQPS, management),
+        tasks,
+        both,
         "declares exchanges and queues, and looks for what is left of earlier ones",
     )
     yield Connection(operator, postgresql, (contract.PORT_POSTGRESQL,), "the runbook: dead letters, API keys")
-    yield Connection(operator, rabbitmq, (contract.PORT_AMQPS, management), "the runbook: queues")
+    yield Connection(operator, tasks, both, "the runbook: queues")
     yield Connection(operator, redis, redis_ports, "the runbook: limits")
 
 
@@ -182,17 +184,17 @@ def _of_uploads(stack: Stack) -> Iterator[Connection]:
 
 
 def _of_broker(stack: Stack) -> Iterator[Connection]:
-    rabbitmq, management = broker(stack), stack.broker.management_port
-    if stack.broker.in_cluster:
-        yield Connection(rabbitmq, rabbitmq, (contract.PORT_EPMD, contract.PORT_ERLANG_DISTRIBUTION), "the cluster")
-    else:
-        yield Connection(Pods(naming.RABBITMQ_LOGINS), rabbitmq, (management,), "vhost, users, policies")
+    tasks, management = broker(stack), stack.broker.management_port
+    if isinstance(stack.broker, RabbitMQ):
+        yield Connection(tasks, tasks, (contract.PORT_EPMD, contract.PORT_ERLANG_DISTRIBUTION), "the cluster")
+    elif not stack.broker.in_cluster:
+        yield Connection(Pods(naming.RABBITMQ_LOGINS), tasks, (management,), "vhost, users, policies")
     if any(isinstance(pool.scaling, KedaQueue) for pool in stack.workloads.pools):
         keda = Neighbour("KEDA", stack.cluster.keda_namespace or "", tuple(sorted(stack.cluster.keda_labels.items())))
-        yield Connection(keda, rabbitmq, (management,), "lengths of queues")
+        yield Connection(keda, tasks, (management,), "lengths of queues")
     for name, producer in stack.producers.items():
         service = Neighbour(contract.producer_user(name), producer.namespace, tuple(sorted(producer.labels.items())))
-        yield Connection(service, rabbitmq, (contract.PORT_AMQPS,), "publishes to its queues")
+        yield Connection(service, tasks, (stack.broker.client_port,), "publishes to its queues")
 
 
 def _of_data(stack: Stack) -> Iterator[Connection]:
@@ -238,10 +240,15 @@ def _watched(stack: Stack) -> Iterator[Connection]:
     workers = [naming.worker(pool.name) for pool in stack.workloads.own_pools]
     for component in (naming.RELAY, *workers, naming.ARCHIVER, naming.BEAT):
         yield Connection(prometheus, Pods(component), (contract.PORT_METRICS,), "metrics")
-    if stack.broker.in_cluster:
+    if isinstance(stack.broker, RabbitMQ):
         yield Connection(prometheus, Pods(naming.RABBITMQ), (contract.PORT_RABBITMQ_METRICS,), "metrics")
     if isinstance(stack.database, CloudNativePG):
         yield Connection(prometheus, Pods(naming.POSTGRESQL), (PORT_CNPG_METRICS,), "metrics")
+
+
+def _broker_ports(stack: Stack) -> tuple[int, ...]:
+    """Of whoever looks after queues."""
+    return tuple(dict.fromkeys((stack.broker.client_port, stack.broker.management_port)))
 
 
 def _redis_ports(stack: Stack) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,18 @@ import pulumi
 
 from infra.volumes import Files
 
-#: KEDA's trigger for a queue and a threshold in messages a pod.
-QueueTrigger = Callable[[str, int], dict[str, Any]]
+
+@dataclass(frozen=True)
+class Watched:
+    """What KEDA looks at to know how much is in a queue."""
+
+    triggers: Sequence[Mapping[str, Any]]
+    #: A ScaledObject's `scalingModifiers`: one number of several triggers, by their names.
+    modifiers: Mapping[str, Any] | None = None
+
+
+#: For a queue and a threshold in messages a pod.
+QueueTrigger = Callable[[str, int], Watched]
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ OPERATOR = "operator"
 QUEUES = "queues"
 RABBITMQ = "rabbitmq"
 REDIS = "redis"
+REDIS_BROKER = contract.REDIS_BROKER_SERVICE
 POSTGRESQL = "postgresql"
 POSTGRESQL_BACKUP = "postgresql-backup"
 PGBOUNCER = "pgbouncer"
@@ -71,6 +72,7 @@ def namespace_of(component: str) -> str:
         RABBITMQ,
         RABBITMQ_LOGINS,
         REDIS,
+        REDIS_BROKER,
         POSTGRESQL,
         POSTGRESQL_BACKUP,
         POSTGRESQL_LOGINS,
@@ -127,5 +129,5 @@ def s3_secret(role: str) -> str:
 
 
 def password(user: str, server: str) -> str:
-    """The logical name of a generated password: `worker-rabbitmq`."""
-    return f"{user}-{server}"
+    """The logical name of a generated password: `worker-rabbitmq`, `worker-redis-broker`."""
+    return f"{user}-{server.replace('_', '-')}"

@@ -69,14 +69,15 @@ def _application(stack: Stack) -> Iterator[Size]:
         yield Size(naming.worker(pool.name), most_replicas(pool.scaling), pool.resources)
     yield Size(naming.ARCHIVER, 1, workloads.archiver.resources)
     yield Size(naming.BEAT, 1, workloads.beat.resources)
-    yield Size(naming.FLOWER, 1, workloads.flower.resources)
+    if stack.broker.sends_events:
+        yield Size(naming.FLOWER, 1, workloads.flower.resources)
     for job in (naming.MIGRATE, naming.TOPOLOGY, naming.RETENTION, naming.OPERATOR):
         yield Size(job, 1, workloads.job.resources)
 
 
 def _servers(stack: Stack) -> Iterator[Size]:
     if stack.broker.resources is not None:
-        yield Size(naming.RABBITMQ, stack.broker.nodes, stack.broker.resources)
+        yield Size(stack.broker.component, stack.broker.nodes, stack.broker.resources)
     else:
         yield Size(naming.RABBITMQ_LOGINS, 1, stack.workloads.job.resources)
     if stack.result_backend.resources is not None:

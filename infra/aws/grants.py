@@ -16,7 +16,9 @@ from infra import naming
 from infra.servers.object_store import RIGHTS
 from infra.settings.stack import Stack
 
-CONSUMES = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes")
+EMPTIES = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+#: A worker gives messages back, too.
+CONSUMES = (*EMPTIES, "sqs:ChangeMessageVisibility")
 SENDS = ("sqs:SendMessage", "sqs:GetQueueAttributes")
 MEASURES = ("sqs:GetQueueAttributes",)
 #: Behind an encrypted queue or bucket: who reads needs the first, who writes both.
@@ -90,7 +92,7 @@ def _works(queue: str, queues: list[str]) -> Iterator[Grant]:
 
 
 def _archives(queues: list[str]) -> Iterator[Grant]:
-    yield from (Grant(Target.DEAD, CONSUMES, queue) for queue in queues)
+    yield from (Grant(Target.DEAD, EMPTIES, queue) for queue in queues)
     yield Grant(Target.QUEUES_KEY, READS_ENCRYPTED)
 
 

@@ -26,7 +26,7 @@ class Archiver(ProcessDeployment):
             component=naming.ARCHIVER,
             role=Role.ARCHIVER,
             arguments=("archiver",),
-            servers=("postgresql", "rabbitmq"),
+            servers=("postgresql", "broker"),
             resources=stack.workloads.archiver.resources,
             grace_period_seconds=SHORT_GRACE_SECONDS,
             ports=METRICS_PORT,

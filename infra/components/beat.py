@@ -26,7 +26,7 @@ class Beat(ProcessDeployment):
             component=naming.BEAT,
             role=Role.BEAT,
             arguments=("beat",),
-            servers=("postgresql", "rabbitmq"),
+            servers=("postgresql", "broker"),
             resources=stack.workloads.beat.resources,
             grace_period_seconds=SHORT_GRACE_SECONDS,
             ports=METRICS_PORT,

@@ -29,7 +29,7 @@ class Flower(ProcessDeployment):
             component=naming.FLOWER,
             role=Role.FLOWER,
             arguments=("flower",),
-            servers=("rabbitmq",),
+            servers=("broker",),
             resources=stack.workloads.flower.resources,
             grace_period_seconds=SHORT_GRACE_SECONDS,
             ports={"https": contract.PORT_FLOWER},

@@ -74,7 +74,7 @@ class Operator(Component):
 
     def __init__(self, stack: Stack, backends: Backends, *, after: Sequence[pulumi.Resource]) -> None:
         """Suspended for good."""
-        servers = ("postgresql", "rabbitmq", "redis")
+        servers = ("postgresql", "broker", "redis")
         process = _process(stack, naming.OPERATOR, Role.OPERATOR, servers, ("--help",))
         super().__init__(naming.OPERATOR, stack, after=[*after, *ready_servers(process, backends)])
         _cron_job(self, process, backends, schedule="0 0 1 1 *", suspend=True)

@@ -18,7 +18,7 @@ from infra.components.component import Component
 from infra.components.passwords import Passwords
 from infra.observability import targets
 from infra.observability.alerts import rule_groups
-from infra.settings.backends import CloudNativePG
+from infra.settings.backends import CloudNativePG, RabbitMQ
 from infra.settings.stack import Stack
 
 API_VERSION = "monitoring.coreos.com/v1"
@@ -39,7 +39,7 @@ class Monitoring(Component):
         super().__init__("monitoring", stack, after=after)
         if stack.cluster.monitoring_namespace is not None:
             certificates.leaf(PROMETHEUS, [f"{PROMETHEUS}.{naming.NAMESPACE_APP}"], client=True)
-            if stack.broker.in_cluster:
+            if isinstance(stack.broker, RabbitMQ):
                 login: dict[str, pulumi.Input[str]] = {
                     "username": passwords.login(Role.PROMETHEUS),
                     "password": passwords.of(Role.PROMETHEUS, "rabbitmq"),
@@ -60,7 +60,7 @@ class Monitoring(Component):
             self._pod_monitor(component, [_endpoint("metrics", component, tls=client)])
         bearer: dict[str, Any] = {"authorization": {"type": "Bearer", "credentials": GATEWAY_KEY}}
         self._pod_monitor(naming.GATEWAY, [_endpoint("https", naming.GATEWAY, **bearer)])
-        if self.stack.broker.in_cluster:
+        if isinstance(self.stack.broker, RabbitMQ):
             self._brokers()
         if isinstance(self.stack.database, CloudNativePG):
             self._pod_monitor(naming.POSTGRESQL, [{"port": "metrics", "interval": INTERVAL}])

@@ -31,23 +31,25 @@ LENGTH = 43
 #: The servers that each role logs in to. A role that is not in a server's list does not exist there.
 SERVERS: Mapping[Role, tuple[str, ...]] = {
     Role.OWNER: ("postgresql", "s3"),
-    Role.TOPOLOGY: ("rabbitmq",),
+    Role.TOPOLOGY: ("rabbitmq", "redis_broker"),
     Role.GATEWAY: ("postgresql", "redis", "s3"),
-    Role.RELAY: ("postgresql", "rabbitmq"),
-    Role.WORKER: ("postgresql", "rabbitmq", "redis", "s3"),
-    Role.ARCHIVER: ("postgresql", "rabbitmq"),
+    Role.RELAY: ("postgresql", "rabbitmq", "redis_broker"),
+    Role.WORKER: ("postgresql", "rabbitmq", "redis_broker", "redis", "s3"),
+    Role.ARCHIVER: ("postgresql", "rabbitmq", "redis_broker"),
     Role.BEAT: ("postgresql", "rabbitmq"),
-    Role.OPERATOR: ("postgresql", "rabbitmq", "redis"),
+    Role.OPERATOR: ("postgresql", "rabbitmq", "redis_broker", "redis"),
     Role.AUDITOR: ("postgresql",),
     Role.BACKUP: ("postgresql",),
     Role.REPLICA: ("redis",),
     Role.SENTINEL: ("redis",),
-    Role.PROBE: ("redis",),
+    Role.PROBE: ("redis", "redis_broker"),
     Role.FLOWER: ("rabbitmq", "flower"),
-    Role.KEDA: ("rabbitmq",),
+    Role.KEDA: ("rabbitmq", "redis_broker"),
     Role.PROMETHEUS: ("rabbitmq",),
 }
 
+#: Servers that know a user by one name, and accept several passwords of it.
+_BY_ONE_NAME = frozenset({"redis", "redis_broker"})
 
 #: Roles of processes of the application, KEDA's, which is read beside its ScaledObjects, and the auditor's, which a
 #: person reads (`make connect`): each has a Secret.
@@ -89,7 +91,8 @@ class Passwords(Component):
             if (user, server) not in given.passwords
         }
         for role in APPLICATION:
-            self._secret(role)
+            if self._servers[role]:
+                self._secret(role)
         for outsider in outsiders:
             self._secret(outsider.user, broker_url=self._broker_url(outsider.user))
         self.register_outputs({})
@@ -136,6 +139,10 @@ class Passwords(Component):
         """Whether the role has a login there: a server may be elsewhere, with users of its own, or missing."""
         if server == "redis" and not self.stack.result_backend.in_cluster:
             return (role, server) in self._given.passwords
+        if server in {"rabbitmq", "redis_broker"}:
+            return server == self.stack.broker.logins
+        if server == "flower":
+            return self.stack.broker.sends_events
         return server != "s3" or isinstance(self.stack.uploads, ObjectServer)
 
     def _secret(self, user: str, **more: pulumi.Output[str]) -> None:
@@ -156,7 +163,7 @@ class Passwords(Component):
                 # Flower is the server: it accepts what stands here, a password a line.
                 files["flower_password"] = self.accepted(user, server).apply(lambda found: "\n".join(found.values()))
                 continue
-            files[f"{server}_user"] = user if server == "redis" else self.login(user)
+            files[f"{server}_user"] = user if server in _BY_ONE_NAME else self.login(user)
             files[f"{server}_password"] = self.of(user, server)
         return files
 

@@ -1,8 +1,8 @@
-"""Redis, for rate limits and the results of chords: one, or three whose sentinels choose the primary."""
+"""Redis, for rate limits and results, or as the broker: one, or three whose sentinels choose the primary."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pulumi
 from pulumi_kubernetes.core import v1 as core
@@ -19,9 +19,9 @@ from infra.ground import Authority, Ground
 from infra.probes import Probes, exec_probe
 from infra.servers.logins import Accepted
 from infra.servers.redis import users_acl
-from infra.servers.redis_conf import DATA, redis_conf
+from infra.servers.redis_conf import DATA, Sync, redis_conf
 from infra.servers.sentinel import node_names, nodes_file, sentinel_acl, sentinel_conf
-from infra.settings.backends import Redis as Settings
+from infra.settings.backends import Redis as Settings, RedisBroker
 from infra.sizing import SENTINEL_RESOURCES
 from infra.volumes import Files, config, scratch, secrets
 from infra.workloads import Container, apart, pod
@@ -37,20 +37,23 @@ class Redis(Part):
     def __init__(
         self,
         ground: Ground,
-        settings: Settings,
+        settings: Settings | RedisBroker,
         authority: Authority,
         users: pulumi.Output[Mapping[Role, Accepted]],
         own: Mapping[Role, pulumi.Input[str]],
         *,
         image: str,
         max_clients: int,
+        access: Callable[[Mapping[Role, Accepted]], str] = users_acl,
+        sync: Sync = "everysec",
         name: str = naming.REDIS,
         after: Sequence[pulumi.Resource] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """`users` are the roles that may log in; PROBE is one, with sentinels also REPLICA and SENTINEL.
 
-        `own` are the passwords with which the servers log in as these: of several that are accepted, the one in use.
+        `access` writes the list of what each user may do. `own` are the passwords with which the servers log in as
+        these: of several that are accepted, the one in use.
         """
         super().__init__(name, ground, after=after, opts=opts)
         self.name, self.image, self.settings = name, image, settings
@@ -58,10 +61,13 @@ class Redis(Part):
         self.watched = settings.topology == "sentinel"
         nodes = node_names(settings.replicas, naming.nodes(name), namespace, name=name)
         ports = {"redis": contract.PORT_REDIS} | ({"sentinel": contract.PORT_SENTINEL} if self.watched else {})
-        self.environment = {"MILLRACE_REDIS_HOST": naming.service_host(name, namespace)}
-        settings_files = {"redis.conf": redis_conf(settings.resources.memory_bytes, max_clients, settings.topology)}
+        self.host = naming.service_host(name, namespace)
+        self.environment = {"MILLRACE_REDIS_HOST": self.host}
+        settings_files = {
+            "redis.conf": redis_conf(settings.resources.memory_bytes, max_clients, settings.topology, sync=sync)
+        }
         secret_files: dict[str, pulumi.Input[str]] = {
-            "users.acl": users.apply(users_acl),
+            "users.acl": users.apply(access),
             "probe_password": own[Role.PROBE],
         }
         if self.watched:

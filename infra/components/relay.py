@@ -27,7 +27,7 @@ class Relay(ProcessDeployment):
             component=naming.RELAY,
             role=Role.RELAY,
             arguments=("relay",),
-            servers=("postgresql", "rabbitmq"),
+            servers=("postgresql", "broker"),
             resources=settings.resources,
             grace_period_seconds=settings.grace_period_seconds,
             ports=METRICS_PORT,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pulumi
 from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.autoscaling import v2 as autoscaling
 
 from infra import naming, thresholds
 from infra.components.component import Part
-from infra.endpoints import QueueTrigger
+from infra.endpoints import QueueTrigger, Watched
 from infra.settings.scaling import Fixed, HpaCpu, KedaQueue
 from infra.settings.workloads import Pool
 from infra.workloads import metadata
@@ -46,9 +44,7 @@ def cpu_scaler(
     )
 
 
-def queue_scaler(
-    parent: Part, pool: Pool, scaling: KedaQueue, trigger: dict[str, Any], target: pulumi.Resource
-) -> None:
+def queue_scaler(parent: Part, pool: Pool, scaling: KedaQueue, watched: Watched, target: pulumi.Resource) -> None:
     """A ScaledObject: by messages ready and unacknowledged; when it cannot see the queue, the pool's usual number.
 
     After its Deployment: one without a target never becomes ready.
@@ -74,9 +70,10 @@ def queue_scaler(
                 "horizontalPodAutoscalerConfig": {
                     "name": component,
                     "behavior": thresholds.behavior(pool.grace_period_seconds),
-                }
+                },
+                **({"scalingModifiers": dict(watched.modifiers)} if watched.modifiers else {}),
             },
-            "triggers": [trigger],
+            "triggers": [dict(trigger) for trigger in watched.triggers],
         },
         opts=parent.child(after=[target]),
     )
@@ -90,8 +87,8 @@ def pool_scaler(parent: Part, pool: Pool, queue_trigger: QueueTrigger | None, ta
         case KedaQueue() as scaling:
             if queue_trigger is None:
                 raise ValueError(f"pool {pool.name} scales by its queue: say how KEDA looks at it (queue_trigger)")
-            trigger = queue_trigger(pool.queue, thresholds.messages_a_pod(pool, scaling))
-            queue_scaler(parent, pool, scaling, trigger, target)
+            watched = queue_trigger(pool.queue, thresholds.messages_a_pod(pool, scaling))
+            queue_scaler(parent, pool, scaling, watched, target)
         case Fixed():
             pass
 

@@ -39,7 +39,7 @@ class WorkerPool(ProcessDeployment):
             component=component,
             role=Role.WORKER,
             arguments=("worker",),
-            servers=("postgresql", "rabbitmq", "redis", "s3"),
+            servers=("postgresql", "broker", "redis", "s3"),
             resources=pool.resources,
             grace_period_seconds=pool.grace_period_seconds,
             ports=METRICS_PORT,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from app.contract import Queue
 from infra import naming
-from infra.settings.backends import CloudNativePG
+from infra.settings.backends import CloudNativePG, RabbitMQ, RedisBroker
 from infra.settings.queues import REPOSITORY
 from infra.settings.scaling import least_replicas
 from infra.settings.stack import Stack
@@ -43,6 +43,8 @@ class Target:
     #: How the database is backed up; this decides which metric shows the time of the last backup.
     replicated_database: bool = False
     managed_database: bool = False
+    #: Only our relays count what is in the broker's queues.
+    relays_count: bool = False
 
     def of(self, *processes: str) -> str:
         """The matcher of these processes' series; each job is named, so that no other project's target matches."""
@@ -111,7 +113,7 @@ def kubernetes(stack: Stack) -> Target:
         (naming.ARCHIVER, naming.ARCHIVER, 1),
         (naming.BEAT, naming.BEAT, 1),
     ]
-    if stack.broker.in_cluster:
+    if isinstance(stack.broker, RabbitMQ):
         found += [(monitor, monitor, stack.broker.nodes) for monitor in _BROKER]
     replicated = isinstance(stack.database, CloudNativePG)
     if isinstance(stack.database, CloudNativePG):
@@ -125,6 +127,7 @@ def kubernetes(stack: Stack) -> Target:
         rule_files=(_COMMON, _KUBERNETES),
         replicated_database=replicated,
         managed_database=not stack.database.in_cluster,
+        relays_count=isinstance(stack.broker, RedisBroker),
     )
 
 

@@ -131,6 +131,16 @@ def redis_max_clients(fleet: Fleet) -> int:
     return max(_LEAST_CLIENTS, _stepped(fleet.redis_clients * 1.25, _STEP_CLIENTS))
 
 
+def redis_broker_clients(fleet: Fleet) -> int:
+    """Connections to the Redis that is the broker: as many as RabbitMQ would have."""
+    return fleet.worker_connections + fleet.relay_connections
+
+
+def redis_broker_max_clients(fleet: Fleet) -> int:
+    """Its bound, with the same room as the other Redis."""
+    return max(_LEAST_CLIENTS, _stepped(redis_broker_clients(fleet) * 1.25, _STEP_CLIENTS))
+
+
 def broker_limits(fleet: Fleet) -> dict[Role, int]:
     """Connections to RabbitMQ that the roles which scale may hold over all nodes."""
     return {

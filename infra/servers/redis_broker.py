@@ -28,6 +28,9 @@ def rules(queues: Sequence[str]) -> dict[Role, str]:
         # Every queue, because a task may send to another one.
         Role.WORKER: f"{_on(key for keys in of_queues for key in keys)} -@all {CONNECT} {_TAKES} +blmove +multi +exec",
         Role.ARCHIVER: f"{_on(keys.dead for keys in of_queues)} -@all {CONNECT} +llen +lrange +lrem",
+        # KEDA looks by a script (EVAL), for which Redis asks for the right to write its keys: no command here does.
+        Role.KEDA: f"{_on(key for keys in of_queues for key in (keys.waiting, keys.held))} -@all {CONNECT} "
+        "+eval +type +llen +hlen",
         Role.OPERATOR: "allkeys allchannels +@all",
         Role.PROBE: f"{NOTHING} +ping +info",
     }

@@ -5,11 +5,13 @@ Each is a union told apart by `kind`; `infra/backends.py` makes what was chosen.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from app import contract
+from infra import naming
 from infra.servers.rabbitmq.cluster import VERSIONS, RabbitMQVersion
 from infra.settings.archive import Identity, Recovery, Subnet
 from infra.settings.managed import AmazonMQ, ElastiCache, Rds
@@ -20,6 +22,11 @@ class RabbitMQ(Model):
     """A cluster of RabbitMQ in Kubernetes."""
 
     in_cluster: ClassVar[Literal[True]] = True
+    component: ClassVar[str] = naming.RABBITMQ
+    logins: ClassVar[str] = "rabbitmq"
+    environment: ClassVar[Mapping[str, str]] = {}
+    sends_events: ClassVar[bool] = True
+    client_port: ClassVar[int] = contract.PORT_AMQPS
     management_port: ClassVar[int] = contract.PORT_RABBITMQ_MANAGEMENT
 
     kind: Literal["rabbitmq"] = "rabbitmq"
@@ -67,6 +74,50 @@ class Redis(Model):
     def replicas(self) -> int:
         """Pods: Sentinel needs three for its vote."""
         return 3 if self.topology == "sentinel" else 1
+
+
+class RedisBroker(Model):
+    """Redis in Kubernetes as the broker: one, which has its append-only file on disk before it answers."""
+
+    in_cluster: ClassVar[Literal[True]] = True
+    component: ClassVar[str] = naming.REDIS_BROKER
+    #: Who has a password there: the name of the server in `Passwords`, and of the files in a role's folder of secrets.
+    logins: ClassVar[str] = "redis_broker"
+    environment: ClassVar[Mapping[str, str]] = {"MILLRACE_BROKER": "redis"}
+    #: Of workers, for Flower; and it does not say who consumes, so that beat need not ask.
+    sends_events: ClassVar[bool] = False
+    client_port: ClassVar[int] = contract.PORT_REDIS
+    management_port: ClassVar[int] = contract.PORT_REDIS
+    #: The broker's client asks no sentinels (docs/brokers.md).
+    topology: ClassVar[Literal["single"]] = "single"
+    replicas: ClassVar[int] = 1
+    nodes: ClassVar[int] = 1
+    #: Of an image that such a stack does not run.
+    version: ClassVar[RabbitMQVersion] = VERSIONS[0]
+
+    kind: Literal["redis"] = "redis"
+    resources: Resources
+    storage: Quantity
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one(cls, values: Any) -> Any:
+        for key in ("topology", "nodes"):
+            if isinstance(values, Mapping) and key in values:
+                raise ValueError(
+                    f"{key}: Redis as the broker is one server, its clients ask no sentinels: leave it out, or choose "
+                    "broker rabbitmq (docs/brokers.md)"
+                )
+        return values
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if quantity_bytes(self.storage) < 2 * self.resources.memory_bytes:
+            raise ValueError(
+                f"storage {self.storage} is less than twice memory {self.resources.memory}, and the append-only file "
+                "is there twice while it is rewritten: raise storage"
+            )
+        return self
 
 
 class Backup(Model):
@@ -171,15 +222,17 @@ class PgBouncer(Model):
 def _on_kubernetes(value: Any) -> Any:
     """What the application also runs on, and this program does not make."""
     kind = value.get("kind") if isinstance(value, dict) else None
-    if kind in {"redis", "sqs"}:
+    if kind == "sqs":
         raise ValueError(
             f"kind {kind}: the application runs on it (docs/brokers.md), but this program makes no such broker: write "
-            f"rabbitmq or amazonmq; `make up BROKER={kind}` runs it locally"
+            f"rabbitmq, amazonmq or redis; `make up BROKER={kind}` runs it locally"
         )
     return value
 
 
-BrokerChoice = Annotated[RabbitMQ | AmazonMQ, Field(discriminator="kind"), BeforeValidator(_on_kubernetes)]
+BrokerChoice = Annotated[
+    RabbitMQ | AmazonMQ | RedisBroker, Field(discriminator="kind"), BeforeValidator(_on_kubernetes)
+]
 ResultBackendChoice = Annotated[Redis | ElastiCache, Field(discriminator="kind")]
 DatabaseChoice = Annotated[SinglePostgreSQL | CloudNativePG | Rds, Field(discriminator="kind")]
 UploadsChoice = Annotated[ObjectServer | Bucket, Field(discriminator="kind")]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from infra.servers import capacity, postgresql_conf, redis_conf
 from infra.servers.capacity import Fleet
 from infra.servers.rabbitmq import vhost
+from infra.settings.backends import RabbitMQ
 from infra.settings.scaling import most_replicas
 from infra.settings.values import amount
 
@@ -81,7 +82,7 @@ def _database(stack: Stack) -> Iterator[str]:
         yield (
             f"database.resources.memory {memory}: {sessions} sessions of all processes at their largest number, and "
             f"room for {room}: give it {least}Mi, or a smaller maxReplicas or concurrency in workloads.pools "
-            f"({_largest(stack)} has most)"
+            f"({largest(stack)} has most)"
         )
 
 
@@ -106,12 +107,12 @@ def _redis(stack: Stack) -> Iterator[str]:
         yield (
             f"resultBackend.resources.memory {memory}: {clients} clients at their largest number, and room for {room} "
             f"in a quarter of it: give it {redis_conf.memory_for(clients) // MIB}Mi, or a smaller maxReplicas or "
-            f"concurrency in workloads.pools ({_largest(stack)} has most)"
+            f"concurrency in workloads.pools ({largest(stack)} has most)"
         )
 
 
 def _broker(stack: Stack) -> Iterator[str]:
-    if stack.broker.resources is None:
+    if not isinstance(stack.broker, RabbitMQ):
         return
     all_of = broker_clients(stack)
     # With one node down, the others have all of them.
@@ -122,7 +123,7 @@ def _broker(stack: Stack) -> Iterator[str]:
         yield (
             f"broker.resources.memory {stack.broker.resources.memory}: {of_a_node} connections of a node while another "
             f"is down, and room for {room} in a quarter of it: give it {least}Mi, or a smaller maxReplicas or "
-            f"concurrency in workloads.pools ({_largest(stack)} has most)"
+            f"concurrency in workloads.pools ({largest(stack)} has most)"
         )
 
 
@@ -137,10 +138,11 @@ def broker_connections(stack: Stack) -> int:
     return max(vhost.CONNECTIONS, 2 * (sum(limits.values()) + sum(one.max_connections for one in stack.outsiders)))
 
 
-def _largest(stack: Stack) -> str:
+def largest(stack: Stack) -> str:
+    """The pool with the most children."""
     return max(stack.workloads.pools, key=lambda pool: pool.workers.pods * pool.concurrency).name
 
 
 def _broker_in_prod(stack: Stack) -> Iterator[str]:
-    if stack.is_prod and stack.broker.resources is not None and amount(stack.broker.resources.cpu) < 2:
+    if stack.is_prod and isinstance(stack.broker, RabbitMQ) and amount(stack.broker.resources.cpu) < 2:
         yield f"broker.resources.cpu {stack.broker.resources.cpu}: a node of prod needs 2 cores of its own"

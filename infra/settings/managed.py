@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from cryptography import x509
 from pydantic import Field, field_validator, model_validator
 
+from app import contract
+from infra import naming
 from infra.servers.rabbitmq.cluster import VERSIONS, RabbitMQVersion
 from infra.settings.archive import Subnet
 from infra.settings.explain import JOINED
@@ -131,6 +133,11 @@ class AmazonMQ(Managed):
     kind: Literal["amazonmq"] = "amazonmq"
     #: Of our image, which such a stack does not run.
     version: ClassVar[RabbitMQVersion] = VERSIONS[0]
+    component: ClassVar[str] = naming.RABBITMQ
+    logins: ClassVar[str] = "rabbitmq"
+    environment: ClassVar[Mapping[str, str]] = {}
+    sends_events: ClassVar[bool] = True
+    client_port: ClassVar[int] = contract.PORT_AMQPS
     management_port: ClassVar[int] = PORT_HTTPS
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from infra.settings.backends import RabbitMQ
 from infra.settings.values import Model
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _others(stack: Stack) -> Iterator[Bound]:
         gateway.grace_period_seconds,
         "load balancers send requests for a while yet, and the last of them must be answered",
     )
-    if not broker.in_cluster:
+    if not isinstance(broker, RabbitMQ):
         return
     yield Bound(
         "quorumWaitSeconds, drainSeconds and 20 s to stop",

@@ -11,7 +11,7 @@ from app.contract import Queue, Role
 from infra import naming
 from infra.servers.capacity import Fleet
 from infra.servers.rabbitmq.outsiders import Outsider, foreign_pools, producers
-from infra.settings import limits, managed, shutdown
+from infra.settings import limits, managed, redis_broker, shutdown
 from infra.settings.backends import (
     BrokerChoice,
     CloudNativePG,
@@ -19,6 +19,8 @@ from infra.settings.backends import (
     ObjectServer,
     ObjectStoreChoice,
     PgBouncer,
+    RabbitMQ,
+    RedisBroker,
     ResultBackendChoice,
     S3Store,
     SinglePostgreSQL,
@@ -151,8 +153,8 @@ class Stack(Model):
         server = isinstance(self.uploads, ObjectServer)
         return (
             "app",
-            *(("rabbitmq",) if self.broker.in_cluster else ()),
-            *(("redis",) if self.result_backend.in_cluster else ()),
+            *(("rabbitmq",) if isinstance(self.broker, RabbitMQ) else ()),
+            *(("redis",) if self.result_backend.in_cluster or isinstance(self.broker, RedisBroker) else ()),
             "pgbouncer",
             *(("postgresql",) if single else ()),
             *(("objectstore",) if server else ()),
@@ -211,7 +213,7 @@ class Stack(Model):
         problems = [*self._workers(), *self._producers(), *self._rotated(), *self._choices(), *self._of_prod()]
         problems += [f"workloads.pools.{line}" for line in misplaced(self.queues, self.workloads.pools)]
         problems += self.images.broken(self.own_images, self.broker.version, by_digest=self.is_prod)
-        problems += [*shutdown.broken(self), *limits.broken(self)]
+        problems += [*shutdown.broken(self), *limits.broken(self), *redis_broker.broken(self)]
         if problems:
             raise ValueError(JOINED.join(problems))
         return self

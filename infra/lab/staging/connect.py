@@ -19,6 +19,7 @@ from infra.lab.toolchain import go_tool
 from infra.local.progress import Steps
 from infra.local.state import State
 from infra.render.program import REPOSITORY, Program
+from infra.settings.backends import RabbitMQ
 from infra.settings.load import stack_file
 
 
@@ -42,6 +43,11 @@ def connect(place: Place, file: Path, state: State, console: Console) -> dict[st
         raise StagingError(
             f"{file}: load tests and drills look into a broker and a database of the cluster, and these are AWS's: "
             "connect to a stack whose servers are in its cluster"
+        )
+    if not isinstance(program.settings.broker, RabbitMQ):
+        raise StagingError(
+            f"{file}: load tests and drills of a cluster ask RabbitMQ what waits, and its broker is "
+            f"{program.settings.broker.kind}: connect to a stack with broker rabbitmq"
         )
     url = place.gateway_url(program.settings.workloads.gateway.ingress.host)
     with Steps(state, console) as steps, place.cluster() as cluster:

@@ -13,7 +13,8 @@ from infra.render.recorder import Registered
 Stacks = Callable[[str], tuple[Registered, ...]]
 Rights = dict[str, set[str]]
 
-CONSUME = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"}
+EMPTY = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+CONSUME = EMPTY | {"sqs:ChangeMessageVisibility"}
 SEND = {"sqs:SendMessage", "sqs:GetQueueAttributes"}
 READ, WRITE = {"kms:Decrypt"}, {"kms:GenerateDataKey", "kms:Decrypt"}
 QUEUES = ("interactive", "bulk", "external")
@@ -32,7 +33,7 @@ STAGING: dict[str, Rights] = {
         f"worker-{queue}": {**STORE, **dict.fromkeys(QUEUES, SEND), queue: CONSUME | SEND, "key broker": WRITE}
         for queue in QUEUES
     },
-    "archiver": {**{f"{queue}-dead": CONSUME for queue in QUEUES}, "key broker": READ},
+    "archiver": {**{f"{queue}-dead": EMPTY for queue in QUEUES}, "key broker": READ},
     "topology": {queue: {"sqs:GetQueueAttributes"} for queue in QUEUES},
     "keda-operator": {queue: {"sqs:GetQueueAttributes"} for queue in QUEUES},
 }

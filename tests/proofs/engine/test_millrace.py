@@ -16,6 +16,7 @@ from infra.components import monitoring
 from infra.lab.staging.run import EngineError, Run
 from tests.harness import leaks
 from tests.proofs.engine.harness.engine import Engine
+from tests.unit.infra.stacks import config_of_redis
 
 ROOT = Path(__file__).parents[3]
 PACK = ROOT / "infra" / "policy"
@@ -64,10 +65,20 @@ def _versions(engine: Engine) -> dict[str, str]:
     return dict(document["config"]["millrace:images"]["versions"])
 
 
-@pytest.fixture(scope="module", params=["staging", "prod"])
+def _on_redis(engine: Engine) -> None:
+    path = Path(str(engine.settings))
+    document = yaml.safe_load(path.read_text())
+    document["config"]["millrace:broker"] = config_of_redis()
+    path.write_text(yaml.safe_dump(document))
+
+
+@pytest.fixture(scope="module", params=["staging", "redis", "prod"])
 def up(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Engine:
     """A stack that is up, policies asked."""
-    engine = _engine(tmp_path_factory.mktemp(request.param), request.param)
+    stack = "staging" if request.param == "redis" else request.param
+    engine = _engine(tmp_path_factory.mktemp(request.param), stack)
+    if request.param == "redis":
+        _on_redis(engine)
     run = engine.up(PACK)
     assert run.violations == ()
     return engine

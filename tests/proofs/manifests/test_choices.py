@@ -19,7 +19,7 @@ import yaml
 
 from infra.policy.model import Context
 from infra.policy.registry import check
-from tests.unit.infra.stacks import config_of, render
+from tests.unit.infra.stacks import config_of, config_of_redis, render
 
 Choice = Mapping[str, Any]
 _STAGING, _PROD = config_of("staging"), config_of("prod")
@@ -31,7 +31,11 @@ def _of(config: Mapping[str, str], *keys: str) -> dict[str, Any]:
 
 #: What each choice writes into the stack's file.
 DIMENSIONS: Mapping[str, Mapping[str, Choice]] = {
-    "broker": {"rabbitmq": _of(_STAGING, "broker"), "amazonmq": {"broker": {"kind": "amazonmq"}}},
+    "broker": {
+        "rabbitmq": _of(_STAGING, "broker"),
+        "amazonmq": {"broker": {"kind": "amazonmq"}},
+        "redis": {"broker": config_of_redis()},
+    },
     "resultBackend": {
         "redis": _of(_PROD, "resultBackend"),
         "elasticache": {"resultBackend": {"kind": "elasticache"}},
@@ -63,10 +67,17 @@ class Own:
 _SHARED = r"ResourceQuota/.*|LimitRange/.*|PrometheusRule/.*|ConfigMap/aws-authorities-.*"
 OWN = {
     "broker": Own(
-        rf"{_SHARED}|.*/rabbitmq.*|.*/(keda|prometheus)-rabbitmq", r"MILLRACE_RABBITMQ_(HOST|CA|MANAGEMENT_PORT)"
+        # Flower listens to events, which workers on Redis do not send. The scaler looks where the queues are. Whoever
+        # logs in to a broker has the files of its login in its Secret.
+        rf"{_SHARED}|.*/rabbitmq.*|.*/(keda|prometheus)-rabbitmq|.*/(keda-)?redis-broker.*|.*/flower.*|ScaledObject/.*"
+        r"|Secret/(archiver|beat|keda|operator|relay|topology|worker)-passwords",
+        r"MILLRACE_RABBITMQ_(HOST|CA|MANAGEMENT_PORT)|MILLRACE_BROKER|MILLRACE_REDIS_BROKER_HOST",
+        # Another password of another server.
+        key="millrace.dev/config-hash",
+        where="Deployment/(relay|archiver|beat|worker-.*)",
     ),
     "resultBackend": Own(
-        rf"{_SHARED}|.*/redis.*",
+        rf"{_SHARED}|.*/redis(?!-broker).*",
         r"MILLRACE_REDIS_(HOST|CA|SENTINELS)",
         # Other passwords: of AWS's users, who do not know of ours.
         key="millrace.dev/config-hash",

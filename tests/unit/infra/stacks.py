@@ -46,6 +46,11 @@ def render(name: str, config: Mapping[str, str]) -> Rendered:
     return Rendered(parse(config, name), config, registered, manifests(registered))
 
 
+def config_of_redis() -> dict[str, Any]:
+    """What a stack says for Redis as its broker."""
+    return {"kind": "redis", "resources": {"cpu": "250m", "cpuLimit": "1", "memory": "512Mi"}, "storage": "2Gi"}
+
+
 def config_of(name: str) -> dict[str, str]:
     """The stack file's configuration."""
     return read_stack_file(ROOT / f"Pulumi.{name}.yaml")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from infra import naming
 from infra.components import jobs
+from infra.settings.backends import RabbitMQ
 from infra.settings.scaling import most_replicas
 from tests.unit.infra.stacks import Rendered
 
@@ -33,7 +34,7 @@ def test_every_deployment_has_its_time(rendered: Rendered) -> None:
 def test_brokers_may_stop_one_after_the_other(rendered: Rendered) -> None:
     """Each waits for its quorum and drains, within its grace period."""
     broker = rendered.stack.broker
-    assert broker.in_cluster
+    assert isinstance(broker, RabbitMQ)
     created, updated, deleted = rendered.registration(rendered.one("StatefulSet", naming.RABBITMQ)).timeouts
     assert min(_seconds(created), _seconds(updated)) > broker.nodes * (
         broker.quorum_wait_seconds + broker.drain_seconds

@@ -26,7 +26,7 @@ def test_nobody_logs_in_without_a_name_and_no_password_is_in_the_file() -> None:
     assert not any("secret" in line for line in lines)
 
 
-@pytest.mark.parametrize("role", [Role.RELAY, Role.WORKER, Role.ARCHIVER])
+@pytest.mark.parametrize("role", [Role.RELAY, Role.WORKER, Role.ARCHIVER, Role.KEDA])
 def test_no_role_of_a_process_has_all_keys_or_dangerous_commands(role: Role) -> None:
     """A relay reads no message, an archiver takes none, a worker empties nothing."""
     rule = RULES[role].split()
