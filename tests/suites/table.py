@@ -378,7 +378,7 @@ PROOFS = (
     Suite(
         name="engine",
         proves="the program on the real Pulumi engine",
-        seconds=170,
+        seconds=250,
         commands=(_module("infra.lab.toolchain", "pulumi"), _pytest("tests/proofs/engine", "--timeout", "900")),
         guards=(*_DEPLOYMENT, "examples/", "tests/proofs/engine/"),
     ),
