@@ -58,6 +58,7 @@ check: ## ruff, strict types, who may import whom
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	@! git grep -nE '^(<{7}|>{7})( |$$)' || { echo 'a merge was committed unfinished' >&2; exit 1; }
 
 fmt: ## format the code and mend what ruff can mend
 	$(BOOTSTRAP)

@@ -69,7 +69,9 @@ class Settings(BaseSettings):
     postgresql_password: SecretStr = SecretStr("")
     postgresql_pool_size: int = Field(8, ge=1, description="connections a process may hold")
     postgresql_connect_timeout_seconds: int = Field(3, ge=1, description="a dead host must not hang a request")
-    postgresql_answer_seconds: float = Field(5.0, ge=1, description="after which the gateway answers 503 without it")
+    postgresql_answer_seconds: float = Field(
+        5.0, ge=1, lt=contract.STATEMENT_TIMEOUT_SECONDS, description="after which the gateway answers 503 without it"
+    )
     postgresql_ca: str = Field("ca.crt", description="the file of secrets with the authorities of its certificate")
 
     # --- Broker (docs/brokers.md, docs/adr/0051). Region and credentials of SQS are AWS' own variables.

@@ -18,6 +18,7 @@ from chaos.errors import ExperimentError
 from chaos.experiment import Experiment
 
 _PLAN, _DRILL = "plan.json", "drill.json"
+_DRAWN_SECONDS = 120
 
 
 def write_plan(folder: Path, names: Iterable[str], *, seed: int, rate: float) -> None:
@@ -27,40 +28,56 @@ def write_plan(folder: Path, names: Iterable[str], *, seed: int, rate: float) ->
 
 
 def read_plan(folder: Path) -> dict[str, Any]:
-    """What was to run.
+    """What was to run: `names`, `rate`, `seed`.
 
     Raises:
         ExperimentError: this is no folder of a day.
     """
     try:
         plan: dict[str, Any] = json.loads((folder / _PLAN).read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise ExperimentError(f"{folder} is not the folder of `make drills`: {error}") from error
-    return plan
+        return {name: plan[name] for name in ("names", "rate", "seed")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        message = f"{folder} is not the folder of `make drills`: {type(error).__name__}: {error}"
+        raise ExperimentError(message) from error
 
 
 def left(folder: Path, names: Iterable[str]) -> list[str]:
-    """The experiments that have not run to their end. What a drill left that was ended early is removed."""
-    rest = [name for name in names if not _ended(folder / name)]
-    for name in rest:
-        shutil.rmtree(folder / name, ignore_errors=True)
-    return rest
+    """The experiments that have not run to their end."""
+    return [name for name in names if not _ended(folder / name)]
+
+
+def begin(folder: Path) -> None:
+    """Remove what a drill left here that was ended early."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def verdicts(folder: Path) -> list[Verdict]:
+    """Of every drill of the day that has ended."""
+    return [Verdict(json.loads(file.read_text())["verdict"]) for file in folder.glob(f"*/{_DRILL}")]
 
 
 def write_drill(folder: Path, experiment: Experiment, report: Report, *, began_at: float) -> None:
     """Write one drill down, with what its experiment says."""
     card = experiment.card
     about = {"title": experiment.title, "promises": card.promises, "kind": card.kind, "began_at": began_at}
-    (folder / _DRILL).write_text(json.dumps({**report.as_data(), **about}, indent=2))
+    # At once or not at all: a day that goes on reads it.
+    written = folder / f"{_DRILL}.part"
+    written.write_text(json.dumps({**report.as_data(), **about}, indent=2))
+    written.rename(folder / _DRILL)
 
 
 def draw(folder: Path) -> str:
-    """Draw the page; returns where it is, or why there is none."""
+    """Draw the page; returns a sentence: where it is, or why there is none."""
     command = [sys.executable, "-m", "loadtests", "day", str(folder)]
-    done = subprocess.run(  # noqa: S603 - our own command
-        command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1]
-    )
-    return (done.stdout + done.stderr).strip()
+    try:
+        done = subprocess.run(  # noqa: S603 - our own command
+            command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1], timeout=_DRAWN_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return f"There is no page of the day: it was not drawn within {_DRAWN_SECONDS} s."
+    except subprocess.CalledProcessError as error:
+        return f"There is no page of the day: {(error.stderr or error.stdout).strip().splitlines()[-1]}"
+    return f"The page of the day: {done.stdout.strip()}"
 
 
 def _ended(folder: Path) -> bool:

@@ -97,6 +97,7 @@ def _run(chosen: list[Experiment], *, dry_run: bool, folder: Path, rate: float, 
     try:
         for each in chosen:
             _tell(f"{each.name}: {each.title}, {each.seconds:g} s. {each.card.risk}")
+            day.begin(folder / each.name)
             began_at = time.time()
             report = run_drill(each, folder / each.name, Rate(events=rate, singles=min(rate, _RATE.singles)))
             day.write_drill(folder / each.name, each, report, began_at=began_at)
@@ -108,8 +109,9 @@ def _run(chosen: list[Experiment], *, dry_run: bool, folder: Path, rate: float, 
         if reports:
             with (folder / "summary.md").open("a") as summary:
                 summary.writelines(f"- {report.line()}\n" for report in reports)
-            _tell(f"The page of the day: {day.draw(folder)}")
-    raise typer.Exit(EXIT_CODES[worst(report.verdict for report in reports)])
+            _tell(day.draw(folder))
+    # Of a day that goes on, the drills of before count, too.
+    raise typer.Exit(EXIT_CODES[worst(day.verdicts(folder))])
 
 
 def _steps(experiment: Experiment) -> Iterator[str]:

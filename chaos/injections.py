@@ -127,7 +127,9 @@ class Injections:
         """All of them, the last first; returns what went wrong. May be asked any number of times."""
         wrong: list[str] = []
         while self.held:
-            wrong += self.held.pop().switch.take_back()
+            # It is held until its way back has ended: an interrupt in the middle leaves it to the next call.
+            wrong += self.held[-1].switch.take_back()
+            self.held.pop()
         return wrong
 
     def close(self) -> None:

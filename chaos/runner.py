@@ -76,7 +76,7 @@ def read_journal(journal: Mapping[str, Any]) -> Outcome:
     times = {
         "injected_at": in_place[0]["injected_at"] if in_place else None,
         "confirmed_at": in_place[-1]["confirmed_at"] if in_place and _all_succeeded(stayed) else None,
-        "cleared_at": _end(back[:1]) if _all_succeeded(back) else None,
+        "cleared_at": _end([each for each in back if _succeeded(each)][:1]) if back and _succeeded(back[-1]) else None,
         "recovered_at": _end(after.get("probes", [])) if after.get("steady_state_met") else None,
     }
     course, detail = _course(journal, injected, stayed, back, after)
@@ -91,8 +91,8 @@ def _course(
     after: Mapping[str, Any],
 ) -> tuple[Course, str]:
     interrupted = journal["status"] == "interrupted"
-    # An interrupt may come while the method takes back; the rollback asks again, and its answer is the one that counts.
-    if wrong := [each for each in (back[-1:] if interrupted else back) if not _succeeded(each)]:
+    # An interrupt may come while the method takes back: that activity has no status, and the rollback asks again.
+    if wrong := [each for each in back if not _succeeded(each) and ("status" in each or each is back[-1])]:
         return Course.BROKEN, _reason(wrong[0])
     if interrupted:
         return Course.INTERRUPTED, "it was ended early, and what was injected was taken back"

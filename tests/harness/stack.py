@@ -33,7 +33,7 @@ from tests.harness.ways_in import WaysIn
 #: What is ours to start and break; Flower and Prometheus only where a test asks for them.
 PROCESSES = ("gateway", "relay-1", "relay-2", "worker-interactive", "worker-bulk", "archiver")
 #: The gateway refuses later than in production: a test machine that is busy is no PostgreSQL that is frozen.
-ANSWER_SECONDS = 30
+ANSWER_SECONDS = 15
 #: Otherwise short, where the defaults are made for production: tested is the order of events, not its duration.
 QUICK = {
     "MILLRACE_POSTGRESQL_ANSWER_SECONDS": str(ANSWER_SECONDS),

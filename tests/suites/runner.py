@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -86,31 +86,42 @@ def _beforehand(suites: Sequence[Suite], console: Console) -> Iterator[Callable[
 
     On a new machine images take three minutes, half of them in downloads; the unit tests need none.
     """
-    under_way: dict[str, list[subprocess.Popen[bytes]]] = {}
-    for suite in suites:
-        for command in suite.beforehand:
-            log = RESULTS / f"{suite.name}.beforehand.log"
-            console.print(f"meanwhile, for {suite.name}: {' '.join(command)} > {log}", soft_wrap=True)
-            with log.open("ab") as file:
-                # The suites that run now come first.
-                process = subprocess.Popen(
-                    ("nice", *command), cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
-                    start_new_session=True,
-                )  # fmt: skip
-            under_way.setdefault(suite.name, []).append(process)
+    under_way: dict[str, list[subprocess.Popen[bytes]]] = defaultdict(list)
 
     def wait(suite: Suite) -> None:
-        for process in under_way.get(suite.name, ()):
+        for process in under_way[suite.name]:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(LEAST_SECONDS)
+            _end(process)
 
     try:
+        for suite in suites:
+            for command in suite.beforehand:
+                log = RESULTS / f"{suite.name}.beforehand.log"
+                console.print(f"meanwhile, for {suite.name}: {' '.join(command)} > {log}", soft_wrap=True)
+                with log.open("ab") as file:
+                    # The suites that run now come first.
+                    process = subprocess.Popen(
+                        ("nice", *command), cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+                        start_new_session=True,
+                    )  # fmt: skip
+                under_way[suite.name].append(process)
         yield wait
     finally:
         for process in itertools.chain.from_iterable(under_way.values()):
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGINT)
-                process.wait()
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Interrupt it, and kill it if it does not end by that."""
+    if process.poll() is not None:
+        return
+    os.killpg(process.pid, signal.SIGINT)
+    try:
+        process.wait(FAREWELL_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _run(suite: Suite) -> Result:

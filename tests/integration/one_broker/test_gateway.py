@@ -11,6 +11,7 @@ import httpx
 
 from app import contract
 from app.contract import Scope
+from app.gateway.problems import OUTCOME_UNKNOWN
 from tests.harness import here
 from tests.harness.load import drain
 from tests.harness.messages import carried, event
@@ -186,6 +187,27 @@ def test_postgresql_away_is_503(single: Stack) -> None:
         single.machines["postgresql"].start_again()
         single.wait("postgresql")
         eventually(lambda: client.post("/v1/events", json=event()).status_code == 202, what="it accepts again")
+    drain(single)
+
+
+def test_postgresql_frozen_is_503(single: Stack) -> None:
+    """The gateway answers in its time, and says that a write whose connection was there may have been done."""
+    single.replace("gateway", environment={**QUICK, "MILLRACE_POSTGRESQL_ANSWER_SECONDS": "1"})
+    postgresql = single.machines["postgresql"]
+    with single.http() as client:
+
+        def accepted() -> bool:
+            return client.post("/v1/events", json=event()).status_code == httpx.codes.ACCEPTED
+
+        eventually(accepted, what="a connection is there")
+        postgresql.pause()
+        try:
+            refused = _problem(client.post("/v1/events", json=event()), 503)
+        finally:
+            postgresql.unpause()
+        eventually(accepted, what="it accepts again")
+    assert refused["type"].endswith(OUTCOME_UNKNOWN.name)
+    single.ensure("gateway")
     drain(single)
 
 

@@ -28,6 +28,7 @@ class FakeEngine:
         self.said: list[str] = []
         self.immortal = False
         self.wrong: list[str] = []
+        self.interrupted = False
 
     def members(self, _: str) -> tuple[Member, ...]:
         """The only one."""
@@ -44,6 +45,9 @@ class FakeEngine:
         """Takes back what it was armed with."""
 
         def take_back() -> list[str]:
+            if self.interrupted:
+                self.interrupted = False
+                raise KeyboardInterrupt
             self.said += [f"back: {step.command[1]}" for step in undo]
             self.member = replace(self.member, running=True, started_at="second")
             return self.wrong
@@ -97,6 +101,19 @@ def test_a_container_that_survives_is_said(engine: FakeEngine, monkeypatch: pyte
 
     with pytest.raises(NotConfirmedError, match="rabbitmq-1 runs"):
         ComposeTarget().broker("rabbitmq-1").kill()
+
+
+def test_what_was_interrupted_on_its_way_back_is_taken_back_by_the_next_who_asks(engine: FakeEngine) -> None:
+    """Ctrl-C during the method's own way back: the rollback does it, or says what went wrong."""
+    node = ComposeTarget().broker("rabbitmq-1")
+    node.kill()
+    engine.interrupted = True
+    with pytest.raises(KeyboardInterrupt):
+        containers.held().take_back()
+    engine.wrong = ["docker start: no space left"]
+
+    assert containers.held().take_back() == ["docker start: no space left"]
+    assert containers.held().take_back() == []
 
 
 def test_a_node_that_does_not_start_is_said(engine: FakeEngine) -> None:

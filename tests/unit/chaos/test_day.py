@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.day import left, read_plan, write_drill, write_plan
+from chaos.day import begin, left, read_plan, verdicts, write_drill, write_plan
 from chaos.drill import Verdict, judge
 from chaos.errors import ExperimentError
 from chaos.experiment import find
@@ -16,7 +16,7 @@ NAMES = ("relay_killed", "beat_killed", "redis_killed")
 
 
 def test_what_has_ended_is_not_run_again(tmp_path: Path) -> None:
-    """A drill that was ended early runs again, and so does one that wrote nothing down; what they left is removed."""
+    """A drill that was ended early runs again, and so does one that wrote nothing down; asking removes nothing."""
     write_plan(tmp_path, NAMES, seed=7, rate=500)
     for name, course in (("relay_killed", Course.HEALED), ("beat_killed", Course.INTERRUPTED)):
         (tmp_path / name).mkdir()
@@ -28,11 +28,17 @@ def test_what_has_ended_is_not_run_again(tmp_path: Path) -> None:
     assert left(tmp_path, read_plan(tmp_path)["names"]) == ["beat_killed", "redis_killed"]
 
     assert report.verdict is Verdict.INTERRUPTED
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["plan.json", "relay_killed"]
+    assert all((tmp_path / name).is_dir() for name in NAMES)
+    assert sorted(verdicts(tmp_path)) == [Verdict.INTERRUPTED, Verdict.PASS]
+    begin(tmp_path / "beat_killed")
+    assert verdicts(tmp_path) == [Verdict.PASS]
 
 
-def test_a_folder_without_a_plan(tmp_path: Path) -> None:
+@pytest.mark.parametrize("plan", [None, "", "[]", '{"seed": 7}'])
+def test_a_folder_without_a_plan(tmp_path: Path, plan: str | None) -> None:
     """The error names it."""
+    if plan is not None:
+        (tmp_path / "plan.json").write_text(plan)
     with pytest.raises(ExperimentError, match=str(tmp_path)):
         read_plan(tmp_path)
 

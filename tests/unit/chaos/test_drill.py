@@ -90,6 +90,13 @@ def test_its_course() -> None:
             },
             Course.BROKEN, "NotHealedError: docker start",
         ),
+        (
+            {
+                "status": "interrupted",
+                "run": [_activity("inject", output=IN_PLACE), _activity("take_back", failed="NotHealedError: full")],
+            },
+            Course.BROKEN, "NotHealedError: full",
+        ),
     ],
 )  # fmt: skip
 def test_what_else_may_happen(changes: dict[str, Any], course: Course, detail: str) -> None:
