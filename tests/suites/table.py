@@ -85,13 +85,13 @@ TEST = (
     Suite(
         name="unit",
         proves="everything that needs no server, and the rendered stacks under their policies",
-        seconds=90,
+        seconds=120,
         commands=(_pytest("tests/unit", *_TWO_WORKERS, "--dist", "loadfile"),),
     ),
     Suite(
         name="integration",
         proves="the promises on real servers: campaign, crash points, poison, refusals, planted bugs",
-        seconds=260,
+        seconds=380,
         beforehand=(_images(),),
         commands=(_images(), _pytest("tests/integration", *_TWO_WORKERS, "--timeout", "1800")),
     ),
