@@ -28,7 +28,7 @@ def write_plan(folder: Path, names: Iterable[str], *, seed: int, rate: float) ->
 
 
 def read_plan(folder: Path) -> dict[str, Any]:
-    """What was to run: `names`, `rate`, `seed`.
+    """The plan of the day: `names`, `rate`, `seed`.
 
     Raises:
         ExperimentError: this is no folder of a day.

@@ -45,7 +45,7 @@ while ((count())[0] == $before) { push @full, "x" x (4e6 + @full) }
 )
 
 
-#: What fills is still there if the kernel has ended nobody, or another process than the victim.
+#: The fillers still run if the kernel has ended nobody, or another process than the victim.
 _END = """for (glob "/proc/[0-9]*/comm") {
     open my $file, "<", $_ or next;
     kill "KILL", m{(\\d+)} if <$file> eq "drill-filler\\n";

@@ -55,7 +55,7 @@ class DrillOfDay:
 
     @property
     def sign(self) -> str:
-        """What its cells say."""
+        """The text of its cells."""
         return _SIGNS.get(self.verdict, self.verdict)
 
 

@@ -40,8 +40,8 @@ class Database:
 
     def __init__(self, settings: Settings) -> None:
         """Connect lazily: the gateway starts while PostgreSQL is away."""
-        # What a caller waits at most, connecting included. The statement's own timeout is longer on purpose: it is for
-        # statements of a healthy server, this one is for a server that is frozen and never says anything.
+        # A caller waits so long at most, connecting included. The statement's own timeout is longer on purpose: it is
+        # for statements of a healthy server, this one is for a server that is frozen and never says anything.
         self._answer_seconds = settings.postgresql_answer_seconds
         self._connections = Connections(
             connect_arguments(settings)

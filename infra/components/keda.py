@@ -19,7 +19,7 @@ from infra.volumes import Files
 
 #: KEDA's way in, beside the ScaledObjects.
 TRIGGER_AUTHENTICATION = "rabbitmq"
-REDIS_AUTHENTICATION = "redis-broker"
+REDIS_AUTHENTICATION = naming.REDIS_BROKER
 
 
 def trigger_authentication(

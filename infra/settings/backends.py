@@ -81,7 +81,7 @@ class RedisBroker(Model):
 
     in_cluster: ClassVar[Literal[True]] = True
     component: ClassVar[str] = naming.REDIS_BROKER
-    #: Who has a password there: the name of the server in `Passwords`, and of the files in a role's folder of secrets.
+    #: The server's name in `Passwords`, which is also how the files in a role's folder of secrets begin.
     logins: ClassVar[str] = "redis_broker"
     environment: ClassVar[Mapping[str, str]] = {"MILLRACE_BROKER": "redis"}
     #: Of workers, for Flower; and it does not say who consumes, so that beat need not ask.

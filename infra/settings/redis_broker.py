@@ -1,4 +1,4 @@
-"""What a stack asks of Redis as the broker, and what it cannot give."""
+"""Redis as the broker of a stack: its settings, and the settings that it rules out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OTHERS = "choose broker rabbitmq or amazonmq"
 
 
 def broken(stack: Stack) -> Iterator[str]:
-    """What does not go together in a stack on it, a sentence each."""
+    """One sentence for each setting of the stack that Redis as the broker rules out."""
     if not isinstance(stack.broker, RedisBroker):
         return
     if stack.is_prod:

@@ -35,7 +35,7 @@ class Suite:
     #: What it usually takes, warm.
     seconds: int
     commands: tuple[Command, ...]
-    #: What its commands need and what can be made while the suites before it run; they make again what failed.
+    #: Commands that prepare it while the suites before it run. `commands` repeat those that failed.
     beforehand: tuple[Command, ...] = ()
     #: Prefixes of paths; a change of one of these asks for this suite first.
     guards: tuple[str, ...] = ()

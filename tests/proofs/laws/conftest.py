@@ -1,4 +1,4 @@
-"""What holds for every batch, every schedule and every migration: Hypothesis draws them, PostgreSQL is real."""
+"""Laws of batches, schedules and migrations: Hypothesis draws the cases, PostgreSQL is real."""
 
 from __future__ import annotations
 

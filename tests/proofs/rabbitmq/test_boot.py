@@ -1,4 +1,4 @@
-"""What has booted: one cluster of three, TLS only, with the definitions of the deployment."""
+"""Three nodes boot into one cluster that listens with TLS only and has the definitions of the deployment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who joins: nodes with the right name, in the DNS, with a certificate of our authority."""
+"""A node joins only with its name in the DNS and a certificate of our authority."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def _members(nodes: Nodes, host: str) -> int:
 
 
 def test_nodes_refuse_plain_distribution(nodes: Nodes) -> None:
-    """Whoever has the cookie and speaks without TLS is not let in; with TLS the same command is."""
+    """A node refuses a tool that has the cookie and speaks without TLS; it answers the same tool with TLS."""
     first, second, _ = nodes.cluster.hosts
     ping = ("rabbitmqctl", "--timeout", "60", "--node", nodes.cluster.nodes[1], "ping")
 
@@ -23,7 +23,7 @@ def test_nodes_refuse_plain_distribution(nodes: Nodes) -> None:
 
 
 def test_a_node_with_a_certificate_of_another_authority_cannot_join(nodes: Nodes) -> None:
-    """It has our cookie, our settings and our CA file, and a certificate that somebody else signed."""
+    """The stranger has our cookie, our settings and our CA file; only its certificate is of another authority."""
     stranger = kubernetes_hosts("rabbitmq-nodes", "millrace-data", replicas=4)[3]
     machine = nodes.create(stranger, authority=certificates.make_authority())
     try:

@@ -1,4 +1,4 @@
-"""Who may do what: each role its work and nothing else, strangers nothing."""
+"""Each role may do its work and nothing else; strangers may do nothing."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def test_stop_waits_for_a_quorum_that_can_spare_the_node(nodes: Nodes) -> None:
 
 
 def _said(output: str) -> list[str]:
-    """What the script said itself: the shell and the tools write in between, on another stream."""
+    """The lines of the script itself; the shell and the tools write in between, on another stream."""
     prefix = "millrace-stop: "
     return [line.removeprefix(prefix) for line in output.splitlines() if line.startswith(prefix)]
 
@@ -75,7 +75,7 @@ def test_stop_is_skipped_when_marked(nodes: Nodes) -> None:
 
 
 def test_killing_a_leader_loses_no_confirmed_message(nodes: Nodes) -> None:
-    """What was confirmed before and after a kill -9 of the queue's leader is there, while the node stays dead."""
+    """Messages confirmed before and after a kill -9 of the queue's leader are there, while the node stays dead."""
     leader = queue(nodes, "interactive")["leader"].removeprefix("rabbit@")
     other = next(host for host in nodes.cluster.hosts if host != leader)
     before = [f"before {i}" for i in range(200)]
