@@ -1,1 +1,1 @@
-"""What runs in the pods: gateway, relay, workers and archiver, one image and several commands."""
+"""The application in the pods: gateway, relay, workers and archiver, one image and several commands."""

@@ -1,4 +1,4 @@
-"""Who runs a command, for the audit."""
+"""The name of the person who runs a command, for the audit."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What runs Millrace: images, server settings, the local stack, alerts."""
+"""Everything that runs Millrace: Pulumi programs, images, server settings, the local stack, alerts."""

@@ -1,4 +1,4 @@
-"""What infra/aws says of the servers that it made: its outputs, read through a StackReference.
+"""Reads the outputs of infra/aws, through a StackReference: the servers that it made.
 
 infra/aws/outputs.py exports them under the same names; a test compares the two.
 """

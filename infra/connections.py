@@ -1,4 +1,4 @@
-"""Who may talk to whom, on which port, and why. Said once: policies, documentation and tests come from here.
+"""The table of connections: who may talk to whom, on which port, and why. Policies, documentation and tests read it.
 
 What is not in the table is denied, in both directions, the internet included. Every pod may ask the cluster's DNS.
 """

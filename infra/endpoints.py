@@ -1,4 +1,4 @@
-"""What the application needs to know of the servers it talks to; `backends` fills it in, whatever the stack chose."""
+"""Addresses and logins of the servers the application talks to; `backends` fills them in, whatever the stack chose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a component's objects are made, as far as a component must know it.
+"""The place where a component's objects are made, as far as a component must know it.
 
 A `Stack` knows it of Millrace. A program that imports components says it with a `Place`.
 """

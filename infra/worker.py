@@ -1,4 +1,4 @@
-"""What a worker is told of its pool, in every kind of deployment."""
+"""The settings of a worker's pool, the same in every kind of deployment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on, and its result. Everything goes to standard error when JSON is asked for."""
+"""A run's progress and result for a person. Everything goes to standard error when JSON is asked for."""
 
 from __future__ import annotations
 

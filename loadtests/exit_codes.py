@@ -1,4 +1,4 @@
-"""What the commands of `python -m loadtests` return, and the one place where errors become exit codes."""
+"""Exit codes of `python -m loadtests`, and the one place where errors become exit codes."""
 
 from __future__ import annotations
 

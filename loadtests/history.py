@@ -1,4 +1,4 @@
-"""What the generator knows about a run: each request that it meant to send, and what became of it."""
+"""The generator's own record of a run: each request that it meant to send, and what became of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of each accepted request's job, as its owner is told, against what the events of the request did."""
+"""Compares each accepted request's job, as its owner is told of it, with what the events of the request did."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run aims at, against what it measured. Apart from the invariants: a missed objective breaks no promise."""
+"""A run's objectives against its figures. Apart from the invariants: a missed objective breaks no promise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the system under test shows after a run: its effects, inbox, dead letters and accounts, as plain values."""
+"""The state of the system under test after a run: its effects, inbox, dead letters and accounts, as plain values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the person asked for, and the command that asks for it again."""
+"""The options of a run, and the command that asks for it again."""
 
 from __future__ import annotations
 

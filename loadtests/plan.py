@@ -1,4 +1,4 @@
-"""What the harness tells the generator's process: a file, because arguments and environments are read by everybody."""
+"""The plan for the generator's process, in a file, because arguments and environments are read by everybody."""
 
 from __future__ import annotations
 

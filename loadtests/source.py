@@ -1,4 +1,4 @@
-"""Where events come from: made up, or replayed from a file over and over; always with fresh ids."""
+"""Sources of events: made up, or replayed from a file over and over; always with fresh ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a stack answers and with which credentials: read from the checkout's `.millrace/`, never from arguments."""
+"""The addresses and credentials of a stack: read from the checkout's `.millrace/`, never from arguments."""
 
 from __future__ import annotations
 

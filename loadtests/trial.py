@@ -1,4 +1,4 @@
-"""What the stack sustains just now: a short closed loop of the load's own mix, from the first send to the last effect.
+"""Measures what the stack sustains just now: a short closed loop of the load's mix, from first send to last effect.
 
 Closed: clients send as fast as they are answered, and pause while too much is under way, so that a slow machine is
 asked for no more than it does. The events are real and belong to no run: all of them are executed before one begins.

@@ -1,4 +1,4 @@
-"""What beat counts."""
+"""Beat's metrics."""
 
 from __future__ import annotations
 

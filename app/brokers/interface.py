@@ -1,4 +1,4 @@
-"""What a broker does for us, whichever it is; `app/brokers/chosen.py` alone knows which one a process has."""
+"""The interface to the broker, whichever it is; `app/brokers/chosen.py` alone knows which one a process has."""
 
 from __future__ import annotations
 

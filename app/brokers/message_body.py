@@ -1,4 +1,4 @@
-"""What a task message's body says, read as the worker would read it: `[args, kwargs, embed]` in JSON."""
+"""A task message's body, read as the worker would read it: `[args, kwargs, embed]` in JSON."""
 
 from __future__ import annotations
 

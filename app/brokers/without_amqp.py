@@ -1,4 +1,4 @@
-"""What SQS and Redis have in common as brokers: they know queues and nothing of who sends or consumes."""
+"""The common part of SQS and Redis as brokers: they know queues and nothing of who sends or consumes."""
 
 from __future__ import annotations
 

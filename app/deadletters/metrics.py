@@ -1,4 +1,4 @@
-"""What an archiver counts."""
+"""An archiver's metrics."""
 
 from __future__ import annotations
 

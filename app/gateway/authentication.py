@@ -1,4 +1,4 @@
-"""Who calls: the API key's record from a small cache, so that PostgreSQL is not asked for each request.
+"""The caller: the API key's record from a small cache, so that PostgreSQL is not asked for each request.
 
 The price of the cache: a revoked key works for `CACHE_SECONDS` more at most (plus the time of one query).
 """

@@ -1,4 +1,4 @@
-"""What a request may say: one item of a task, or a list of them; read in one pass, one value at a time."""
+"""The body of a request: one item of a task, or a list of them; read in one pass, one value at a time."""
 
 from __future__ import annotations
 

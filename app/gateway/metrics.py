@@ -1,4 +1,4 @@
-"""What the gateway counts; names from the contract."""
+"""The gateway's metrics; names from the contract."""
 
 from __future__ import annotations
 

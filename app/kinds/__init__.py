@@ -1,4 +1,4 @@
-"""What a task is: its three kinds and their promises, schedules, retries, patience for outages, records of failures."""
+"""The three kinds of task and their promises, schedules, retries, patience for outages, records of failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker counts: outcomes, run time, delay of the start, effects. Summed over children by multiprocess mode."""
+"""A worker's metrics: outcomes, run time, delay of the start, effects. Summed over children by multiprocess mode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a relay counts."""
+"""A relay's metrics."""
 
 from __future__ import annotations
 

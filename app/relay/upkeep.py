@@ -1,4 +1,4 @@
-"""What a relay does besides its lanes: it puts held messages back, and drops those of revoked jobs wherever they wait.
+"""The relay's work besides its lanes: it puts held messages back, and drops those of revoked jobs wherever they wait.
 
 A lane drops what it claims. It claims nothing while the broker is away, and nothing that is held or not due yet.
 """

@@ -1,4 +1,4 @@
-"""What workers do with an upload of a counted batch: add its rows in chunks, then count all of them at once."""
+"""The workers' side of an upload of a counted batch: add its rows in chunks, then count all of them at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What workers do with the chunks of counted batches: take them, count them, read their parts for the aggregate.
+"""The workers' side of counted batches: take their chunks, count them, read their parts for the aggregate.
 
 The counts of a batch are one row, which each chunk updates last. So exactly one chunk sees the count complete, and the
 chunks of one batch commit one after the other.

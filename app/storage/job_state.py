@@ -1,4 +1,4 @@
-"""What became of a job, worked out from what was recorded about it: nothing ever updates a job's own row."""
+"""The state of a job, worked out from what was recorded about it: nothing ever updates a job's own row."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What every process says about itself: JSON logs, the ids that tie a request to its tasks, metrics."""
+"""Telemetry of every process: JSON logs, the ids that tie a request to its tasks, metrics."""

@@ -1,4 +1,4 @@
-"""What the parent process does when a child dies or overruns: it leaves a record, and a time limit is final.
+"""The parent process when a child dies or overruns: it leaves a record, and a time limit is final.
 
 Celery drops messages that expired or were revoked. If such a message belongs to a job, the parent gives it to a child,
 which records how its items ended.

@@ -1,4 +1,4 @@
-"""What AWS bills for, counted from what the program registers: `python -m infra.aws.bill prod`; prices are yours.
+"""Counts what AWS bills, from what the program registers: `python -m infra.aws.bill prod`; prices are yours.
 
 Traffic, requests, and what grows with use are not in it: no program knows them.
 """

@@ -1,4 +1,4 @@
-"""What every server stands on: keys, logs, a network without the internet, and who may reach whom in it."""
+"""The ground under every server: keys, logs, a network without the internet, and who may reach whom in it."""
 
 from __future__ import annotations
 

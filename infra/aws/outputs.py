@@ -1,4 +1,4 @@
-"""What the main program will read through a StackReference: names and types, said once."""
+"""The outputs that the main program reads through a StackReference: names and types, said once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who reaches whom on AWS: the connection table, where its far side is a managed server, and what EKS itself needs.
+"""Reach on AWS: the connection table, if its far side is a managed server, and what EKS itself needs.
 
 A security group is on a node, and a node carries pods of every kind. So a managed server opens to the nodes the ports
 that the table knows; which pod may use them is the NetworkPolicies' part, and they come from the same table.

@@ -1,4 +1,4 @@
-"""What the program registers, without AWS: outputs are references in Terraform's form, `${aws_sqs_queue.bulk.arn}`.
+"""Records what the program registers, without AWS. Outputs are references as in Terraform: `${aws_sqs_queue.bulk.arn}`.
 
 So a reference can be followed wherever it ends up, inside a policy's text too.
 """

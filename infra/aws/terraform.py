@@ -1,4 +1,4 @@
-"""What the program registers, as Terraform's JSON: tools that know Terraform's AWS resources can read it.
+"""The program's resources as Terraform's JSON: tools that know Terraform's AWS resources can read it.
 
 Nothing is applied with it. `python -m infra.checks.aws` hands it to checkov.
 """

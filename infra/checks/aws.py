@@ -1,4 +1,4 @@
-"""What checkov and parliament find in a stack of AWS: `python -m infra.checks.aws prod`. Nothing is asked of AWS."""
+"""Runs checkov and parliament on a stack of AWS: `python -m infra.checks.aws prod`. Nothing is asked of AWS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can go wrong, in words that name the object, the reason and the way out. Never a secret value."""
+"""Errors of the commands, in words that name the object, the reason and the way out. Never a secret value."""
 
 from __future__ import annotations
 

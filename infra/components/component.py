@@ -1,4 +1,4 @@
-"""What every component is: a named group of resources that come after others, and are kept where they hold data."""
+"""The base of every component: a named group of resources that come after others, and are kept where they hold data."""
 
 from __future__ import annotations
 

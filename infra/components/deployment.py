@@ -1,4 +1,4 @@
-"""What every workload has beside its pods: an account, a disruption budget, a way of being replaced."""
+"""Objects of every workload beside its pods: an account, a disruption budget, a way of being replaced."""
 
 from __future__ import annotations
 

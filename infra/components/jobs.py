@@ -1,4 +1,4 @@
-"""What runs and ends: migrations and topology before all others, retention every night, the operator's commands."""
+"""Pods that run and end: migrations and topology before all others, retention every night, the operator's commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a Prometheus operator in the cluster needs of us: what to scrape and how to prove itself, and the alerts."""
+"""Objects for a Prometheus operator in the cluster: what to scrape, how to log in there, and the alerts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who decides how many pods there are: an HPA by CPU, or KEDA by the queue. Never both, and nobody else."""
+"""The scaler of a Deployment: an HPA by CPU, or KEDA by the queue. Never both; nothing else sets the number of pods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What our own StatefulSets have in common: the volume, the services, and what can never be changed afterwards."""
+"""The common part of our own StatefulSets: the volume, the services, and the fields that can never be changed."""
 
 from __future__ import annotations
 

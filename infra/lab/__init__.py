@@ -1,1 +1,1 @@
-"""What takes the place of the internet where there is none: not what a user deploys."""
+"""Stand-ins for the internet, for machines that have none: a user deploys none of it."""

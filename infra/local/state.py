@@ -1,4 +1,4 @@
-"""Where a checkout keeps what a run makes: `.millrace/`, git-ignored, one a checkout."""
+"""The folder of all that a run makes: `.millrace/`, git-ignored, one a checkout."""
 
 from __future__ import annotations
 

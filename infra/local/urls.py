@@ -1,4 +1,4 @@
-"""What a person opens, and with which credentials."""
+"""The pages that a person opens, and with which credentials."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is watched, and when somebody is told."""
+"""Alert rules, and how Prometheus finds the processes that they speak of."""

@@ -1,4 +1,4 @@
-"""What Prometheus calls our processes: in the local stack by its own settings, on Kubernetes as its operator does."""
+"""Prometheus' names of our processes: in the local stack by its settings, on Kubernetes as its operator gives them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Pulumi starts: `pulumi preview --policy-pack infra/policy`. By hand: `python -m infra.policy.command`."""
+"""The policy pack of `pulumi preview --policy-pack infra/policy`. By hand: `python -m infra.policy.command`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a rule is, what it sees, and what it says when it is broken."""
+"""The types of a rule: what it is, what it sees, and what it says when it is broken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What scales what: HorizontalPodAutoscalers and KEDA's ScaledObjects, read alike."""
+"""Reads HorizontalPodAutoscalers and KEDA's ScaledObjects alike: which scales which."""
 
 from __future__ import annotations
 

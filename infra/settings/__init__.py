@@ -1,1 +1,1 @@
-"""What a stack may say: one frozen model. What is wrong is refused with the path, the value and the way out."""
+"""Settings of a stack: one frozen model. What is wrong is refused with the path, the value and the way out."""

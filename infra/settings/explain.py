@@ -1,4 +1,4 @@
-"""What a model refuses, in words: where in the file, what is wrong there, what to do."""
+"""Turns a model's refusal into words: where in the file, what is wrong there, what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where our images are, and which version of each a stack runs.
+"""The registry of our images, and the version of each that a stack runs.
 
 Each image has a version of its own: a new image of the gateway must not restart a broker.
 """

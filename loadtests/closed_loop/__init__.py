@@ -1,1 +1,1 @@
-"""What the scenarios of `locust -f loadtests/scenarios` share: users, shapes, arguments, and the check at the end."""
+"""The common part of `locust -f loadtests/scenarios`: users, shapes, arguments, and the check at the end."""

@@ -1,4 +1,4 @@
-"""What DeclaredTask sends: the example of a task, or the file that `--body` names."""
+"""The body that DeclaredTask sends: the example of a task, or the file that `--body` names."""
 
 from __future__ import annotations
 

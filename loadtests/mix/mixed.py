@@ -1,4 +1,4 @@
-"""What became of the patterns of a load."""
+"""The results of the patterns of a load."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pattern of the mix is."""
+"""The interface of a pattern of the mix."""
 
 from __future__ import annotations
 

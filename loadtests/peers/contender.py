@@ -1,4 +1,4 @@
-"""What is measured: each peer as two commands in containers of one image, and Millrace as it runs."""
+"""The contenders: each peer as two commands in containers of one image, and Millrace as it runs."""
 
 from __future__ import annotations
 

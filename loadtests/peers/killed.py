@@ -1,4 +1,4 @@
-"""What is lost and what happens twice when a worker is killed, and then the node that leads the queue."""
+"""Counts what is lost and what happens twice when a worker is killed, and then the node that leads the queue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What dies under load. Each fault is said once: the campaign has all of them, the proof `faults` each by itself."""
+"""Faults under load. Each is said once: the campaign has all of them, the proof `faults` each by itself."""
 
 from __future__ import annotations
 

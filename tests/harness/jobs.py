@@ -1,4 +1,4 @@
-"""What an owner of jobs does: submits, asks, lists, revokes; and what its jobs did."""
+"""An owner of jobs: submits, asks, lists, revokes; and what its jobs did."""
 
 from __future__ import annotations
 

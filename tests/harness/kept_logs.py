@@ -1,4 +1,4 @@
-"""Where what a red test's servers wrote is kept: a folder a test, named in the last line of its failure."""
+"""Keeps the logs of a red test's servers: a folder a test, named in the last line of its failure."""
 
 from __future__ import annotations
 

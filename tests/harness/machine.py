@@ -1,4 +1,4 @@
-"""What a cluster could leave on a machine. What Docker makes and removes meanwhile, for others, does not count.
+"""The traces that a cluster could leave on a machine. What Docker makes and removes for others does not count.
 
 `python -m tests.harness.machine` remembers the machine as it is before a cluster starts; tests/proofs/cluster_down
 compares when it is gone.

@@ -1,4 +1,4 @@
-"""What the processes of a stack count, read as Prometheus would read it."""
+"""Reads the metrics of a stack's processes as Prometheus would read them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Compose's files say about each service, read from them: the tests must not run another stack than `make up`."""
+"""Reads from Compose's files what they say of each service: the tests must not run another stack than `make up`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What EKS itself runs in the cluster, each with a version and, where it calls AWS, a role of its own."""
+"""Add-ons that EKS itself runs in the cluster, each with a version and, if it calls AWS, a role of its own."""
 
 from __future__ import annotations
 

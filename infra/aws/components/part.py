@@ -1,4 +1,4 @@
-"""What every part is: a named group of resources, of which some hold data."""
+"""The base of every part: a named group of resources, of which some hold data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where our images are: encrypted, scanned, and a tag that was pushed stays what it is."""
+"""The registry of our images: encrypted, scanned, and a tag that was pushed is never moved."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What every stack of AWS must keep, whatever its settings say. Asked of what the program registers."""
+"""Rules that every stack of AWS must keep, whatever its settings say. They read what the program registers."""

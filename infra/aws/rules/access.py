@@ -1,4 +1,4 @@
-"""Nobody may more than the table says: no wildcard, no user, no key that could be copied."""
+"""Rules of access: no rights beyond the table, no wildcard, no user, no key that could be copied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the main program asks of the servers below it: whether they are these, and whether its processes fit."""
+"""The main program's demands on the servers below it: whether they are these, and whether its processes fit."""
 
 from __future__ import annotations
 

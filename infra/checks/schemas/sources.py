@@ -1,4 +1,4 @@
-"""Where the schemas come from: modules that carry the files their own projects publish."""
+"""The sources of the schemas: modules that carry the files their own projects publish."""
 
 from __future__ import annotations
 

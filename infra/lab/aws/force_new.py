@@ -1,4 +1,4 @@
-"""What AWS lets nobody change: the real provider replaces the resource instead.
+"""The properties that AWS lets nobody change: the real provider replaces the resource instead.
 
 From the source of terraform-provider-aws 6.47.1, which pulumi-aws wraps (Go module
 github.com/hashicorp/terraform-provider-aws v1.60.1-0.20260602190131-5f2286d6d836): `ForceNew` and `RequiresReplace` in

@@ -1,4 +1,4 @@
-"""What runs beside the application: network policies, DNS, metrics, storage, certificates, KEDA, the ingress."""
+"""Add-ons of the cluster: network policies, DNS, metrics, storage, certificates, KEDA, the ingress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may talk to the API server: users with tokens, and the kubeconfig of each."""
+"""Users who may talk to the API server, with tokens, and the kubeconfig of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the cluster is: its folders, its nodes, their names and addresses. Only one can run on a machine."""
+"""The cluster's folders, its nodes, their names and addresses. Only one cluster can run on a machine."""
 
 from __future__ import annotations
 

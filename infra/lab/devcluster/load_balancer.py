@@ -1,4 +1,4 @@
-"""What a cloud puts before its nodes: one address that stays, whichever node is lost. HAProxy, on the host.
+"""The load balancer before the nodes: one address that stays, whichever node is lost. HAProxy, on the host.
 
 It passes TCP on and ends no TLS: certificates are the ingress's business, as behind a cloud's own.
 """

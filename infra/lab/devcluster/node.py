@@ -1,4 +1,4 @@
-"""What one node is made of: the settings of its programs, and how they are started in namespaces of their own."""
+"""One node: the settings of its programs, and how they are started in namespaces of their own."""
 
 from __future__ import annotations
 

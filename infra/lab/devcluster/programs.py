@@ -1,4 +1,4 @@
-"""What the supervisor runs, as data, and the settings file that tells it so."""
+"""The supervisor's programs as data, and the settings file that tells it of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What outsiders need, out of the cluster's Secrets: authorities and the passwords of the roles that people have."""
+"""Reads the certificates and passwords that outsiders need out of the cluster's Secrets."""
 
 from __future__ import annotations
 

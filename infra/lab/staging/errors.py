@@ -1,4 +1,4 @@
-"""What stops `make staging`, in words that say the way out."""
+"""Errors that stop `make staging`, in words that say the way out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `make staging` keeps in the checkout's state: `.millrace/kubernetes/`."""
+"""The folder of `make staging` in the checkout's state: `.millrace/kubernetes/`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one run of the engine did or would do, from its events."""
+"""The summary of one run of the engine, from its events: what it did, or would do."""
 
 from __future__ import annotations
 

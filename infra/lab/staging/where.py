@@ -1,4 +1,4 @@
-"""What a person does next: addresses, and the commands that reach what has no address outside."""
+"""The addresses that a person needs next, and the commands that reach what has no address outside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the project needs of Go, pinned: programs, `go_tool("kubeconform")`, and files of modules, `go_module(...)`."""
+"""Programs and files out of Go modules, pinned: `go_tool("kubeconform")` and `go_module(...)`."""
 
 from __future__ import annotations
 

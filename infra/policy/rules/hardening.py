@@ -1,4 +1,4 @@
-"""What a container may do to its node and to itself: as little as it can."""
+"""Rules that let a container do as little as it can to its node and to itself."""
 
 from __future__ import annotations
 

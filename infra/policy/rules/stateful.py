@@ -1,4 +1,4 @@
-"""What must keep its data: the brokers' nodes and their disks."""
+"""Rules for servers that must keep their data: the brokers' nodes and their disks."""
 
 from __future__ import annotations
 

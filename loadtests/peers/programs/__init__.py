@@ -1,1 +1,1 @@
-"""What each peer's documentation tells a user to write: a FastAPI endpoint and a task that inserts one row."""
+"""Programs as each peer's documentation has them: a FastAPI endpoint and a task that inserts one row."""

@@ -1,4 +1,4 @@
-"""Where broker and database are, and the effect that every peer's task has: one row.
+"""The addresses of broker and database, and the effect that every peer's task has: one row.
 
 It runs in a container of the application's image. A thread keeps one connection, which is the cheapest way there is.
 """

@@ -1,4 +1,4 @@
-"""What somebody may do, asked of the API server itself."""
+"""Asks the API server itself what somebody may do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may open or accept a connection: pods of ours, and probe pods in the place of others."""
+"""The ends of a connection: pods of ours, and probe pods in the place of others."""
 
 from __future__ import annotations
 

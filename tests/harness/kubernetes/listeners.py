@@ -1,4 +1,4 @@
-"""Where the processes of a pod listen, as its own kernel says."""
+"""Reads from a pod's own kernel where its processes listen."""
 
 from __future__ import annotations
 

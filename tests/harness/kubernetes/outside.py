@@ -1,4 +1,4 @@
-"""What is not ours and can be reached, or might be, from a pod that no policy holds back."""
+"""Addresses that are not ours and can be reached, or might be, from a pod that no policy holds back."""
 
 from __future__ import annotations
 
